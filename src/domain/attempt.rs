@@ -1,0 +1,90 @@
+//! A login attempt: from the redirect to Kakao until Kakao's callback.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use super::pkce::CodeChallenge;
+use super::{ClientId, Fingerprint, Locale, Scope, Timestamp};
+
+/// Names an attempt: a digest of the `state` that went to Kakao, so that the state finds its cookie but the cookie's name
+/// does not tell the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AttemptId([u8; 12]);
+
+impl AttemptId {
+    /// The attempt to which this `state` belongs.
+    pub fn of_state(state: &str) -> Self {
+        let mut id = [0; 12];
+        id.copy_from_slice(&Fingerprint::of(state.as_bytes()).as_bytes()[..12]);
+        Self(id)
+    }
+
+    /// The bytes, as the store keeps them.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+/// All that must be remembered while the person is at Kakao. It lives sealed in a cookie of the browser that started it,
+/// never on the server: an abandoned attempt costs nothing.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct LoginAttempt {
+    /// The client that asked.
+    #[serde(rename = "c")]
+    pub client: ClientId,
+    /// Where its code goes, as requested.
+    #[serde(rename = "r")]
+    pub redirect_uri: String,
+    /// What it asked for and may have.
+    #[serde(rename = "s")]
+    pub scope: Scope,
+    /// Its `state`, returned unchanged.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Its `nonce`, for the ID token.
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    /// Its PKCE challenge.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<CodeChallenge>,
+    /// Our `state` at Kakao. Our nonce and verifier for Kakao and the client's code are derived from `seed`.
+    #[serde(rename = "k")]
+    pub kakao_state: String,
+    /// 32 random bytes, base64url, known to this cookie alone.
+    #[serde(rename = "e")]
+    pub seed: String,
+    /// When it began.
+    #[serde(rename = "b")]
+    pub began_at: Timestamp,
+    /// The language of its pages.
+    #[serde(rename = "l")]
+    pub locale: Locale,
+}
+
+impl fmt::Debug for LoginAttempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoginAttempt").field("client", &self.client).finish_non_exhaustive()
+    }
+}
+
+/// How far a claimed attempt has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// Nobody has claimed it.
+    Unclaimed,
+    /// Its winner is still at it.
+    Running,
+    /// Its grant exists: the code can be derived again from the cookie.
+    LoggedIn,
+    /// It ended with this refusal (the machine code of [`crate::flow`]'s refusal).
+    Failed(String),
+}

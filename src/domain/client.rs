@@ -1,0 +1,208 @@
+//! Clients: the frontends and siblings that the settings list.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::redirect::RedirectUri;
+use super::{ClientId, Fingerprint, Scope};
+
+/// A signature algorithm of a token of ours (RFC 7518 §3.1, RFC 8037).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum SigningAlg {
+    /// ECDSA on P-256 with SHA-256.
+    #[serde(rename = "ES256")]
+    Es256,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    #[serde(rename = "RS256")]
+    Rs256,
+    /// Ed25519.
+    #[serde(rename = "EdDSA")]
+    EdDsa,
+}
+
+impl SigningAlg {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Es256, Self::Rs256, Self::EdDsa];
+
+    /// The JOSE name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+            Self::Rs256 => "RS256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    /// From the JOSE name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|alg| alg.name() == name)
+    }
+}
+
+/// Whether a client can keep a secret (RFC 6749 §2.1).
+#[derive(Clone, Debug)]
+pub enum ClientType {
+    /// It cannot: a page or an app. It proves itself by PKCE and its redirect URI.
+    Public,
+    /// It can; the SHA-256 of each secret it may show, several while one replaces another.
+    Confidential(Vec<Fingerprint>),
+}
+
+/// A grant type that a client may use at the token endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GrantType {
+    /// `authorization_code`
+    AuthorizationCode,
+    /// `refresh_token`
+    RefreshToken,
+    /// `client_credentials`
+    ClientCredentials,
+    /// `urn:ietf:params:oauth:grant-type:token-exchange` (RFC 8693)
+    TokenExchange,
+}
+
+impl GrantType {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::TokenExchange];
+
+    /// The registered name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::RefreshToken => "refresh_token",
+            Self::ClientCredentials => "client_credentials",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
+        }
+    }
+
+    /// From the registered name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|grant| grant.name() == name)
+    }
+}
+
+/// How long what a client gets stays good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// Access token.
+    pub access: Duration,
+    /// ID token.
+    pub id: Duration,
+    /// Authorization code.
+    pub code: Duration,
+    /// A refresh token that nobody uses.
+    pub refresh_idle: Duration,
+    /// A grant, however often it is refreshed.
+    pub refresh_absolute: Duration,
+}
+
+/// A profile claim that a client's `claims` setting may put into its access tokens (OpenID Connect Core §5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProfileClaim {
+    /// `nickname`
+    Nickname,
+    /// `name`
+    Name,
+    /// `picture`
+    Picture,
+    /// `email`, with `email_verified`
+    Email,
+    /// `phone_number`
+    PhoneNumber,
+}
+
+impl ProfileClaim {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Nickname, Self::Name, Self::Picture, Self::Email, Self::PhoneNumber];
+
+    /// The claim's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nickname => "nickname",
+            Self::Name => "name",
+            Self::Picture => "picture",
+            Self::Email => "email",
+            Self::PhoneNumber => "phone_number",
+        }
+    }
+
+    /// From the claim's name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|claim| claim.name() == name)
+    }
+}
+
+/// A frontend or sibling, as the settings describe it.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// `client_id`.
+    pub id: ClientId,
+    /// The name that pages show to people.
+    pub name: String,
+    /// Public, or confidential with its secrets.
+    pub kind: ClientType,
+    /// Where a code may be sent.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// Where a browser may be sent after a logout.
+    pub post_logout_redirect_uris: Vec<RedirectUri>,
+    /// Origins whose pages may call the token endpoint (CORS).
+    pub allowed_origins: Vec<String>,
+    /// Grant types it may use.
+    pub grants: Vec<GrantType>,
+    /// Scopes it may have.
+    pub scopes: Scope,
+    /// `aud` of its access tokens.
+    pub audience: Vec<String>,
+    /// Whether a code needs a PKCE challenge.
+    pub require_pkce: bool,
+    /// What signs its access tokens.
+    pub access_token_alg: SigningAlg,
+    /// What signs its ID tokens.
+    pub id_token_alg: SigningAlg,
+    /// Profile claims in its access tokens.
+    pub claims: Vec<ProfileClaim>,
+    /// Its life times: its own, or the service's.
+    pub lifetimes: Lifetimes,
+}
+
+impl Client {
+    /// Whether it may use this grant type.
+    pub fn may(&self, grant: GrantType) -> bool {
+        self.grants.contains(&grant)
+    }
+
+    /// Whether it cannot keep a secret.
+    pub fn is_public(&self) -> bool {
+        matches!(self.kind, ClientType::Public)
+    }
+
+    /// Whether a code may be sent there.
+    pub fn has_redirect_uri(&self, requested: &str) -> bool {
+        self.redirect_uris.iter().any(|registered| registered.matches(requested))
+    }
+}
+
+/// All clients by id, shared without copying.
+#[derive(Clone, Debug, Default)]
+pub struct Clients(Arc<HashMap<String, Arc<Client>>>);
+
+impl Clients {
+    /// From the settings' list. The ids are unique: the settings refuse two alike.
+    pub fn new(clients: Vec<Client>) -> Self {
+        Self(Arc::new(clients.into_iter().map(|client| (client.id.0.clone(), Arc::new(client))).collect()))
+    }
+
+    /// The client of this id.
+    pub fn find(&self, id: &str) -> Option<&Arc<Client>> {
+        self.0.get(id)
+    }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Client>> {
+        self.0.values()
+    }
+}

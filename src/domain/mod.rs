@@ -1,0 +1,26 @@
+//! The nouns of a login and the decisions about them that need nothing but their arguments.
+//!
+//! Imports nothing of ours: no SQL, no HTTP, no Kakao wire. Time comes in as a [`Timestamp`].
+
+pub mod attempt;
+pub mod client;
+pub mod grant;
+pub mod ids;
+pub mod locale;
+pub mod pkce;
+pub mod redirect;
+pub mod refresh;
+pub mod scope;
+pub mod secret;
+pub mod time;
+pub mod user;
+
+pub use attempt::{AttemptId, AttemptOutcome, LoginAttempt};
+pub use client::{Client, ClientType, Clients, GrantType, Lifetimes, SigningAlg};
+pub use grant::{EndReason, Grant, NewGrant, Rotated, SpentCode};
+pub use ids::{ClientId, GrantId, KakaoId, UserId};
+pub use locale::Locale;
+pub use scope::Scope;
+pub use secret::{Fingerprint, Secret};
+pub use time::{Clock, Timestamp};
+pub use user::{Profile, User};

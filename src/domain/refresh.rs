@@ -1,0 +1,125 @@
+//! What to do with a refresh token that is not the current one: the decision alone.
+//!
+//! The store has already tried to rotate the presented generation in one conditional statement and found nothing to
+//! rotate; this says why.
+
+use std::time::Duration;
+
+use super::{ClientId, Grant, Timestamp};
+
+/// What a refresh token that could not be rotated means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A racer or a lost answer: give the current token again (at most one token lives).
+    GiveCurrentAgain,
+    /// An outdated token: somebody holds a copy. End the grant (RFC 9700 §4.14.2).
+    Replayed,
+    /// The grant has ended already.
+    Ended,
+    /// The grant idled too long, or reached its absolute end.
+    Expired,
+    /// The token belongs to another client (RFC 6749 §6). That client's grant is left alone.
+    OtherClient,
+    /// The token is of a generation that does not exist yet, as after a database was restored from a backup.
+    Unknown,
+}
+
+/// Judges a presented `generation` against the stored grant.
+///
+/// `reuse_window` is how long the previous generation is answered with the current token; zero is strict.
+pub fn judge(
+    grant: &Grant,
+    client: &ClientId,
+    generation: i64,
+    now: Timestamp,
+    reuse_window: Duration,
+) -> Verdict {
+    if grant.client != *client {
+        Verdict::OtherClient
+    } else if grant.ended_at.is_some() {
+        Verdict::Ended
+    } else if grant.expires_at <= now || grant.idle_expires_at <= now {
+        Verdict::Expired
+    } else if generation >= grant.generation {
+        Verdict::Unknown
+    } else if generation + 1 == grant.generation
+        && !reuse_window.is_zero()
+        && now.since(grant.refreshed_at) <= reuse_window
+    {
+        Verdict::GiveCurrentAgain
+    } else {
+        Verdict::Replayed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::{GrantId, Scope, UserId};
+
+    const WINDOW: Duration = Duration::from_secs(10);
+
+    fn grant(generation: i64) -> Grant {
+        let start = Timestamp::from_secs(1_000);
+        Grant {
+            id: GrantId(Uuid::nil()),
+            user: UserId(Uuid::nil()),
+            client: ClientId("web".into()),
+            scope: Scope::default(),
+            challenge: None,
+            auth_time: start,
+            code_spent_at: Some(start),
+            generation,
+            refreshed_at: start,
+            idle_expires_at: start + Duration::from_secs(100),
+            expires_at: start + Duration::from_secs(1_000),
+            ended_at: None,
+            roles: vec![],
+        }
+    }
+
+    fn after(seconds: u64) -> Timestamp {
+        Timestamp::from_secs(1_000) + Duration::from_secs(seconds)
+    }
+
+    fn web() -> ClientId {
+        ClientId("web".into())
+    }
+
+    #[test]
+    fn the_previous_generation_is_forgiven_within_the_window_only() {
+        assert_eq!(judge(&grant(5), &web(), 4, after(10), WINDOW), Verdict::GiveCurrentAgain);
+        assert_eq!(judge(&grant(5), &web(), 4, after(11), WINDOW), Verdict::Replayed);
+        assert_eq!(judge(&grant(5), &web(), 4, after(0), Duration::ZERO), Verdict::Replayed);
+        assert_eq!(judge(&grant(5), &web(), 3, after(0), WINDOW), Verdict::Replayed);
+    }
+
+    #[test]
+    fn a_clock_behind_another_replica_s_is_within_the_window() {
+        let mut grant = grant(5);
+        grant.refreshed_at = after(30);
+        assert_eq!(judge(&grant, &web(), 4, after(0), WINDOW), Verdict::GiveCurrentAgain);
+    }
+
+    #[test]
+    fn an_ended_or_expired_grant_is_not_a_replay() {
+        let mut ended = grant(5);
+        ended.ended_at = Some(after(1));
+        assert_eq!(judge(&ended, &web(), 1, after(2), WINDOW), Verdict::Ended);
+        assert_eq!(judge(&grant(5), &web(), 5, after(100), WINDOW), Verdict::Expired);
+        assert_eq!(judge(&grant(5), &web(), 5, after(5_000), WINDOW), Verdict::Expired);
+    }
+
+    #[test]
+    fn another_client_learns_nothing_and_breaks_nothing() {
+        let other = ClientId("other".into());
+        assert_eq!(judge(&grant(5), &other, 1, after(50), WINDOW), Verdict::OtherClient);
+    }
+
+    #[test]
+    fn a_generation_from_the_future_is_unknown() {
+        assert_eq!(judge(&grant(5), &web(), 6, after(1), WINDOW), Verdict::Unknown);
+    }
+}

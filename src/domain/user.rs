@@ -1,0 +1,42 @@
+//! Users: an id of ours, Kakao's member number, and what the person agreed to share.
+
+use super::{KakaoId, Timestamp, UserId};
+
+/// What Kakao tells about a person at a login. Everything is optional: consent may be missing, withdrawn, or not
+/// offered at all, and a person without any of it is an ordinary user.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// Kakao nickname.
+    pub nickname: Option<String>,
+    /// Legal name, where the app may ask for it.
+    pub name: Option<String>,
+    /// URL of the profile picture, https.
+    pub picture: Option<String>,
+    /// E-mail address. Never a key: it may change hands.
+    pub email: Option<String>,
+    /// Whether the address is valid **and** verified at Kakao.
+    pub email_verified: bool,
+    /// Phone number, as Kakao writes it.
+    pub phone_number: Option<String>,
+}
+
+/// A user as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The `sub` of its tokens.
+    pub id: UserId,
+    /// Kakao's member number; `None` once the link is gone.
+    pub kakao_id: Option<KakaoId>,
+    /// What the person shares.
+    pub profile: Profile,
+    /// Roles given by the operator.
+    pub roles: Vec<String>,
+    /// Since when the operator keeps this user out.
+    pub disabled_at: Option<Timestamp>,
+    /// First login.
+    pub created_at: Timestamp,
+    /// When the profile last changed.
+    pub updated_at: Timestamp,
+    /// Last login.
+    pub last_login_at: Timestamp,
+}
