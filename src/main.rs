@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! The `kakao-auth` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kakao_auth::cli::run()
+}

@@ -1,0 +1,201 @@
+//! The one door: [`App::build`], [`App::address`], [`App::run`], for `serve` and for every test alike.
+
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::{App as Actix, HttpServer, web as actix};
+use anyhow::Context;
+use tracing::{info, warn};
+
+use crate::cache::{Cache, Quota};
+use crate::domain::Clock;
+use crate::flow::Deps;
+use crate::flow::lockout::Lockout;
+use crate::flow::refusal::chain;
+use crate::kakao::{self, Kakao};
+use crate::keys::{self, Keys, MasterKeys};
+use crate::settings::Settings;
+use crate::store::{self, Db};
+use crate::web::{Documents, Site, routes};
+use crate::{jobs, settings};
+
+/// The path of the redirect URI that is registered at Kakao.
+pub const KAKAO_CALLBACK: &str = "/kakao/callback";
+
+/// How often a database that is not up yet is asked again at the start.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// A service that is ready to run: its port is bound, its schema and keys are there.
+pub struct App {
+    listener: TcpListener,
+    address: SocketAddr,
+    site: Arc<Site>,
+    grace: Duration,
+}
+
+/// What to do before serving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Migrate {
+    /// Bring the schema up to date first.
+    First,
+    /// Somebody else did.
+    No,
+}
+
+impl App {
+    /// Builds the service. Waits for a database that is not up yet.
+    ///
+    /// # Errors
+    /// When the port is taken, or the settings, the schema or the keys do not fit.
+    pub async fn build(settings: Settings, clock: Clock, migrate: Migrate) -> anyhow::Result<Self> {
+        // First the port: a second service on it is found out before anything else happens.
+        let bind = settings.server.bind;
+        let listener =
+            TcpListener::bind(bind).with_context(|| format!("server.bind {bind} cannot be used"))?;
+        let address = listener.local_addr()?;
+
+        let db = Db::connect_lazy(settings.database.url.reveal(), settings.database.max_connections)?;
+        let cache = Cache::open(settings.cache.url.reveal(), clock.clone())?;
+        if migrate == Migrate::First {
+            waiting_for_database(|| db.migrate()).await?;
+        }
+        let keys = load_keys(&settings, &db, &clock).await?;
+        let kakao =
+            Kakao::new(kakao_config(&settings), clock.clone()).context("the Kakao client cannot be made")?;
+        let grace = settings.server.shutdown_grace;
+        let site = Arc::new(site(settings, db, cache, keys, kakao, clock));
+        Ok(Self { listener, address, site, grace })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the flows stand on; a test steps jobs and looks into the stores through it.
+    pub fn site(&self) -> Arc<Site> {
+        Arc::clone(&self.site)
+    }
+
+    /// Serves until `shutdown` is there, then lets requests under way end.
+    ///
+    /// # Errors
+    /// When the server cannot start.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let Self { listener, address, site, grace } = self;
+        let shared = Arc::clone(&site);
+        let server = HttpServer::new(move || {
+            let site = Arc::clone(&shared);
+            Actix::new().configure(move |config: &mut actix::ServiceConfig| routes(config, &site))
+        })
+        .client_request_timeout(Duration::from_secs(5))
+        .client_disconnect_timeout(Duration::from_secs(2))
+        .shutdown_timeout(grace.as_secs())
+        .disable_signals()
+        .listen(listener)?
+        .run();
+        let handle = server.handle();
+        let mut serving = tokio::spawn(server);
+        let jobs = tokio::spawn(jobs::run(Arc::clone(&site.deps)));
+        info!(%address, issuer = %site.deps.issuer, "serving");
+
+        let ended = tokio::select! {
+            ended = &mut serving => ended,
+            () = shutdown => {
+                info!("draining");
+                handle.stop(true).await;
+                serving.await
+            }
+        };
+        jobs.abort();
+        site.deps.db.close().await;
+        ended.context("the server ended by itself")?.context("the server failed")
+    }
+}
+
+/// Waits for a database that does not answer; anything else that is wrong with it is an error at once.
+async fn waiting_for_database<T, F: Future<Output = store::Result<T>>>(
+    step: impl Fn() -> F,
+) -> anyhow::Result<T> {
+    let mut told = 0_u32;
+    loop {
+        match step().await {
+            Ok(value) => return Ok(value),
+            Err(error @ store::Error::Unavailable(_)) => {
+                if told.is_multiple_of(10) {
+                    warn!(cause = chain(&error), "waiting for the database");
+                }
+                told += 1;
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn load_keys(settings: &Settings, db: &Db, clock: &Clock) -> anyhow::Result<Keys> {
+    let settings::Secrets { master_key, previous_master_keys } = &settings.secrets;
+    let previous = previous_master_keys.iter().map(|key| &**key);
+    let master = Arc::new(MasterKeys::new(master_key, previous)?);
+    let load = || async {
+        let algorithms = &settings.keys.algorithms;
+        match Keys::load(db, Arc::clone(&master), algorithms, settings.keys.jwks_max_age, clock).await {
+            Err(keys::Error::Store(error)) => Err(error),
+            other => Ok(other),
+        }
+    };
+    Ok(waiting_for_database(load).await??)
+}
+
+fn kakao_config(settings: &Settings) -> kakao::Config {
+    let ours = &settings.kakao;
+    kakao::Config {
+        client_id: ours.client_id.clone(),
+        client_secret: ours.client_secret.clone(),
+        admin_key: ours.admin_key.clone(),
+        app_id: ours.app_id,
+        app_keys: ours.app_keys.clone(),
+        scopes: ours.scopes.clone(),
+        auth_base_url: ours.auth_base_url.clone(),
+        api_base_url: ours.api_base_url.clone(),
+        redirect_uri: settings.server.public_url.join(KAKAO_CALLBACK),
+        timeout: ours.timeout,
+    }
+}
+
+fn site(settings: Settings, db: Db, cache: Cache, keys: Keys, kakao: Kakao, clock: Clock) -> Site {
+    let issuer = &settings.server.public_url;
+    let origins = settings
+        .clients
+        .iter()
+        .filter(|client| client.is_public())
+        .flat_map(|client| &client.allowed_origins);
+    let quota =
+        Quota { burst: settings.limits.client_auth_failures, per: settings.limits.client_auth_window };
+    let documents = Documents::new(
+        issuer.as_str(),
+        &settings.keys.algorithms,
+        &settings.clients,
+        settings.keys.jwks_max_age.as_secs(),
+    );
+    Site {
+        https: issuer.is_https(),
+        base_path: issuer.path().to_owned(),
+        allowed_origins: origins.cloned().collect(),
+        trusted_proxies: settings.server.trusted_proxies.clone(),
+        documents,
+        deps: Arc::new(Deps {
+            db,
+            cache,
+            keys,
+            kakao,
+            issuer: issuer.as_str().into(),
+            clients: settings.clients,
+            reuse_window: settings.reuse_window,
+            lockout: Lockout::new(quota, clock.clone()),
+            clock,
+        }),
+    }
+}

@@ -1,0 +1,121 @@
+//! Owns what may be lost: Kakao access tokens (sealed by the caller) and counters. Stands on `domain`; `redis` is at
+//! home here.
+//!
+//! The database is the truth. Every call ends within [`PER_CALL`], and a cache that does not answer is left alone for a
+//! moment, so that a Redis that hangs costs no request more than the first few.
+
+mod memory;
+mod remote;
+
+use std::time::Duration;
+
+use crate::domain::Clock;
+
+/// The longest a call may take.
+pub const PER_CALL: Duration = Duration::from_millis(250);
+
+/// A cache: Redis, or this process's memory.
+#[derive(Clone)]
+pub enum Cache {
+    /// Shared by all replicas.
+    Redis(remote::Remote),
+    /// For one machine.
+    Memory(memory::Memory),
+}
+
+/// Why the cache did not do what it was asked. Never a reason to refuse a caller.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The URL in the settings cannot be read.
+    #[error("cache.url cannot be read: {0}")]
+    Url(String),
+    /// Redis did not answer, or answered with an error.
+    #[error("the cache is unavailable")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Redis did not answer a moment ago; it is not asked again yet.
+    #[error("the cache is unavailable and was not asked")]
+    Resting,
+}
+
+/// So many at once, refilled evenly over a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// How many at once.
+    pub burst: u32,
+    /// In how long they are all refilled.
+    pub per: Duration,
+}
+
+/// The word of a rate limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Within the quota; it was counted.
+    Allowed,
+    /// Beyond the quota; it was not counted.
+    Limited {
+        /// When the next one would be allowed.
+        retry_after: Duration,
+    },
+}
+
+impl Cache {
+    /// Opens `redis://…`, `rediss://…` or `memory:`. Never waits for the network: a Redis that is down is connected to
+    /// when it comes up.
+    ///
+    /// # Errors
+    /// When the URL cannot be read.
+    pub fn open(url: &str, clock: Clock) -> Result<Self, Error> {
+        let memory = memory::Memory::new(clock);
+        match url {
+            "memory:" => Ok(Self::Memory(memory)),
+            _ => Ok(Self::Redis(remote::Remote::open(url, memory)?)),
+        }
+    }
+
+    /// Keeps a value for at most `ttl`; a TTL of zero keeps nothing.
+    pub async fn put(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), Error> {
+        match self {
+            _ if ttl.is_zero() => self.delete(key).await,
+            Self::Redis(redis) => redis.put(key, value, ttl).await,
+            Self::Memory(memory) => {
+                memory.put(key, value, ttl);
+                Ok(())
+            }
+        }
+    }
+
+    /// The value, if it is still there.
+    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        match self {
+            Self::Redis(redis) => redis.get(key).await,
+            Self::Memory(memory) => Ok(memory.get(key)),
+        }
+    }
+
+    /// Forgets the value.
+    pub async fn delete(&self, key: &str) -> Result<(), Error> {
+        match self {
+            Self::Redis(redis) => redis.delete(key).await,
+            Self::Memory(memory) => {
+                memory.delete(key);
+                Ok(())
+            }
+        }
+    }
+
+    /// Counts one against a quota. Without Redis this process counts for itself.
+    pub async fn hit(&self, key: &str, quota: Quota) -> Decision {
+        match self {
+            Self::Redis(redis) => redis.hit(key, quota).await,
+            Self::Memory(memory) => memory.hit(key, quota),
+        }
+    }
+
+    /// Whether the cache answers.
+    pub async fn ping(&self) -> Result<(), Error> {
+        match self {
+            Self::Redis(redis) => redis.ping().await,
+            Self::Memory(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The cache in Redis: one multiplexed connection that heals itself, and a rest after a failure.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{AsyncCommands, Client, RedisError, Script};
+use std::sync::{Mutex, PoisonError};
+use tracing::{debug, warn};
+
+use super::memory::Memory;
+use super::{Decision, Error, PER_CALL, Quota};
+
+/// How long Redis is left alone after it did not answer.
+const REST: Duration = Duration::from_secs(1);
+
+/// GCRA in one round trip, by the server's clock, so that replicas agree. Returns 0, or the microseconds to wait.
+const GCRA: &str = r"
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local step, period = tonumber(ARGV[1]), tonumber(ARGV[2])
+local whole = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now) + step
+local excess = whole - (now + period)
+if excess > 0 then return excess end
+redis.call('SET', KEYS[1], string.format('%.0f', whole), 'PX', math.ceil((whole - now) / 1000))
+return 0";
+
+/// A Redis server, and the counters to fall back to.
+#[derive(Clone)]
+pub struct Remote(Arc<Inner>);
+
+struct Inner {
+    connection: ConnectionManager,
+    gcra: Script,
+    fallback: Memory,
+    /// Until when Redis is left alone. Monotonic: a clock that is set must not prolong it.
+    rests_until: Mutex<Option<Instant>>,
+}
+
+impl Remote {
+    pub(super) fn open(url: &str, fallback: Memory) -> Result<Self, Error> {
+        if !(url.starts_with("redis://") || url.starts_with("rediss://")) {
+            return Err(Error::Url("it must begin with redis://, rediss:// or memory:".into()));
+        }
+        // The message of the parser may hold the URL, and with it the password.
+        let unreadable = |_: RedisError| Error::Url("it is not a Redis URL".into());
+        let client = Client::open(url).map_err(unreadable)?;
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(PER_CALL))
+            .set_response_timeout(Some(PER_CALL))
+            .set_number_of_retries(1)
+            .set_max_delay(PER_CALL);
+        let connection = ConnectionManager::new_lazy_with_config(client, config).map_err(unreadable)?;
+        Ok(Self(Arc::new(Inner {
+            connection,
+            gcra: Script::new(GCRA),
+            fallback,
+            rests_until: Mutex::new(None),
+        })))
+    }
+
+    pub(super) async fn put(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), Error> {
+        let mut connection = self.0.connection.clone();
+        let milliseconds = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.within(async move { connection.pset_ex(key, value, milliseconds).await }).await
+    }
+
+    pub(super) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        let mut connection = self.0.connection.clone();
+        self.within(async move { connection.get(key).await }).await
+    }
+
+    pub(super) async fn delete(&self, key: &str) -> Result<(), Error> {
+        let mut connection = self.0.connection.clone();
+        self.within(async move { connection.del(key).await }).await
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), Error> {
+        let mut connection = self.0.connection.clone();
+        self.within(async move { connection.ping::<()>().await }).await
+    }
+
+    pub(super) async fn hit(&self, key: &str, quota: Quota) -> Decision {
+        let mut connection = self.0.connection.clone();
+        let step = micros(quota.per / quota.burst.max(1));
+        let mut call = self.0.gcra.key(key);
+        call.arg(step).arg(micros(quota.per));
+        match self.within(async move { call.invoke_async::<u64>(&mut connection).await }).await {
+            Ok(0) => Decision::Allowed,
+            Ok(wait) => Decision::Limited { retry_after: Duration::from_micros(wait) },
+            Err(error) => {
+                debug!(%error, "counting in this process alone");
+                self.0.fallback.hit(key, quota)
+            }
+        }
+    }
+
+    /// Runs a call within its time, unless Redis rests.
+    async fn within<T>(&self, call: impl Future<Output = Result<T, RedisError>>) -> Result<T, Error> {
+        if self.rests() {
+            return Err(Error::Resting);
+        }
+        let cause: Box<dyn std::error::Error + Send + Sync> = match tokio::time::timeout(PER_CALL, call).await
+        {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => Box::new(error),
+            Err(elapsed) => Box::new(elapsed),
+        };
+        self.let_rest();
+        warn!(%cause, "Redis did not answer; it is left alone for a second");
+        Err(Error::Unavailable(cause))
+    }
+
+    fn rests(&self) -> bool {
+        let until = self.0.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn let_rest(&self) {
+        *self.0.rests_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
+    }
+}
+
+fn micros(length: Duration) -> u64 {
+    u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
+}

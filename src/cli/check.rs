@@ -1,0 +1,47 @@
+//! `kakao-auth check [--connect]`
+
+use anyhow::bail;
+use clap::Args;
+
+use crate::cache::Cache;
+use crate::domain::Clock;
+use crate::flow::refusal::chain;
+use crate::settings::Settings;
+use crate::store::Db;
+
+#[derive(Args)]
+pub(super) struct Options {
+    /// Also ask the database and the cache.
+    #[arg(long)]
+    connect: bool,
+}
+
+pub(super) fn run(options: &Options, settings: &Settings) -> anyhow::Result<()> {
+    println!("the settings are good: issuer {}", settings.server.public_url.as_str());
+    println!(
+        "register at Kakao the redirect URI {}",
+        settings.server.public_url.join(crate::app::KAKAO_CALLBACK)
+    );
+    let mut clients: Vec<&str> = settings.clients.iter().map(|client| client.id.as_str()).collect();
+    clients.sort_unstable();
+    println!("clients: {}", if clients.is_empty() { "none".to_owned() } else { clients.join(", ") });
+    if !options.connect {
+        return Ok(());
+    }
+    super::block_on(async {
+        let db = Db::connect_lazy(settings.database.url.reveal(), 1)?;
+        let cache = Cache::open(settings.cache.url.reveal(), Clock::System)?;
+        let database = db.ping().await.map_err(|error| chain(&error));
+        let cached = cache.ping().await.map_err(|error| chain(&error));
+        for (name, outcome) in [("database", &database), ("cache", &cached)] {
+            match outcome {
+                Ok(()) => println!("{name}: answers"),
+                Err(cause) => println!("{name}: does not answer: {cause}"),
+            }
+        }
+        if database.is_err() || cached.is_err() {
+            bail!("not everything answers");
+        }
+        Ok(())
+    })
+}

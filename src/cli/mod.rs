@@ -1,0 +1,83 @@
+//! Owns the command line: a subcommand is a file with its options and `run`. Stands on `app` and `settings`; `clap` is at
+//! home here, and so is printing.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line speaks to a terminal")]
+
+mod check;
+mod clients;
+mod health;
+mod migrate;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::settings::Settings;
+
+/// The settings are wrong (sysexits.h, `EX_CONFIG`).
+const EX_CONFIG: u8 = 78;
+
+/// A login service for Kakao that issues its own JWTs.
+#[derive(Parser)]
+#[command(name = "kakao-auth", version, about)]
+struct Arguments {
+    /// The settings file; without it `KAKAO_AUTH_CONFIG` counts.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the service.
+    Serve(serve::Options),
+    /// Brings the database's schema up to date.
+    Migrate,
+    /// Reads the settings and says what is wrong with them.
+    Check(check::Options),
+    /// Clients.
+    #[command(subcommand)]
+    Clients(clients::Command),
+    /// Asks the service of these settings whether it is ready; for container health checks.
+    Health,
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let Arguments { config, command } = Arguments::parse();
+    if let Command::Clients(command) = command {
+        return finish(clients::run(&command));
+    }
+    let settings = match Settings::load(config.as_deref(), Settings::environment()) {
+        Ok(settings) => settings,
+        Err(problems) => {
+            eprint!("{problems}");
+            return ExitCode::from(EX_CONFIG);
+        }
+    };
+    finish(match command {
+        Command::Serve(options) => serve::run(&options, settings),
+        Command::Migrate => migrate::run(&settings),
+        Command::Check(options) => check::run(&options, &settings),
+        Command::Health => health::run(&settings),
+        Command::Clients(command) => clients::run(&command),
+    })
+}
+
+fn finish(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kakao-auth: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A runtime for commands that do one thing.
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}

@@ -1,0 +1,113 @@
+//! Turns an authorization code into tokens (RFC 6749 §4.1.3, RFC 7636 §4.6).
+//!
+//! The code is spent before it is judged: one that reached the wrong hands must not be usable twice, whatever was wrong
+//! the first time. This flow finishes even when the caller hangs up: run it detached.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tracing::warn;
+
+use super::issue::{Subject, TokenResponse, issue};
+use super::{Deps, Error, Refusal};
+use crate::domain::pkce::{CodeChallenge, CodeVerifier};
+use crate::domain::{Client, EndReason, GrantId, Secret, SpentCode, UserId};
+use crate::store::audit::{self, AuditEvent};
+use crate::store::grants;
+
+/// A code and what must prove it.
+pub struct CodeExchange {
+    /// The authenticated client.
+    pub client: Arc<Client>,
+    /// `code`
+    pub code: Secret,
+    /// `redirect_uri`
+    pub redirect_uri: Option<String>,
+    /// `code_verifier`, already of the right form.
+    pub verifier: Option<CodeVerifier>,
+}
+
+/// Spends the code and issues its tokens.
+pub async fn exchange_code(deps: &Deps, ask: CodeExchange) -> Result<TokenResponse, Error> {
+    let now = deps.clock.now();
+    let hash = ask.code.fingerprint();
+    let idle = now + ask.client.lifetimes.refresh_idle;
+    let Some(spent) = grants::spend_code(&deps.db, &hash, &ask.client.id, now, idle).await? else {
+        return Err(replayed_or_unknown(deps, &ask).await?.into());
+    };
+    if let Err(refusal) = judge(&ask, &spent) {
+        end(deps, spent.id, spent.user, &ask.client, EndReason::CodeMisused).await?;
+        return Err(refusal.into());
+    }
+    let subject = Subject {
+        grant: spent.id,
+        user: spent.user,
+        scope: &spent.scope,
+        auth_time: spent.auth_time,
+        roles: &spent.roles,
+        generation: 1,
+    };
+    let id_token = spent.scope.contains("openid").then_some(spent.nonce.as_deref());
+    issue(deps, &ask.client, &subject, id_token).await
+}
+
+/// RFC 6749 §4.1.3 and RFC 9700 §2.1.1.
+fn judge(ask: &CodeExchange, spent: &SpentCode) -> Result<(), Refusal> {
+    match &ask.redirect_uri {
+        // OAuth 2.1 no longer sends it; PKCE binds the code. A client that may go without PKCE must.
+        None if spent.challenge.is_some() => {}
+        Some(given) if *given == spent.redirect_uri => {}
+        _ => return Err(Refusal::RedirectUriDiffers),
+    }
+    verify_pkce(spent.challenge.as_ref(), ask.verifier.as_ref())
+}
+
+fn verify_pkce(challenge: Option<&CodeChallenge>, verifier: Option<&CodeVerifier>) -> Result<(), Refusal> {
+    match (challenge, verifier) {
+        (None, None) => Ok(()),
+        (None, Some(_)) => Err(Refusal::VerifierUnexpected),
+        (Some(challenge), Some(verifier)) if challenge.accepts(verifier) => Ok(()),
+        (Some(_), _) => Err(Refusal::VerifierWrong),
+    }
+}
+
+/// A second *valid* use ends the grant and all that came of it (RFC 6749 §4.1.2). One that could not have been valid the
+/// first time proves nothing about the tokens, and must not let whoever saw the code end the login.
+async fn replayed_or_unknown(deps: &Deps, ask: &CodeExchange) -> Result<Refusal, Error> {
+    let Some(grant) = grants::find_by_code(&deps.db, &ask.code.fingerprint()).await? else {
+        return Ok(Refusal::CodeInvalid);
+    };
+    let valid = grant.client == ask.client.id
+        && grant.code_spent_at.is_some()
+        && verify_pkce(grant.challenge.as_ref(), ask.verifier.as_ref()).is_ok();
+    if !valid {
+        return Ok(Refusal::CodeInvalid);
+    }
+    end(deps, grant.id, grant.user, &ask.client, EndReason::CodeReplayed).await?;
+    Ok(Refusal::CodeReplayed)
+}
+
+/// Ends a grant and keeps a record of why; the second to end it records nothing.
+pub(super) async fn end(
+    deps: &Deps,
+    grant: GrantId,
+    user: UserId,
+    client: &Client,
+    reason: EndReason,
+) -> Result<(), Error> {
+    let now = deps.clock.now();
+    if grants::end(&deps.db, grant, reason, now).await? {
+        warn!(grant = %grant, user = %user, client = %client.id, reason = reason.name(), "a grant was ended");
+        let event = AuditEvent {
+            at: now,
+            kind: "grant.ended",
+            user: Some(user),
+            client: Some(client.id.clone()),
+            grant: Some(grant),
+            request_id: None,
+            detail: json!({ "reason": reason.name() }),
+        };
+        audit::record(&deps.db, &event).await?;
+    }
+    Ok(())
+}

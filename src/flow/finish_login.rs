@@ -1,0 +1,310 @@
+//! Finishes a login: Kakao's callback becomes a user, a grant and a one-time code.
+//!
+//! The attempt is claimed by one insert. Whoever loses the claim waits for the winner and gives the same answer, so a
+//! callback that arrives twice (a double tap, a prefetch, a re-render) is one login and one call to Kakao.
+//!
+//! This flow finishes even when the caller hangs up: run it detached.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tracing::{error, info, warn};
+
+use super::begin_login::{ATTEMPT_SECONDS, Back, cookie_context, kakao_nonce, kakao_verifier};
+use super::refusal::chain;
+use super::{Deps, LoginFailure, Params, Refusal};
+use crate::domain::{AttemptId, AttemptOutcome, GrantId, LoginAttempt, NewGrant, Secret, Timestamp, UserId};
+use crate::kakao::{Fault, Person, Tokens, callback_fault};
+use crate::keys::Purpose;
+use crate::store::users::{self, NewLogin};
+use crate::store::{Tx, attempts, grants};
+
+/// How long the loser of a claim waits for the winner: longer than the winner may take at Kakao.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How often the loser looks.
+const LOOK_EVERY: Duration = Duration::from_millis(40);
+
+/// What Kakao sent to the redirect URI, together with the attempt that this browser holds.
+pub struct Callback {
+    /// The attempt of the `state`.
+    pub id: AttemptId,
+    /// Opened from the browser's cookie.
+    pub attempt: LoginAttempt,
+    /// A code, or the error instead of one.
+    pub answer: Answer,
+}
+
+/// What Kakao answered.
+pub enum Answer {
+    /// `code`
+    Code(Secret),
+    /// `error` and `error_description`, already classified.
+    Error(Fault),
+}
+
+/// Where to send the browser.
+pub struct Finished {
+    /// The way back to the client.
+    pub back: Back,
+    /// The one-time code, or why there is none.
+    pub outcome: Result<Secret, LoginFailure>,
+}
+
+impl Callback {
+    /// Reads the parameters of a callback. `sealed` is the value of the browser's cookie for the attempt that the
+    /// `state` names, if it has one.
+    ///
+    /// # Errors
+    /// When the callback contradicts itself, or this browser holds no such attempt (RFC 9700 §4.7).
+    pub fn read(
+        deps: &Deps,
+        params: &Params,
+        sealed: impl FnOnce(AttemptId) -> Option<String>,
+    ) -> Result<Self, Refusal> {
+        if params.any_repeated() {
+            return Err(Refusal::CallbackContradictory);
+        }
+        let get = |name| params.one(name).ok().flatten();
+        let state = get("state").ok_or(Refusal::AttemptUnknown)?;
+        let id = AttemptId::of_state(state);
+        let attempt = sealed(id).and_then(|text| open(deps, id, &text)).ok_or(Refusal::AttemptUnknown)?;
+        if !Secret::new(attempt.kakao_state.clone()).matches(state) {
+            return Err(Refusal::AttemptUnknown);
+        }
+        if deps.clock.now().since(attempt.began_at) > Duration::from_secs(ATTEMPT_SECONDS) {
+            return Err(Refusal::AttemptExpired);
+        }
+        let answer = match (get("code"), get("error")) {
+            (Some(code), None) => Answer::Code(Secret::new(code)),
+            (None, Some(error)) => Answer::Error(callback_fault(error, get("error_description"))),
+            _ => return Err(Refusal::CallbackContradictory),
+        };
+        Ok(Self { id, attempt, answer })
+    }
+}
+
+fn open(deps: &Deps, id: AttemptId, sealed: &str) -> Option<LoginAttempt> {
+    let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+    let json = deps.keys.master.open(Purpose::LoginCookie, cookie_context(id).as_bytes(), &bytes)?;
+    serde_json::from_slice(&json).ok()
+}
+
+/// Finishes the attempt, once, however often it is called.
+pub async fn finish_login(deps: &Deps, callback: Callback) -> Finished {
+    let Callback { id, attempt, answer } = callback;
+    let back = Back { redirect_uri: attempt.redirect_uri.clone(), state: attempt.state.clone() };
+    let now = deps.clock.now();
+    let expires_at = attempt.began_at + Duration::from_secs(2 * ATTEMPT_SECONDS);
+    let outcome = match attempts::claim(&deps.db, id, now, expires_at).await {
+        Ok(true) => win(deps, id, &attempt, answer).await,
+        Ok(false) => wait_for_winner(deps, id).await,
+        Err(error) => Err(unavailable(&error)),
+    };
+    Finished { back, outcome: outcome.map(|()| code_of(deps, &attempt)) }
+}
+
+/// The attempt's code: derived, so that it stands nowhere and every repetition of the callback gives the same one.
+fn code_of(deps: &Deps, attempt: &LoginAttempt) -> Secret {
+    let mut text = String::from("kac_");
+    URL_SAFE_NO_PAD.encode_string(deps.keys.master.derive_code(attempt.seed.as_bytes()), &mut text);
+    Secret::new(text)
+}
+
+async fn win(deps: &Deps, id: AttemptId, attempt: &LoginAttempt, answer: Answer) -> Result<(), LoginFailure> {
+    let outcome = match answer {
+        Answer::Code(code) => log_in(deps, id, attempt, &code).await,
+        Answer::Error(fault) => Err(fault_met(&fault)),
+    };
+    if let Err(failure) = outcome
+        && let Err(error) = attempts::fail(&deps.db, id, failure.name()).await
+    {
+        // Whoever waits gives up by itself after its patience.
+        warn!(cause = chain(&error), "the outcome of a login attempt could not be recorded");
+    }
+    outcome
+}
+
+async fn wait_for_winner(deps: &Deps, id: AttemptId) -> Result<(), LoginFailure> {
+    let look = async {
+        loop {
+            match attempts::outcome(&deps.db, id).await.map_err(|error| unavailable(&error))? {
+                AttemptOutcome::LoggedIn => return Ok(()),
+                AttemptOutcome::Failed(name) => return Err(LoginFailure::from_name(&name)),
+                AttemptOutcome::Unclaimed => return Err(LoginFailure::StartAgain),
+                AttemptOutcome::Running => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
+    };
+    // A winner that died mid-way leaves its claim behind: the code at Kakao is spent, so only a new start helps.
+    tokio::time::timeout(PATIENCE, look).await.unwrap_or(Err(LoginFailure::StartAgain))
+}
+
+/// What Kakao told about the person.
+struct Known {
+    tokens: Tokens,
+    auth_time: Option<Timestamp>,
+    person: Person,
+}
+
+/// Asks Kakao who it is: code, ID token, profile. All of it within one call's time, so that a Kakao that answers each
+/// call at the last moment does not keep the person waiting three times as long.
+async fn ask_kakao(deps: &Deps, attempt: &LoginAttempt, code: &Secret) -> Result<Known, LoginFailure> {
+    tokio::time::timeout(deps.kakao.timeout(), ask_kakao_unhurried(deps, attempt, code)).await.unwrap_or_else(
+        |_| {
+            warn!("Kakao took too long");
+            Err(LoginFailure::TryLater)
+        },
+    )
+}
+
+async fn ask_kakao_unhurried(
+    deps: &Deps,
+    attempt: &LoginAttempt,
+    code: &Secret,
+) -> Result<Known, LoginFailure> {
+    let fault = |fault: Fault| fault_met(&fault);
+    let tokens = deps.kakao.exchange_code(code, &kakao_verifier(attempt)).await.map_err(fault)?;
+    // The ID token is checked before anything it vouches for is used.
+    let id_token = match &tokens.id_token {
+        Some(token) => Some(deps.kakao.verify_id_token(token, &kakao_nonce(attempt)).await.map_err(fault)?),
+        None => None,
+    };
+    let person = deps.kakao.me(&tokens.access_token).await.map_err(fault)?;
+    if id_token.as_ref().is_some_and(|token| token.sub != person.id) {
+        error!("Kakao's ID token and /v2/user/me name different people");
+        return Err(LoginFailure::KakaoBroken);
+    }
+    Ok(Known { tokens, auth_time: id_token.and_then(|token| token.auth_time), person })
+}
+
+async fn log_in(
+    deps: &Deps,
+    id: AttemptId,
+    attempt: &LoginAttempt,
+    code: &Secret,
+) -> Result<(), LoginFailure> {
+    let Known { tokens, auth_time, person } = ask_kakao(deps, attempt, code).await?;
+    let now = deps.clock.now();
+    let client = deps.clients.find(attempt.client.as_str()).ok_or(LoginFailure::Internal)?;
+    let refresh_token = seal_refresh_token(deps, person.id.0, &tokens).map_err(|error| broken(&error))?;
+    let login = NewLogin {
+        id: UserId::generate(),
+        kakao_id: person.id,
+        profile: &person.profile,
+        kakao_refresh_token: refresh_token.as_deref(),
+        kakao_refresh_expires_at: tokens.refresh_token_expires_in.map(|length| now + length),
+        kakao_scope: tokens.scope.as_deref(),
+        now,
+    };
+    let mut grant = NewGrant {
+        id: GrantId::generate(),
+        user: login.id,
+        client: client.id.clone(),
+        scope: attempt.scope.clone(),
+        attempt: id,
+        code: code_of(deps, attempt).fingerprint(),
+        code_expires_at: now + client.lifetimes.code,
+        redirect_uri: attempt.redirect_uri.clone(),
+        challenge: attempt.challenge.clone(),
+        nonce: attempt.nonce.clone(),
+        auth_time: auth_time.unwrap_or(now),
+        created_at: now,
+        expires_at: now + client.lifetimes.refresh_absolute,
+    };
+    let user = record(deps, &login, &mut grant).await?;
+    keep_access_token(deps, user, &tokens).await;
+    info!(user = %user, client = %client.id, grant = %grant.id, "logged in");
+    Ok(())
+}
+
+/// One transaction: the user, the link to Kakao, and the grant with the hash of its code.
+async fn record(deps: &Deps, login: &NewLogin<'_>, grant: &mut NewGrant) -> Result<UserId, LoginFailure> {
+    let failed = |error: crate::store::Error| unavailable(&error);
+    let mut tx = Tx::begin(&deps.db).await.map_err(failed)?;
+    let user = users::upsert(&mut tx, login).await.map_err(failed)?;
+    if user.disabled {
+        info!(user = %user.id, "a disabled user was refused");
+        return Err(LoginFailure::UserDisabled);
+    }
+    grant.user = user.id;
+    grants::insert(&mut tx, grant).await.map_err(failed)?;
+    tx.commit().await.map_err(failed)?;
+    Ok(user.id)
+}
+
+fn seal_refresh_token(
+    deps: &Deps,
+    kakao_id: i64,
+    tokens: &Tokens,
+) -> Result<Option<Vec<u8>>, crate::keys::Error> {
+    let Some(token) = &tokens.refresh_token else { return Ok(None) };
+    deps.keys
+        .master
+        .seal(Purpose::KakaoRefreshToken, &kakao_id.to_be_bytes(), token.reveal().as_bytes())
+        .map(Some)
+}
+
+/// The cache's key of a user's Kakao access token, and the context that its seal is bound to.
+pub fn access_token_key(user: UserId) -> String {
+    format!("kakao-auth:kakao-access-token:{user}")
+}
+
+/// The Kakao access token goes into the cache for as long as Kakao says it lives; losing it loses nothing that a
+/// refresh at Kakao does not bring back, so a failure is logged and the login goes on.
+async fn keep_access_token(deps: &Deps, user: UserId, tokens: &Tokens) {
+    let key = access_token_key(user);
+    let value = tokens.access_token.reveal().as_bytes();
+    match deps.keys.master.seal(Purpose::KakaoAccessToken, key.as_bytes(), value) {
+        Ok(sealed) => {
+            if let Err(error) = deps.cache.put(&key, &sealed, tokens.expires_in).await {
+                warn!(cause = chain(&error), "the Kakao access token was not cached");
+            }
+        }
+        Err(error) => error!(cause = chain(&error), "the Kakao access token was not cached"),
+    }
+}
+
+fn fault_met(fault: &Fault) -> LoginFailure {
+    let failure = LoginFailure::of_fault(fault);
+    let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
+    match failure {
+        LoginFailure::Cancelled | LoginFailure::UnderAge | LoginFailure::PersonRefused => {
+            info!(failure = failure.name(), code, "the person was not logged in");
+        }
+        LoginFailure::SetupWrong => {
+            error!(failure = failure.name(), code, cause = fault.cause, "the set-up at Kakao is wrong");
+        }
+        _ => warn!(failure = failure.name(), code, cause = fault.cause, "Kakao did not log the person in"),
+    }
+    failure
+}
+
+fn unavailable(error: &crate::store::Error) -> LoginFailure {
+    match error {
+        crate::store::Error::Unavailable(..) => {
+            warn!(cause = chain(error), "the store does not answer");
+            LoginFailure::StoreUnavailable
+        }
+        crate::store::Error::Broken { .. } => broken(error),
+    }
+}
+
+fn broken(error: &dyn std::error::Error) -> LoginFailure {
+    error!(cause = chain(error), "a login broke");
+    LoginFailure::Internal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_is_read_back_as_itself() {
+        for failure in [LoginFailure::Cancelled, LoginFailure::TryLater, LoginFailure::StoreUnavailable] {
+            assert_eq!(LoginFailure::from_name(failure.name()), failure);
+        }
+        assert_eq!(LoginFailure::from_name("of a newer release"), LoginFailure::Internal);
+    }
+}

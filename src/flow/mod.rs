@@ -1,0 +1,53 @@
+//! Owns what the service does: one verb per file, each a rule of OAuth, OpenID Connect or Kakao.
+//!
+//! Stands on `kakao`, `keys`, `store` and `cache`. Knows nothing of HTTP: it takes what was asked and answers what is
+//! to be said, or a [`Refusal`] that `web::error` turns into a status and a code.
+
+pub mod authenticate_client;
+pub mod begin_login;
+pub mod exchange_code;
+pub mod finish_login;
+pub mod issue;
+pub mod lockout;
+pub mod params;
+pub mod refresh;
+pub mod refusal;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use authenticate_client::{Credentials, authenticate_client};
+pub use begin_login::{AuthorizeError, Begun, begin_login};
+pub use exchange_code::{CodeExchange, exchange_code};
+pub use finish_login::{Callback, Finished, finish_login};
+pub use params::Params;
+pub use refresh::{Refresh, refresh};
+pub use refusal::{Error, LoginFailure, Refusal};
+
+use crate::cache::Cache;
+use crate::domain::{Clients, Clock};
+use crate::kakao::Kakao;
+use crate::keys::Keys;
+use crate::store::Db;
+
+/// What the flows stand on, built once by `app`.
+pub struct Deps {
+    /// The truth.
+    pub db: Db,
+    /// What may be lost.
+    pub cache: Cache,
+    /// Signing, sealing, proving.
+    pub keys: Keys,
+    /// The one way in.
+    pub kakao: Kakao,
+    /// Who may ask.
+    pub clients: Clients,
+    /// `server.public_url`, byte for byte: the `iss` of everything.
+    pub issuer: Arc<str>,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// How long the previous refresh token is answered with the current one.
+    pub reuse_window: Duration,
+    /// Who guesses client secrets.
+    pub lockout: lockout::Lockout,
+}

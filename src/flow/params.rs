@@ -1,0 +1,85 @@
+//! The parameters of an OAuth request (RFC 6749 §3.1 and §3.2): none twice, and an empty one counts as absent.
+
+/// The decoded parameters of one request, in order.
+#[derive(Clone, Default)]
+pub struct Params(Vec<(String, String)>);
+
+/// Why a query or form cannot be read.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// A percent-encoded byte sequence that is not UTF-8.
+    #[error("a parameter is not valid UTF-8")]
+    NotUtf8,
+    /// A NUL, which no parameter has and some databases refuse.
+    #[error("a parameter holds a NUL character")]
+    Nul,
+}
+
+/// The parameter stands in the request more than once (RFC 6749 §3.1).
+#[derive(Debug, PartialEq, Eq)]
+pub struct Repeated(pub &'static str);
+
+impl Params {
+    /// Reads `application/x-www-form-urlencoded` bytes, of a query or a body.
+    ///
+    /// # Errors
+    /// When a name or value is not UTF-8 or holds a NUL: guessing what was meant could pass a check that the real
+    /// value would not.
+    pub fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let pairs: Vec<(String, String)> = url::form_urlencoded::parse(bytes).into_owned().collect();
+        // The decoder puts U+FFFD where the bytes were not UTF-8; a U+FFFD that was really sent is not worth telling apart.
+        let any = |c: char| pairs.iter().any(|(name, value)| name.contains(c) || value.contains(c));
+        if any('\u{FFFD}') {
+            return Err(Unreadable::NotUtf8);
+        }
+        if any('\0') {
+            return Err(Unreadable::Nul);
+        }
+        Ok(Self(pairs))
+    }
+
+    /// The value of a parameter that may stand once; `None` when absent or empty.
+    ///
+    /// # Errors
+    /// When it stands more than once, even with the same value.
+    pub fn one(&self, name: &'static str) -> Result<Option<&str>, Repeated> {
+        let mut values = self.0.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_str());
+        let first = values.next();
+        if values.next().is_some() {
+            return Err(Repeated(name));
+        }
+        Ok(first.filter(|value| !value.is_empty()))
+    }
+
+    /// Whether any of these stands more than once; the first that does.
+    pub fn repeated(&self, names: &[&'static str]) -> Option<&'static str> {
+        names.iter().copied().find(|name| self.one(name).is_err())
+    }
+
+    /// Whether any parameter at all stands more than once (RFC 6749 §3.2).
+    pub fn any_repeated(&self) -> bool {
+        self.0.iter().enumerate().any(|(i, (name, _))| self.0[..i].iter().any(|(earlier, _)| earlier == name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_value_counts_as_absent_and_a_repeated_one_as_an_error() {
+        let params = Params::read(b"a=1&b=&c=2&c=2&d").unwrap();
+        assert_eq!(params.one("a"), Ok(Some("1")));
+        assert_eq!(params.one("b"), Ok(None));
+        assert_eq!(params.one("c"), Err(Repeated("c")));
+        assert_eq!(params.one("d"), Ok(None));
+        assert!(params.any_repeated());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_not_guessed() {
+        assert_eq!(Params::read(b"a=%ff").err(), Some(Unreadable::NotUtf8));
+        assert_eq!(Params::read(b"a=%00").err(), Some(Unreadable::Nul));
+        assert!(Params::read(b"&&=&a=%ED%95%9C+%26").unwrap().one("a") == Ok(Some("한 &")));
+    }
+}

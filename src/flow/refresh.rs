@@ -1,0 +1,88 @@
+//! Refreshes (RFC 6749 §6, RFC 9700 §4.14.2): a counter, not a row per token.
+//!
+//! The current generation rotates by one conditional UPDATE. The previous one, within the reuse window, gets the current
+//! token again, so all racers agree and at most one token lives. Anything older ends the grant. This flow finishes even
+//! when the caller hangs up: run it detached.
+
+use std::sync::Arc;
+
+use super::exchange_code::end;
+use super::issue::{Subject, TokenResponse, issue};
+use super::{Deps, Error, Refusal};
+use crate::domain::refresh::{Verdict, judge};
+use crate::domain::{Client, EndReason, Rotated, Scope, Secret};
+use crate::keys::refresh_token::{self, Presented};
+use crate::store::grants;
+
+/// A refresh token and what is asked of it.
+pub struct Refresh {
+    /// The authenticated client.
+    pub client: Arc<Client>,
+    /// `refresh_token`
+    pub token: Secret,
+    /// `scope`: narrower than the grant, or absent for all of it.
+    pub scope: Option<Scope>,
+}
+
+/// Rotates the refresh token and issues new tokens.
+///
+/// An ID token comes only when `scope` asks for `openid` by name: signing one costs fifteen times as much as the rest.
+pub async fn refresh(deps: &Deps, ask: Refresh) -> Result<TokenResponse, Error> {
+    let Some(presented) = refresh_token::read(&deps.keys.master, ask.token.reveal()) else {
+        return Err(Refusal::RefreshTokenInvalid.into());
+    };
+    refuse_wider_scope(deps, &ask, presented).await?;
+    let now = deps.clock.now();
+    let idle = now + ask.client.lifetimes.refresh_idle;
+    let rotated =
+        match grants::rotate(&deps.db, presented.grant, &ask.client.id, presented.generation, now, idle)
+            .await?
+        {
+            Some(rotated) => rotated,
+            None => current_again(deps, &ask, presented).await?,
+        };
+    let subject = Subject {
+        grant: presented.grant,
+        user: rotated.user,
+        scope: ask.scope.as_ref().unwrap_or(&rotated.scope),
+        auth_time: rotated.auth_time,
+        roles: &rotated.roles,
+        generation: rotated.generation,
+    };
+    let id_token = ask.scope.as_ref().is_some_and(|scope| scope.contains("openid")).then_some(None);
+    issue(deps, &ask.client, &subject, id_token).await
+}
+
+/// RFC 6749 §6: not beyond what was granted. Asked before anything is spent, and only when a scope was sent.
+async fn refuse_wider_scope(deps: &Deps, ask: &Refresh, presented: Presented) -> Result<(), Error> {
+    let Some(scope) = &ask.scope else { return Ok(()) };
+    match grants::find(&deps.db, presented.grant).await? {
+        Some(grant) if grant.client == ask.client.id && !scope.is_within(&grant.scope) => {
+            Err(Refusal::ScopeWider.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The token could not be rotated: says why, and gives the current one to whoever raced or lost an answer.
+async fn current_again(deps: &Deps, ask: &Refresh, presented: Presented) -> Result<Rotated, Error> {
+    let Some(grant) = grants::find(&deps.db, presented.grant).await? else {
+        return Err(Refusal::RefreshTokenInvalid.into());
+    };
+    match judge(&grant, &ask.client.id, presented.generation, deps.clock.now(), deps.reuse_window) {
+        Verdict::GiveCurrentAgain => Ok(Rotated {
+            user: grant.user,
+            scope: grant.scope,
+            auth_time: grant.auth_time,
+            generation: grant.generation,
+            roles: grant.roles,
+        }),
+        Verdict::Replayed => {
+            end(deps, grant.id, grant.user, &ask.client, EndReason::RefreshReplayed).await?;
+            Err(Refusal::RefreshTokenReplayed.into())
+        }
+        Verdict::Ended | Verdict::Expired | Verdict::OtherClient | Verdict::Unknown => {
+            Err(Refusal::RefreshTokenInvalid.into())
+        }
+    }
+}

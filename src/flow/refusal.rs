@@ -1,0 +1,214 @@
+//! How a flow says no: [`Refusal`] to whom asked, [`Error::Unavailable`] and [`Error::Broken`] to the operator.
+//!
+//! `Broken` never speaks to the caller; `Refused` never wakes anyone.
+
+use std::time::Duration;
+
+use crate::kakao::{Fault, FaultKind};
+use crate::{keys, store};
+
+/// The outcome of a flow that did not succeed.
+#[derive(Debug)]
+pub enum Error {
+    /// The caller may not have this, and can know why.
+    Refused(Refusal),
+    /// Something we depend on does not answer; trying again later helps. The cause is for the log.
+    Unavailable(String),
+    /// A mistake of ours. The cause is for the log.
+    Broken(String),
+}
+
+/// A finding about a request. `web::error` has the one table of statuses, codes and sentences.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// `client_id` is missing.
+    ClientMissing,
+    /// No client of this id.
+    ClientUnknown,
+    /// This parameter of client or redirect URI stands twice: nobody knows which one counts.
+    TargetRepeated(&'static str),
+    /// `redirect_uri` is missing.
+    RedirectUriMissing,
+    /// `redirect_uri` is not one of the client's.
+    RedirectUriUnknown,
+
+    /// A parameter stands more than once.
+    ParameterRepeated(&'static str),
+    /// A required parameter is missing.
+    ParameterMissing(&'static str),
+    /// A parameter has a value that it cannot have; the sentence says which it can.
+    ParameterInvalid(&'static str, &'static str),
+    /// The body or query is not what this endpoint reads; the sentence says what it reads.
+    RequestUnreadable(&'static str),
+    /// `response_type` is not `code`.
+    ResponseTypeUnsupported,
+    /// The client may not use this grant type.
+    GrantNotAllowed,
+    /// No such grant type here.
+    GrantTypeUnsupported,
+    /// The client must send a PKCE challenge and did not.
+    ChallengeMissing,
+    /// The challenge is not S256.
+    ChallengeMethodUnsupported,
+    /// `scope` breaks the grammar, or nothing of it is left.
+    ScopeInvalid,
+    /// A refresh asked for more than was granted.
+    ScopeWider,
+    /// `prompt=none`, and nobody is logged in here.
+    LoginRequired,
+    /// `request` is not supported.
+    RequestObject,
+    /// `request_uri` is not supported, and is not fetched.
+    RequestUri,
+    /// `registration` is not supported.
+    Registration,
+
+    /// The client did not prove who it is; whether it tried by Basic.
+    ClientUnproven {
+        /// It sent an Authorization header, so the answer names the scheme (RFC 6749 §5.2).
+        by_basic: bool,
+    },
+    /// It sent credentials in two ways.
+    TwoCredentials,
+    /// Too many wrong secrets for this client from this address.
+    TooManyFailures {
+        /// When to try again.
+        retry_after: Duration,
+    },
+
+    /// The code is unknown, spent or too old, or belongs to another client.
+    CodeInvalid,
+    /// The code was redeemed before.
+    CodeReplayed,
+    /// `redirect_uri` differs from the one at the authorization endpoint.
+    RedirectUriDiffers,
+    /// The verifier is missing, malformed or not that of the challenge.
+    VerifierWrong,
+    /// A verifier was sent, but the code has no challenge.
+    VerifierUnexpected,
+    /// The refresh token is not ours, of another client, expired or ended.
+    RefreshTokenInvalid,
+    /// The refresh token was used before; its grant has ended.
+    RefreshTokenReplayed,
+
+    /// The callback has no `state`, or one of no attempt of this browser.
+    AttemptUnknown,
+    /// The attempt is too old.
+    AttemptExpired,
+    /// The callback has both a code and an error, or a parameter twice.
+    CallbackContradictory,
+}
+
+/// Why a claimed login attempt ended without a login. The name is stored, so that whoever waits for the winner of the
+/// claim gives the same answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginFailure {
+    /// The person pressed cancel.
+    Cancelled,
+    /// Kakao refuses the person: under 14.
+    UnderAge,
+    /// Kakao refuses the person for another reason.
+    PersonRefused,
+    /// The operator keeps this user out.
+    UserDisabled,
+    /// Kakao's code was spent or too old: start again.
+    StartAgain,
+    /// Kakao does not answer, or asks to wait.
+    TryLater,
+    /// Kakao answers nonsense.
+    KakaoBroken,
+    /// Our set-up at Kakao is wrong: the operator must act.
+    SetupWrong,
+    /// Our store does not answer.
+    StoreUnavailable,
+    /// A mistake of ours.
+    Internal,
+}
+
+impl LoginFailure {
+    const ALL: [Self; 10] = [
+        Self::Cancelled,
+        Self::UnderAge,
+        Self::PersonRefused,
+        Self::UserDisabled,
+        Self::StartAgain,
+        Self::TryLater,
+        Self::KakaoBroken,
+        Self::SetupWrong,
+        Self::StoreUnavailable,
+        Self::Internal,
+    ];
+
+    /// The stable machine code.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cancelled => "person_cancelled",
+            Self::UnderAge => "person_under_age",
+            Self::PersonRefused => "person_refused",
+            Self::UserDisabled => "user_disabled",
+            Self::StartAgain => "start_again",
+            Self::TryLater => "kakao_try_later",
+            Self::KakaoBroken => "kakao_broken",
+            Self::SetupWrong => "kakao_setup_wrong",
+            Self::StoreUnavailable => "store_unavailable",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// From the stored name; an unknown one, as an older replica may read, counts as a mistake of ours.
+    pub fn from_name(name: &str) -> Self {
+        Self::ALL.into_iter().find(|failure| failure.name() == name).unwrap_or(Self::Internal)
+    }
+
+    /// What a fault at Kakao means for the login.
+    pub fn of_fault(fault: &Fault) -> Self {
+        match fault.kind {
+            FaultKind::PersonRefused if fault.is_cancel() => Self::Cancelled,
+            FaultKind::PersonRefused if fault.is_under_age() => Self::UnderAge,
+            FaultKind::PersonRefused => Self::PersonRefused,
+            FaultKind::StartAgain => Self::StartAgain,
+            FaultKind::SetupWrong => Self::SetupWrong,
+            FaultKind::KakaoBroken => Self::KakaoBroken,
+            FaultKind::TryLater => Self::TryLater,
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Unavailable(..) => Self::Unavailable(chain(&error)),
+            store::Error::Broken { .. } => Self::Broken(chain(&error)),
+        }
+    }
+}
+
+impl From<keys::Error> for Error {
+    fn from(error: keys::Error) -> Self {
+        match error {
+            keys::Error::Store(error) => error.into(),
+            other => Self::Broken(chain(&other)),
+        }
+    }
+}
+
+/// An error and its causes in one line, for the log.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !line.contains(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        source = cause.source();
+    }
+    line
+}

@@ -1,0 +1,293 @@
+//! Kakao's requests and replies as values: bytes in, values out, no sockets.
+//!
+//! Source: developers.kakao.com, Kakao Login > REST API.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use url::Url;
+
+use super::Config;
+use super::faults::Fault;
+use crate::domain::{KakaoId, Profile, Secret};
+
+/// What a login sends along to Kakao's authorize page.
+pub struct Authorize<'a> {
+    /// Ours, returned unchanged.
+    pub state: &'a str,
+    /// Ours, copied into the ID token.
+    pub nonce: &'a str,
+    /// S256 challenge of our verifier.
+    pub challenge: &'a str,
+    /// `login`, `select_account`, `create`.
+    pub prompt: Option<&'a str>,
+    /// Pre-fills the login form.
+    pub login_hint: Option<&'a str>,
+}
+
+/// The reply of `POST /oauth/token`.
+#[derive(Debug)]
+pub struct Tokens {
+    /// Opaque.
+    pub access_token: Secret,
+    /// Its life.
+    pub expires_in: Duration,
+    /// Opaque; absent on a refresh while the old one has more than a month.
+    pub refresh_token: Option<Secret>,
+    /// Its life.
+    pub refresh_token_expires_in: Option<Duration>,
+    /// Granted consent items.
+    pub scope: Option<String>,
+    /// When the app uses OpenID Connect.
+    pub id_token: Option<Secret>,
+}
+
+/// The reply of `/v2/user/me`, as far as a login needs it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The member number.
+    pub id: KakaoId,
+    /// What the person shares.
+    pub profile: Profile,
+}
+
+pub(super) fn authorize_url(config: &Config, ask: &Authorize<'_>) -> String {
+    let mut url = config.auth_base_url.clone();
+    url.set_path("/oauth/authorize");
+    append_query(&mut url, config, ask);
+    url.into()
+}
+
+fn append_query(url: &mut Url, config: &Config, ask: &Authorize<'_>) {
+    let mut query = url.query_pairs_mut();
+    query
+        .append_pair("client_id", &config.client_id)
+        .append_pair("redirect_uri", &config.redirect_uri)
+        .append_pair("response_type", "code")
+        .append_pair("state", ask.state)
+        .append_pair("nonce", ask.nonce)
+        .append_pair("code_challenge", ask.challenge)
+        .append_pair("code_challenge_method", "S256");
+    // None configured, none sent: a consent item that is not switched on in the console would make every login fail
+    // (KOE205), and without the parameter the console decides.
+    if !config.scopes.is_empty() {
+        query.append_pair("scope", &config.scopes.join(","));
+    }
+    if let Some(prompt) = ask.prompt {
+        query.append_pair("prompt", prompt);
+    }
+    if let Some(hint) = ask.login_hint {
+        query.append_pair("login_hint", hint);
+    }
+}
+
+/// `client_secret_post` is the only way Kakao takes; with Basic it answers KOE101.
+pub(super) fn code_form(config: &Config, code: &Secret, verifier: &Secret) -> Vec<(&'static str, String)> {
+    let mut form = vec![
+        ("grant_type", "authorization_code".to_owned()),
+        ("client_id", config.client_id.clone()),
+        ("redirect_uri", config.redirect_uri.clone()),
+        ("code", code.reveal().to_owned()),
+        ("code_verifier", verifier.reveal().to_owned()),
+    ];
+    if let Some(secret) = &config.client_secret {
+        form.push(("client_secret", secret.reveal().to_owned()));
+    }
+    form
+}
+
+#[derive(Deserialize)]
+struct TokenReply {
+    access_token: String,
+    expires_in: u64,
+    refresh_token: Option<String>,
+    refresh_token_expires_in: Option<u64>,
+    scope: Option<String>,
+    id_token: Option<String>,
+}
+
+/// Reads the reply of `POST /oauth/token`.
+pub(super) fn read_tokens(status: u16, body: &[u8]) -> Result<Tokens, Fault> {
+    if status != 200 {
+        return Err(Fault::of_auth(status, body));
+    }
+    let reply: TokenReply = serde_json::from_slice(body)
+        .map_err(|_| Fault::unreadable(status, "a token reply that is not its JSON"))?;
+    if reply.access_token.is_empty() {
+        return Err(Fault::unreadable(status, "an empty access token"));
+    }
+    let secret = |text: Option<String>| text.filter(|text| !text.is_empty()).map(Secret::new);
+    Ok(Tokens {
+        access_token: Secret::new(reply.access_token),
+        expires_in: Duration::from_secs(reply.expires_in),
+        refresh_token: secret(reply.refresh_token),
+        refresh_token_expires_in: reply.refresh_token_expires_in.map(Duration::from_secs),
+        scope: reply.scope,
+        id_token: secret(reply.id_token),
+    })
+}
+
+#[derive(Deserialize)]
+struct MeReply {
+    id: i64,
+    kakao_account: Option<Account>,
+}
+
+#[derive(Default, Deserialize)]
+struct Account {
+    profile: Option<AccountProfile>,
+    name: Option<String>,
+    email: Option<String>,
+    is_email_valid: Option<bool>,
+    is_email_verified: Option<bool>,
+    phone_number: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct AccountProfile {
+    nickname: Option<String>,
+    profile_image_url: Option<String>,
+}
+
+/// Reads the reply of `/v2/user/me`. Every member but `id` may be missing: consent is the person's.
+pub(super) fn read_person(status: u16, body: &[u8]) -> Result<Person, Fault> {
+    if status != 200 {
+        return Err(Fault::of_api(status, body));
+    }
+    let reply: MeReply = serde_json::from_slice(body)
+        .map_err(|_| Fault::unreadable(status, "a profile that is not its JSON"))?;
+    if reply.id <= 0 {
+        return Err(Fault::unreadable(status, "a member number that is not one"));
+    }
+    let account = reply.kakao_account.unwrap_or_default();
+    let profile = account.profile.unwrap_or_default();
+    let email = text(account.email);
+    Ok(Person {
+        id: KakaoId(reply.id),
+        profile: Profile {
+            nickname: text(profile.nickname),
+            name: text(account.name),
+            picture: text(profile.profile_image_url).map(over_https),
+            // "Valid" alone may be an address that since belongs to another account: both, or it is not verified.
+            email_verified: email.is_some()
+                && account.is_email_valid == Some(true)
+                && account.is_email_verified == Some(true),
+            email,
+            phone_number: text(account.phone_number),
+        },
+    })
+}
+
+/// An empty text is an absent one; a NUL, which Postgres cannot keep, is dropped.
+fn text(value: Option<String>) -> Option<String> {
+    value.map(|text| text.replace('\0', "")).filter(|text| !text.is_empty())
+}
+
+/// Kakao's image hosts answer on https too; some replies still say http.
+fn over_https(url: String) -> String {
+    match url.strip_prefix("http://") {
+        Some(rest) => format!("https://{rest}"),
+        None => url,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::FaultKind;
+    use super::*;
+
+    fn config(scopes: &[&str]) -> Config {
+        Config {
+            client_id: "key".into(),
+            client_secret: Some(Secret::new("shh")),
+            admin_key: None,
+            app_id: None,
+            app_keys: vec![],
+            scopes: scopes.iter().map(ToString::to_string).collect(),
+            auth_base_url: Url::parse("https://kauth.kakao.com").unwrap(),
+            api_base_url: Url::parse("https://kapi.kakao.com").unwrap(),
+            redirect_uri: "https://auth.example.com/kakao/callback".into(),
+            timeout: Duration::from_secs(5),
+        }
+    }
+
+    #[test]
+    fn no_scope_is_sent_unless_one_is_configured() {
+        let ask = Authorize { state: "s", nonce: "n", challenge: "c", prompt: None, login_hint: None };
+        assert!(!authorize_url(&config(&[]), &ask).contains("scope"));
+        assert!(
+            authorize_url(&config(&["openid", "account_email"]), &ask)
+                .contains("scope=openid%2Caccount_email")
+        );
+    }
+
+    #[test]
+    fn the_secret_goes_into_the_body() {
+        let form = code_form(&config(&[]), &Secret::new("code"), &Secret::new("verifier"));
+        assert!(
+            form.contains(&("client_secret", "shh".into()))
+                && form.contains(&("code_verifier", "verifier".into()))
+        );
+    }
+
+    #[test]
+    fn a_person_who_shares_nothing_is_a_person() {
+        let person = read_person(200, br#"{"id":1376016924429759228}"#).unwrap();
+        assert_eq!(person, Person { id: KakaoId(1_376_016_924_429_759_228), profile: Profile::default() });
+        assert!(read_person(200, br#"{"id":1,"kakao_account":null}"#).is_ok());
+    }
+
+    #[test]
+    fn an_address_is_verified_only_if_valid_and_verified() {
+        let verified = |valid, verified| {
+            let body = format!(
+                r#"{{"id":1,"kakao_account":{{"email":"a@b.c","is_email_valid":{valid},"is_email_verified":{verified}}}}}"#
+            );
+            read_person(200, body.as_bytes()).unwrap().profile.email_verified
+        };
+        assert!(verified(true, true));
+        assert!(!verified(true, false) && !verified(false, true));
+        assert!(
+            !read_person(
+                200,
+                br#"{"id":1,"kakao_account":{"is_email_valid":true,"is_email_verified":true}}"#
+            )
+            .unwrap()
+            .profile
+            .email_verified
+        );
+    }
+
+    #[test]
+    fn replies_that_are_not_kakao_s_are_kakao_s_fault() {
+        let bodies: [&[u8]; 9] = [
+            b"",
+            b"{",
+            b"<html>",
+            b"null",
+            b"{\"id\":\"7\"}",
+            b"{\"id\":1.5}",
+            b"{\"id\":0}",
+            b"\xef\xbb\xbf{\"id\":1}",
+            b"{\"id\":1,\"id\":2}",
+        ];
+        for body in bodies {
+            assert_eq!(read_person(200, body).unwrap_err().kind, FaultKind::KakaoBroken, "{body:?}");
+        }
+        assert_eq!(
+            read_tokens(200, b"{\"access_token\":\"\",\"expires_in\":1}").unwrap_err().kind,
+            FaultKind::KakaoBroken
+        );
+        assert_eq!(read_tokens(200, b"{\"access_token\":\"x\"}").unwrap_err().kind, FaultKind::KakaoBroken);
+    }
+
+    #[test]
+    fn pictures_come_over_https() {
+        let body =
+            br#"{"id":1,"kakao_account":{"profile":{"profile_image_url":"http://k.kakaocdn.net/x.jpg"}}}"#;
+        assert_eq!(
+            read_person(200, body).unwrap().profile.picture.as_deref(),
+            Some("https://k.kakaocdn.net/x.jpg")
+        );
+    }
+}

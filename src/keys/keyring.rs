@@ -1,0 +1,132 @@
+//! The signing keys in memory: who signs now, and what the JWKS endpoint answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+
+use super::jwk::PublicJwk;
+use super::signer::{SigningKey, TokenType};
+use super::{Error, MasterKeys, Purpose};
+use crate::domain::{Clock, Fingerprint, SigningAlg, Timestamp};
+use crate::store::Db;
+use crate::store::signing_keys::{self, StoredKey};
+
+/// All that token endpoints and the JWKS endpoint need, immutable; a change swaps the whole.
+pub struct Keyring {
+    signing: Vec<SigningKey>,
+    /// The JWKS document (RFC 7517 §5), ready to send.
+    pub jwks: Vec<u8>,
+    /// Its entity tag, quoted.
+    pub jwks_etag: String,
+}
+
+impl Keyring {
+    /// Signs a claim set with the current key of an algorithm.
+    ///
+    /// # Errors
+    /// When no key signs with it, or signing fails.
+    pub fn sign(&self, alg: SigningAlg, typ: TokenType, claims: &impl Serialize) -> Result<String, Error> {
+        self.signing
+            .iter()
+            .find(|key| key.public().alg == alg)
+            .ok_or(Error::NoKey(alg.name()))?
+            .sign(typ, claims)
+    }
+
+    /// The algorithms that can sign.
+    pub fn algorithms(&self) -> impl Iterator<Item = SigningAlg> {
+        self.signing.iter().map(|key| key.public().alg)
+    }
+
+    fn of(master: &MasterKeys, stored: &[StoredKey], now: Timestamp) -> Result<Self, Error> {
+        let mut signing = Vec::new();
+        let mut public = Vec::new();
+        for key in stored.iter().filter(|key| key.expires_at.is_none_or(|end| end > now)) {
+            public.push(serde_json::from_str::<PublicJwk>(&key.public_jwk)?);
+            if key.activated_at.is_some() && key.superseded_at.is_none() {
+                let der = master
+                    .open(Purpose::SigningKey, key.kid.as_bytes(), &key.private_sealed)
+                    .ok_or(Error::Sealed("a signing key"))?;
+                signing.push(SigningKey::from_pkcs8(key.alg, &der)?);
+            }
+        }
+        let jwks = serde_json::to_vec(&serde_json::json!({ "keys": public }))?;
+        let digest = Fingerprint::of(&jwks);
+        let jwks_etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&digest.as_bytes()[..12]));
+        Ok(Self { signing, jwks, jwks_etag })
+    }
+}
+
+/// The keyring that everybody shares: reading it takes no lock.
+#[derive(Clone)]
+pub struct Keys {
+    current: Arc<ArcSwap<Keyring>>,
+    /// Seals, opens and proves.
+    pub master: Arc<MasterKeys>,
+    /// How long a sibling may keep the JWKS.
+    pub jwks_max_age: Duration,
+}
+
+impl Keys {
+    /// Reads the keys of the database, making those that `algorithms` name and nobody has made yet.
+    ///
+    /// Several replicas may start at once on an empty database: each offers a key, the database keeps one per
+    /// algorithm, and everybody reads that one back.
+    ///
+    /// # Errors
+    /// When the store does not answer, or a key was sealed with a master key that the settings do not list.
+    pub async fn load(
+        db: &Db,
+        master: Arc<MasterKeys>,
+        algorithms: &[SigningAlg],
+        jwks_max_age: Duration,
+        clock: &Clock,
+    ) -> Result<Self, Error> {
+        let mut stored = signing_keys::all(db).await?;
+        let missing: Vec<SigningAlg> = algorithms
+            .iter()
+            .copied()
+            .filter(|alg| !stored.iter().any(|key| signs_with(key, *alg)))
+            .collect();
+        for alg in &missing {
+            signing_keys::insert_current(db, &new_key(&master, *alg, clock.now()).await?).await?;
+        }
+        if !missing.is_empty() {
+            stored = signing_keys::all(db).await?;
+        }
+        let keyring = Keyring::of(&master, &stored, clock.now())?;
+        Ok(Self { current: Arc::new(ArcSwap::from_pointee(keyring)), master, jwks_max_age })
+    }
+
+    /// The keyring of this moment.
+    pub fn ring(&self) -> Guard<Arc<Keyring>> {
+        self.current.load()
+    }
+}
+
+fn signs_with(key: &StoredKey, alg: SigningAlg) -> bool {
+    key.alg == alg && key.activated_at.is_some() && key.superseded_at.is_none()
+}
+
+async fn new_key(master: &Arc<MasterKeys>, alg: SigningAlg, now: Timestamp) -> Result<StoredKey, Error> {
+    // An RSA key takes long enough to hold up other requests of this thread.
+    let der = tokio::task::spawn_blocking(move || SigningKey::generate(alg))
+        .await
+        .map_err(|_| Error::Crypto("making a signing key"))??;
+    let public = SigningKey::from_pkcs8(alg, &der)?.public().clone();
+    Ok(StoredKey {
+        private_sealed: master.seal(Purpose::SigningKey, public.kid.as_bytes(), &der)?,
+        public_jwk: serde_json::to_string(&public)?,
+        kid: public.kid,
+        alg,
+        created_at: now,
+        published_at: now,
+        activated_at: Some(now),
+        superseded_at: None,
+        expires_at: None,
+    })
+}

@@ -1,0 +1,211 @@
+//! The master key and the keys derived from it: sealing (AEAD) and message authentication.
+//!
+//! Every use has a key of its own (HKDF-SHA256, RFC 5869), so that a value sealed for one purpose opens for no other.
+//! Older master keys open and verify, the current one seals and signs: that is how the master key is rotated.
+
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use aws_lc_rs::hmac;
+
+use super::{Error, random};
+
+/// What a derived key is for. The texts are part of the format: changing one makes old values unreadable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The cookie of a login attempt.
+    LoginCookie,
+    /// A Kakao refresh token in the store.
+    KakaoRefreshToken,
+    /// A Kakao access token in the cache.
+    KakaoAccessToken,
+    /// The private part of a signing key in the store.
+    SigningKey,
+}
+
+impl Purpose {
+    const ALL: [Self; 4] =
+        [Self::LoginCookie, Self::KakaoRefreshToken, Self::KakaoAccessToken, Self::SigningKey];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::LoginCookie => "kakao-auth login cookie",
+            Self::KakaoRefreshToken => "kakao-auth kakao refresh token",
+            Self::KakaoAccessToken => "kakao-auth kakao access token",
+            Self::SigningKey => "kakao-auth signing key",
+        }
+    }
+}
+
+const KEY_ID_LEN: usize = 4;
+
+/// The current master key and the older ones, as their derived keys. Cheap to share behind an `Arc`.
+pub struct MasterKeys {
+    current: Derived,
+    previous: Vec<Derived>,
+}
+
+struct Derived {
+    seal: [(LessSafeKey, [u8; KEY_ID_LEN]); Purpose::ALL.len()],
+    refresh_token: hmac::Key,
+    code: hmac::Key,
+}
+
+struct Bytes32;
+
+impl KeyType for Bytes32 {
+    fn len(&self) -> usize {
+        32
+    }
+}
+
+impl Derived {
+    fn of(master: &[u8; 32]) -> Result<Self, Error> {
+        let root = Salt::new(HKDF_SHA256, b"kakao-auth").extract(master);
+        let expand = |label: &str| -> Result<[u8; 32], Error> {
+            let mut out = [0; 32];
+            let info = [label.as_bytes()];
+            root.expand(&info, Bytes32)
+                .and_then(|okm| okm.fill(&mut out))
+                .map_err(|_| Error::Crypto("key derivation"))?;
+            Ok(out)
+        };
+        let sealing = |purpose: Purpose| -> Result<(LessSafeKey, [u8; KEY_ID_LEN]), Error> {
+            let key = UnboundKey::new(&AES_256_GCM_SIV, &expand(purpose.label())?)
+                .map_err(|_| Error::Crypto("making an AEAD key"))?;
+            let mut id = [0; KEY_ID_LEN];
+            id.copy_from_slice(&expand(&format!("{} id", purpose.label()))?[..KEY_ID_LEN]);
+            Ok((LessSafeKey::new(key), id))
+        };
+        let [cookie, refresh, access, signing] = Purpose::ALL;
+        Ok(Self {
+            seal: [sealing(cookie)?, sealing(refresh)?, sealing(access)?, sealing(signing)?],
+            refresh_token: hmac::Key::new(hmac::HMAC_SHA256, &expand("kakao-auth refresh token")?),
+            code: hmac::Key::new(hmac::HMAC_SHA256, &expand("kakao-auth authorization code")?),
+        })
+    }
+
+    fn sealing(&self, purpose: Purpose) -> &(LessSafeKey, [u8; KEY_ID_LEN]) {
+        &self.seal[purpose as usize]
+    }
+}
+
+impl MasterKeys {
+    /// Derives all keys from the current master key and the older ones.
+    ///
+    /// # Errors
+    /// When the crypto library refuses, which it does not for keys of 32 bytes.
+    pub fn new<'a>(
+        current: &[u8; 32],
+        previous: impl IntoIterator<Item = &'a [u8; 32]>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            current: Derived::of(current)?,
+            previous: previous.into_iter().map(Derived::of).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Seals a value so that only this purpose and `context` open it: key id ‖ nonce ‖ ciphertext ‖ tag.
+    ///
+    /// AES-256-GCM-SIV (RFC 8452): with random nonces it stays safe far beyond the 2³² messages of plain GCM.
+    ///
+    /// # Errors
+    /// When the random generator fails.
+    pub fn seal(&self, purpose: Purpose, context: &[u8], value: &[u8]) -> Result<Vec<u8>, Error> {
+        let (key, id) = self.current.sealing(purpose);
+        let nonce = random::<NONCE_LEN>()?;
+        let mut out = Vec::with_capacity(KEY_ID_LEN + NONCE_LEN + value.len() + AES_256_GCM_SIV.tag_len());
+        out.extend_from_slice(id);
+        out.extend_from_slice(&nonce);
+        out.extend_from_slice(value);
+        let tag = key
+            .seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(context),
+                &mut out[KEY_ID_LEN + NONCE_LEN..],
+            )
+            .map_err(|_| Error::Crypto("sealing"))?;
+        out.extend_from_slice(tag.as_ref());
+        Ok(out)
+    }
+
+    /// Opens what [`MasterKeys::seal`] sealed for the same purpose and context, with the current or an older master key.
+    /// `None` when it was tampered with, cut, or sealed for something else.
+    pub fn open(&self, purpose: Purpose, context: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        let (id, rest) = sealed.split_at_checked(KEY_ID_LEN)?;
+        let (nonce, ciphertext) = rest.split_at_checked(NONCE_LEN)?;
+        let (key, _) = self.all().map(|derived| derived.sealing(purpose)).find(|(_, mine)| mine == id)?;
+        let mut buffer = ciphertext.to_vec();
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let length = key.open_in_place(nonce, Aad::from(context), &mut buffer).ok()?.len();
+        buffer.truncate(length);
+        Some(buffer)
+    }
+
+    /// The tag of a refresh token's body.
+    pub(super) fn refresh_tag(&self, body: &[u8]) -> hmac::Tag {
+        hmac::sign(&self.current.refresh_token, body)
+    }
+
+    /// Whether this is the tag of a refresh token's body, under the current or an older master key.
+    pub(super) fn refresh_tag_fits(&self, body: &[u8], tag: &[u8]) -> bool {
+        self.all().any(|derived| hmac::verify(&derived.refresh_token, body, tag).is_ok())
+    }
+
+    /// 32 bytes that only this service can derive from `seed`: the same for whoever holds the attempt's cookie.
+    pub fn derive_code(&self, seed: &[u8]) -> [u8; 32] {
+        let mut out = [0; 32];
+        out.copy_from_slice(hmac::sign(&self.current.code, seed).as_ref());
+        out
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Derived> {
+        std::iter::once(&self.current).chain(&self.previous)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(current: u8, previous: &[u8]) -> MasterKeys {
+        let previous: Vec<[u8; 32]> = previous.iter().map(|b| [*b; 32]).collect();
+        MasterKeys::new(&[current; 32], &previous).unwrap()
+    }
+
+    #[test]
+    fn what_is_sealed_opens_for_its_purpose_and_context_only() {
+        let keys = keys(1, &[]);
+        let sealed = keys.seal(Purpose::LoginCookie, b"login-abc", b"value").unwrap();
+        assert_eq!(keys.open(Purpose::LoginCookie, b"login-abc", &sealed).as_deref(), Some(&b"value"[..]));
+        assert_eq!(keys.open(Purpose::LoginCookie, b"login-abd", &sealed), None);
+        assert_eq!(keys.open(Purpose::KakaoAccessToken, b"login-abc", &sealed), None);
+    }
+
+    #[test]
+    fn a_changed_or_cut_value_does_not_open() {
+        let keys = keys(1, &[]);
+        let sealed = keys.seal(Purpose::SigningKey, b"", b"value").unwrap();
+        for i in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[i] ^= 1;
+            assert_eq!(keys.open(Purpose::SigningKey, b"", &changed), None, "byte {i}");
+            assert_eq!(keys.open(Purpose::SigningKey, b"", &sealed[..i]), None, "length {i}");
+        }
+    }
+
+    #[test]
+    fn an_older_master_key_still_opens_and_a_forgotten_one_does_not() {
+        let sealed = keys(1, &[]).seal(Purpose::KakaoRefreshToken, b"7", b"token").unwrap();
+        assert!(keys(2, &[1]).open(Purpose::KakaoRefreshToken, b"7", &sealed).is_some());
+        assert!(keys(2, &[]).open(Purpose::KakaoRefreshToken, b"7", &sealed).is_none());
+    }
+
+    #[test]
+    fn the_same_value_never_seals_to_the_same_bytes() {
+        let keys = keys(1, &[]);
+        assert_ne!(
+            keys.seal(Purpose::SigningKey, b"", b"v").unwrap(),
+            keys.seal(Purpose::SigningKey, b"", b"v").unwrap()
+        );
+    }
+}

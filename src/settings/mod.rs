@@ -1,0 +1,429 @@
+//! Owns the settings: layers, the reading of every key, and the list of all that is wrong with them.
+//!
+//! Stands on `domain`; `config` is at home here, and so is the environment.
+
+mod client;
+mod layers;
+mod reader;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::domain::redirect::is_this_machine;
+use crate::domain::{Clients, Lifetimes, Secret, SigningAlg};
+
+pub use reader::{Problem, Problems};
+use reader::{Reader, base64_key, seconds};
+
+/// `config/default.toml`.
+pub const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// All settings, checked.
+#[derive(Debug)]
+pub struct Settings {
+    /// `[server]`
+    pub server: Server,
+    /// `[database]`
+    pub database: Database,
+    /// `[cache]`
+    pub cache: Cache,
+    /// `[secrets]`
+    pub secrets: Secrets,
+    /// `[kakao]`
+    pub kakao: Kakao,
+    /// `[tokens]` and `[refresh]`: the life times of a client that has none of its own.
+    pub lifetimes: Lifetimes,
+    /// `[refresh] reuse_window`
+    pub reuse_window: Duration,
+    /// `[keys]`
+    pub keys: Keys,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[telemetry]`
+    pub telemetry: Telemetry,
+    /// `[[clients]]`
+    pub clients: Clients,
+}
+
+/// `[server]`
+#[derive(Debug)]
+pub struct Server {
+    /// Where the service listens.
+    pub bind: SocketAddr,
+    /// Where operators' endpoints listen.
+    pub management_bind: SocketAddr,
+    /// The issuer.
+    pub public_url: Issuer,
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Processes that share the database.
+    pub replicas: u32,
+    /// How long requests under way may take after SIGTERM.
+    pub shutdown_grace: Duration,
+}
+
+/// `[database]`
+#[derive(Debug)]
+pub struct Database {
+    /// Holds a password.
+    pub url: Secret,
+    /// Connections of this process.
+    pub max_connections: u32,
+}
+
+/// `[cache]`
+#[derive(Debug)]
+pub struct Cache {
+    /// May hold a password.
+    pub url: Secret,
+}
+
+/// `[secrets]`
+pub struct Secrets {
+    /// Seals and proves.
+    pub master_key: Zeroizing<[u8; 32]>,
+    /// Still open.
+    pub previous_master_keys: Vec<Zeroizing<[u8; 32]>>,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[secrets]")
+    }
+}
+
+/// `[kakao]`
+#[derive(Debug)]
+pub struct Kakao {
+    /// The REST API key.
+    pub client_id: String,
+    /// Its client secret, unless switched off at Kakao.
+    pub client_secret: Option<Secret>,
+    /// The admin key.
+    pub admin_key: Option<Secret>,
+    /// The app's number.
+    pub app_id: Option<i64>,
+    /// Further keys of the app.
+    pub app_keys: Vec<String>,
+    /// Consent items to ask for; none: the console decides.
+    pub scopes: Vec<String>,
+    /// `https://kauth.kakao.com`
+    pub auth_base_url: Url,
+    /// `https://kapi.kakao.com`
+    pub api_base_url: Url,
+    /// For one call in all.
+    pub timeout: Duration,
+}
+
+/// `[keys]`
+#[derive(Debug)]
+pub struct Keys {
+    /// Algorithms to have a key of.
+    pub algorithms: Vec<SigningAlg>,
+    /// How long siblings may keep the JWKS.
+    pub jwks_max_age: Duration,
+}
+
+/// `[limits]`
+#[derive(Debug)]
+pub struct Limits {
+    /// Wrong client secrets per client and address.
+    pub client_auth_failures: u32,
+    /// The time in which they are forgiven.
+    pub client_auth_window: Duration,
+}
+
+/// `[telemetry]`
+#[derive(Debug)]
+pub struct Telemetry {
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// What is logged.
+    pub log_level: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// `server.public_url`: the issuer, byte for byte (RFC 8414 §2).
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    text: String,
+    url: Url,
+}
+
+impl Issuer {
+    fn parse(text: &str) -> Result<Self, String> {
+        let url =
+            Url::parse(text).map_err(|_| "it is not a URL; write https://auth.example.com".to_owned())?;
+        let refuse = |why: &str| Err(why.to_owned());
+        match url.scheme() {
+            "https" => {}
+            "http" if is_this_machine(&url) => {}
+            "http" => {
+                return refuse(
+                    "http is only for this machine (localhost, *.localhost, 127.0.0.1); use https",
+                );
+            }
+            _ => return refuse("it must begin with https://"),
+        }
+        if url.query().is_some()
+            || url.fragment().is_some()
+            || !url.username().is_empty()
+            || url.password().is_some()
+        {
+            return refuse("it must have no query, fragment or user name");
+        }
+        if text.ends_with('/') {
+            return refuse("it must not end with a slash");
+        }
+        if text != url.as_str() && format!("{text}/") != url.as_str() {
+            return refuse("write it in lower case, without the default port and without dots in the path");
+        }
+        Ok(Self { text: text.to_owned(), url })
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The URL of a path of ours.
+    pub fn join(&self, path: &str) -> String {
+        format!("{}{path}", self.text)
+    }
+
+    /// The path of the issuer itself; empty for most.
+    pub fn path(&self) -> &str {
+        self.url.path().trim_end_matches('/')
+    }
+
+    /// Whether cookies can be Secure and have the `__Host-` prefix.
+    pub fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+}
+
+impl Settings {
+    /// Merges the layers and reads every key.
+    ///
+    /// `file` is `--config`; without it `KAKAO_AUTH_CONFIG` of `environment` counts.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Problems> {
+        let layers = layers::merge(file, environment)?;
+        let mut reader = Reader::new(layers);
+        let settings = read(&mut reader);
+        reader.finish()?;
+        // The reader had no problem, so every required key was there.
+        settings.ok_or_else(|| Problems::of("settings", "a required key is missing"))
+    }
+
+    /// The environment of this process.
+    pub fn environment() -> impl Iterator<Item = (String, String)> {
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    }
+}
+
+fn read(r: &mut Reader) -> Option<Settings> {
+    let server = server(r);
+    let database = database(r);
+    let cache = cache(r);
+    let secrets = secrets(r);
+    let kakao = kakao(r);
+    let lifetimes = Lifetimes {
+        access: r.duration("tokens.access_ttl", seconds(30)..=seconds(3_600)),
+        id: r.duration("tokens.id_ttl", seconds(30)..=seconds(86_400)),
+        code: r.duration("tokens.code_ttl", seconds(5)..=seconds(600)),
+        refresh_idle: r.duration("refresh.idle_ttl", seconds(60)..=seconds(400 * 86_400)),
+        refresh_absolute: r.duration("refresh.absolute_ttl", seconds(60)..=seconds(3_650 * 86_400)),
+    };
+    let reuse_window = r.duration("refresh.reuse_window", seconds(0)..=seconds(300));
+    let keys = Keys {
+        algorithms: algorithms(r),
+        jwks_max_age: r.duration("keys.jwks_max_age", seconds(10)..=seconds(3_600)),
+    };
+    let limits = Limits {
+        client_auth_failures: r.number("limits.client_auth_failures", 1..=10_000),
+        client_auth_window: r.duration("limits.client_auth_window", seconds(1)..=seconds(86_400)),
+    };
+    let telemetry = telemetry(r);
+    let clients = client::read_all(r, lifetimes, &keys.algorithms);
+    if server.as_ref().is_some_and(|server| server.replicas > 1) {
+        if database.as_ref().is_some_and(|database| database.url.reveal().starts_with("sqlite:")) {
+            r.problem(
+                "database.url",
+                "SQLite is for one machine; server.replicas says more: use postgres://",
+            );
+        }
+        if cache.as_ref().is_some_and(|cache| cache.url.reveal() == "memory:") {
+            r.problem("cache.url", "memory: is for one machine; server.replicas says more: use redis://");
+        }
+    }
+    Some(Settings {
+        server: server?,
+        database: database?,
+        cache: cache?,
+        secrets: secrets?,
+        kakao: kakao?,
+        lifetimes,
+        reuse_window,
+        keys,
+        limits,
+        telemetry,
+        clients,
+    })
+}
+
+fn server(r: &mut Reader) -> Option<Server> {
+    let address = |text: &str| {
+        text.parse::<SocketAddr>().map_err(|_| "write address:port, such as 0.0.0.0:8080".into())
+    };
+    let bind = r.required("server.bind", address);
+    let management_bind = r.required("server.management_bind", address);
+    let public_url = r.required("server.public_url", Issuer::parse);
+    let trusted_proxies = r.list("server.trusted_proxies", |text| {
+        text.parse::<IpNet>()
+            .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
+            .map_err(|_| format!("{text:?} is not a network; write 10.0.0.0/8"))
+    });
+    let replicas = r.number("server.replicas", 1..=10_000);
+    let shutdown_grace = r.duration("server.shutdown_grace", seconds(0)..=seconds(600));
+    Some(Server {
+        bind: bind?,
+        management_bind: management_bind?,
+        public_url: public_url?,
+        trusted_proxies,
+        replicas,
+        shutdown_grace,
+    })
+}
+
+fn database(r: &mut Reader) -> Option<Database> {
+    let url = r.required_secret("database.url", |text| {
+        let known = ["postgres://", "postgresql://", "sqlite:"].iter().any(|scheme| text.starts_with(scheme));
+        if known { Ok(Secret::new(text)) } else { Err("it must begin with postgres:// or sqlite://".into()) }
+    });
+    let max_connections = r.number("database.max_connections", 1..=1_000);
+    Some(Database { url: url?, max_connections })
+}
+
+fn cache(r: &mut Reader) -> Option<Cache> {
+    let url = r.required_secret("cache.url", |text| {
+        let known = text == "memory:" || text.starts_with("redis://") || text.starts_with("rediss://");
+        if known {
+            Ok(Secret::new(text))
+        } else {
+            Err("it must be redis://…, rediss://… or memory:".into())
+        }
+    });
+    Some(Cache { url: url? })
+}
+
+fn secrets(r: &mut Reader) -> Option<Secrets> {
+    let master_key = r.required_secret("secrets.master_key", base64_key);
+    let previous_master_keys = r.secret_list("secrets.previous_master_keys", base64_key);
+    Some(Secrets { master_key: master_key?, previous_master_keys })
+}
+
+fn kakao(r: &mut Reader) -> Option<Kakao> {
+    let plain = |text: &str| {
+        let fits = !text.is_empty() && text.len() <= 256 && text.bytes().all(|b| b.is_ascii_graphic());
+        if fits { Ok(text.to_owned()) } else { Err("it must be printable ASCII without spaces".to_owned()) }
+    };
+    let client_id = r.required("kakao.client_id", plain);
+    let client_secret = r.optional_secret("kakao.client_secret", |text| plain(text).map(Secret::new));
+    let admin_key = r.optional_secret("kakao.admin_key", |text| plain(text).map(Secret::new));
+    let app_id = r.optional("kakao.app_id", |text| {
+        text.parse::<i64>().ok().filter(|id| *id > 0).ok_or_else(|| "it must be the app's number".to_owned())
+    });
+    let app_keys = r.list("kakao.app_keys", plain);
+    let scopes = r.list("kakao.scopes", |text| {
+        let fits = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
+        if fits { Ok(text.to_owned()) } else { Err(format!("{text:?} is not the id of a consent item")) }
+    });
+    let auth_base_url = r.required("kakao.auth_base_url", base_url);
+    let api_base_url = r.required("kakao.api_base_url", base_url);
+    let timeout = r.duration("kakao.timeout", Duration::from_millis(100)..=seconds(30));
+    Some(Kakao {
+        client_id: client_id?,
+        client_secret,
+        admin_key,
+        app_id,
+        app_keys,
+        scopes,
+        auth_base_url: auth_base_url?,
+        api_base_url: api_base_url?,
+        timeout,
+    })
+}
+
+fn base_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|_| "it is not a URL".to_owned())?;
+    let single_label = url.host_str().is_some_and(|host| !host.contains(['.', ':']));
+    match url.scheme() {
+        "https" => {}
+        // A simulator beside us, on this machine or in the same container network.
+        "http" if is_this_machine(&url) || single_label => {}
+        _ => {
+            return Err(
+                "it must begin with https://; http is only for a simulator on this machine".to_owned()
+            );
+        }
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err("it must have no path, query or fragment".to_owned());
+    }
+    Ok(url)
+}
+
+fn algorithms(r: &mut Reader) -> Vec<SigningAlg> {
+    let algorithms = r.list("keys.algorithms", |text| {
+        SigningAlg::from_name(text)
+            .ok_or_else(|| format!("{text:?} is unknown; known are ES256, RS256 and EdDSA"))
+    });
+    if algorithms.is_empty() {
+        r.problem("keys.algorithms", "name at least one of ES256, RS256 and EdDSA");
+    }
+    algorithms
+}
+
+fn telemetry(r: &mut Reader) -> Telemetry {
+    let log_format = r
+        .required("telemetry.log_format", |text| match text {
+            "auto" => Ok(LogFormat::Auto),
+            "json" => Ok(LogFormat::Json),
+            "pretty" => Ok(LogFormat::Pretty),
+            _ => Err("it must be auto, json or pretty".to_owned()),
+        })
+        .unwrap_or(LogFormat::Auto);
+    let log_level = r
+        .required("telemetry.log_level", |text| {
+            let fits = text.parse::<tracing_subscriber::filter::Targets>().is_ok();
+            if fits {
+                Ok(text.to_owned())
+            } else {
+                Err("it must be error, warn, info, debug or trace".to_owned())
+            }
+        })
+        .unwrap_or_default();
+    Telemetry { log_format, log_level }
+}

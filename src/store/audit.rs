@@ -1,0 +1,38 @@
+//! Table `audit_events`: what a security officer asks for later.
+
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::{Db, Result, on};
+use crate::domain::{ClientId, GrantId, Timestamp, UserId};
+
+/// Something that happened. Holds no secret and no profile datum.
+pub struct AuditEvent {
+    /// When.
+    pub at: Timestamp,
+    /// What, as `noun.verb`.
+    pub kind: &'static str,
+    /// To whom.
+    pub user: Option<UserId>,
+    /// At which client.
+    pub client: Option<ClientId>,
+    /// To which grant.
+    pub grant: Option<GrantId>,
+    /// In which request.
+    pub request_id: Option<String>,
+    /// The rest.
+    pub detail: serde_json::Value,
+}
+
+/// Records an event.
+pub async fn record(db: &Db, event: &AuditEvent) -> Result<()> {
+    const SQL: &str =
+        "INSERT INTO audit_events (id, at, kind, user_id, client_id, grant_id, request_id, detail)
+                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    on!(db, pool => sqlx::query(SQL)
+        .bind(Uuid::now_v7()).bind(event.at).bind(event.kind).bind(event.user.map(|user| user.0))
+        .bind(event.client.as_ref().map(ClientId::as_str)).bind(event.grant.map(|grant| grant.0))
+        .bind(event.request_id.as_deref()).bind(Json(&event.detail))
+        .execute(pool).await.map(drop))?;
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! What the store says when it cannot: try again later, or a mistake of ours.
+
+use sqlx::error::DatabaseError;
+
+/// The result of a store function.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database does not answer, is overloaded, read-only or full: trying again later helps.
+    #[error("the database is unavailable")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Something that cannot be: a mistake of ours, or a row that somebody changed by hand.
+    #[error("{what}")]
+    Broken {
+        /// What was being done, or which row of which table is impossible.
+        what: String,
+        /// The database's word.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+}
+
+impl Error {
+    /// A row that cannot be: names table, column and row.
+    pub(super) fn impossible(table: &str, column: &str, row: &dyn std::fmt::Display) -> Self {
+        Self::Broken { what: format!("{table}.{column} of row {row} is impossible"), source: None }
+    }
+}
+
+/// SQLSTATE classes and codes (PostgreSQL, Appendix A) after which the same statement may succeed later: connection
+/// trouble, insufficient resources (disk full, too many connections), operator intervention (shutdown, start-up, a
+/// statement that was cancelled), a standby that only reads, a lost race for a row.
+const LATER: [&str; 7] = ["08", "53", "57", "25006", "40001", "40P01", "55P03"];
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        let later = match &error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::Tls(_)
+            // The reply was cut off in the middle: the connection is gone.
+            | sqlx::Error::Protocol(_) => true,
+            sqlx::Error::Database(database) => passes(database.as_ref()),
+            _ => false,
+        };
+        if later {
+            Self::Unavailable(Box::new(error))
+        } else {
+            Self::Broken { what: "a statement failed".into(), source: Some(Box::new(error)) }
+        }
+    }
+}
+
+fn passes(error: &dyn DatabaseError) -> bool {
+    let Some(code) = error.code() else { return false };
+    if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+        // The primary result code is the low byte: BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN.
+        return code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14));
+    }
+    LATER.iter().any(|prefix| code.starts_with(prefix))
+}
+
+impl From<sqlx::migrate::MigrateError> for Error {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        match error {
+            sqlx::migrate::MigrateError::Execute(error)
+            | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => error.into(),
+            other => Self::Broken {
+                what: "the migrations do not fit this database".into(),
+                source: Some(Box::new(other)),
+            },
+        }
+    }
+}

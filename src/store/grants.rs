@@ -1,0 +1,186 @@
+//! Table `grants`: codes are spent and refresh tokens rotated here, each by one conditional statement.
+
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::{Db, Error, Result, Tx, on, on_tx, row};
+use crate::domain::pkce::CodeChallenge;
+use crate::domain::{
+    ClientId, EndReason, Fingerprint, Grant, GrantId, NewGrant, Rotated, Scope, SpentCode, Timestamp, UserId,
+};
+
+/// Stores the grant of a login.
+pub async fn insert(tx: &mut Tx, grant: &NewGrant) -> Result<()> {
+    const SQL: &str = "
+        INSERT INTO grants (id, user_id, client_id, scope, attempt_id, code_hash, code_expires_at, redirect_uri,
+                            challenge, nonce, auth_time, refreshed_at, idle_expires_at, expires_at, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $7, $13, $12)";
+    on_tx!(tx, conn => sqlx::query(SQL)
+        .bind(grant.id.0).bind(grant.user.0).bind(grant.client.as_str()).bind(grant.scope.as_str())
+        .bind(grant.attempt.as_bytes()).bind(grant.code.as_bytes()).bind(grant.code_expires_at)
+        .bind(grant.redirect_uri.as_str()).bind(grant.challenge.as_ref().map(CodeChallenge::as_str))
+        .bind(grant.nonce.as_deref()).bind(grant.auth_time).bind(grant.created_at).bind(grant.expires_at)
+        .execute(conn).await.map(drop))?;
+    Ok(())
+}
+
+row!(SpentRow {
+    id: Uuid,
+    user_id: Uuid,
+    scope: String,
+    redirect_uri: String,
+    challenge: Option<String>,
+    nonce: Option<String>,
+    auth_time: Timestamp,
+    roles: Json<Vec<String>>,
+});
+
+/// Spends a code: the one caller that finds it unspent, in time, and its own gets the grant (RFC 6749 §4.1.2).
+pub async fn spend_code(
+    db: &Db,
+    code: &Fingerprint,
+    client: &ClientId,
+    now: Timestamp,
+    idle_expires_at: Timestamp,
+) -> Result<Option<SpentCode>> {
+    const SQL: &str = "
+        UPDATE grants SET code_spent_at = $3, generation = 1, refreshed_at = $3, idle_expires_at = $4
+        WHERE code_hash = $1 AND client_id = $2 AND code_spent_at IS NULL AND code_expires_at > $3 AND ended_at IS NULL
+        RETURNING id, user_id, scope, redirect_uri, challenge, nonce, auth_time,
+                  (SELECT roles FROM users WHERE users.id = grants.user_id) AS roles";
+    let row: Option<SpentRow> = on!(db, pool => sqlx::query_as(SQL)
+        .bind(code.as_bytes()).bind(client.as_str()).bind(now).bind(idle_expires_at)
+        .fetch_optional(pool).await)?;
+    row.map(|row| {
+        Ok(SpentCode {
+            id: GrantId(row.id),
+            user: UserId(row.user_id),
+            scope: scope(&row.scope, row.id)?,
+            redirect_uri: row.redirect_uri,
+            challenge: challenge(row.challenge, row.id)?,
+            nonce: row.nonce,
+            auth_time: row.auth_time,
+            roles: row.roles.0,
+        })
+    })
+    .transpose()
+}
+
+row!(RotatedRow { user_id: Uuid, scope: String, auth_time: Timestamp, generation: i64, roles: Json<Vec<String>> });
+
+/// Rotates: the one caller that presents the current generation of a living grant of its own moves it on.
+pub async fn rotate(
+    db: &Db,
+    grant: GrantId,
+    client: &ClientId,
+    generation: i64,
+    now: Timestamp,
+    idle_expires_at: Timestamp,
+) -> Result<Option<Rotated>> {
+    const SQL: &str = "
+        UPDATE grants SET generation = generation + 1, refreshed_at = $4, idle_expires_at = $5
+        WHERE id = $1 AND client_id = $2 AND generation = $3 AND generation > 0
+          AND ended_at IS NULL AND idle_expires_at > $4 AND expires_at > $4
+        RETURNING user_id, scope, auth_time, generation,
+                  (SELECT roles FROM users WHERE users.id = grants.user_id) AS roles";
+    let row: Option<RotatedRow> = on!(db, pool => sqlx::query_as(SQL)
+        .bind(grant.0).bind(client.as_str()).bind(generation).bind(now).bind(idle_expires_at)
+        .fetch_optional(pool).await)?;
+    row.map(|row| {
+        Ok(Rotated {
+            user: UserId(row.user_id),
+            scope: scope(&row.scope, grant.0)?,
+            auth_time: row.auth_time,
+            generation: row.generation,
+            roles: row.roles.0,
+        })
+    })
+    .transpose()
+}
+
+row!(GrantRow {
+    id: Uuid,
+    user_id: Uuid,
+    client_id: String,
+    scope: String,
+    challenge: Option<String>,
+    auth_time: Timestamp,
+    code_spent_at: Option<Timestamp>,
+    generation: i64,
+    refreshed_at: Timestamp,
+    idle_expires_at: Timestamp,
+    expires_at: Timestamp,
+    ended_at: Option<Timestamp>,
+    roles: Json<Vec<String>>,
+});
+
+impl TryFrom<GrantRow> for Grant {
+    type Error = Error;
+
+    fn try_from(row: GrantRow) -> Result<Self> {
+        Ok(Self {
+            id: GrantId(row.id),
+            user: UserId(row.user_id),
+            client: ClientId(row.client_id),
+            scope: scope(&row.scope, row.id)?,
+            challenge: challenge(row.challenge, row.id)?,
+            auth_time: row.auth_time,
+            code_spent_at: row.code_spent_at,
+            generation: row.generation,
+            refreshed_at: row.refreshed_at,
+            idle_expires_at: row.idle_expires_at,
+            expires_at: row.expires_at,
+            ended_at: row.ended_at,
+            roles: row.roles.0,
+        })
+    }
+}
+
+/// The grant of this id.
+pub async fn find(db: &Db, grant: GrantId) -> Result<Option<Grant>> {
+    const SQL: &str = "
+        SELECT grants.id, user_id, client_id, scope, challenge, auth_time, code_spent_at, generation, refreshed_at,
+               idle_expires_at, expires_at, ended_at, roles
+        FROM grants JOIN users ON users.id = grants.user_id WHERE grants.id = $1";
+    let row: Option<GrantRow> =
+        on!(db, pool => sqlx::query_as(SQL).bind(grant.0).fetch_optional(pool).await)?;
+    row.map(Grant::try_from).transpose()
+}
+
+/// The grant that this code was made for, spent or not.
+pub async fn find_by_code(db: &Db, code: &Fingerprint) -> Result<Option<Grant>> {
+    const SQL: &str = "
+        SELECT grants.id, user_id, client_id, scope, challenge, auth_time, code_spent_at, generation, refreshed_at,
+               idle_expires_at, expires_at, ended_at, roles
+        FROM grants JOIN users ON users.id = grants.user_id WHERE code_hash = $1";
+    let row: Option<GrantRow> =
+        on!(db, pool => sqlx::query_as(SQL).bind(code.as_bytes()).fetch_optional(pool).await)?;
+    row.map(Grant::try_from).transpose()
+}
+
+/// Ends a grant. True for the one caller that ended it.
+pub async fn end(db: &Db, grant: GrantId, reason: EndReason, now: Timestamp) -> Result<bool> {
+    const SQL: &str = "UPDATE grants SET ended_at = $3, end_reason = $2 WHERE id = $1 AND ended_at IS NULL";
+    let done = on!(db, pool => sqlx::query(SQL).bind(grant.0).bind(reason.name()).bind(now)
+        .execute(pool).await.map(|done| done.rows_affected()))?;
+    Ok(done == 1)
+}
+
+/// Ends all grants of a user that still live; returns how many.
+pub async fn end_of_user(tx: &mut Tx, user: UserId, reason: EndReason, now: Timestamp) -> Result<u64> {
+    const SQL: &str =
+        "UPDATE grants SET ended_at = $3, end_reason = $2 WHERE user_id = $1 AND ended_at IS NULL";
+    let done = on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(reason.name()).bind(now)
+        .execute(conn).await.map(|done| done.rows_affected()))?;
+    Ok(done)
+}
+
+fn scope(text: &str, row: Uuid) -> Result<Scope> {
+    Scope::parse(text).map_err(|_| Error::impossible("grants", "scope", &row))
+}
+
+fn challenge(text: Option<String>, row: Uuid) -> Result<Option<CodeChallenge>> {
+    text.map(|text| CodeChallenge::parse(&text))
+        .transpose()
+        .map_err(|_| Error::impossible("grants", "challenge", &row))
+}

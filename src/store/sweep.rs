@@ -1,0 +1,31 @@
+//! Deletes what nobody will ask for again, in batches that hold no lock for long.
+
+use std::time::Duration;
+
+use super::{Db, Result, on};
+use crate::domain::Timestamp;
+
+/// How long a grant stays after its absolute end, so that a late replay is still recognised and explained.
+const GRANTS_STAY: Duration = Duration::from_hours(7 * 24);
+
+/// What one sweep deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Rows of `login_attempts`.
+    pub attempts: u64,
+    /// Rows of `grants`.
+    pub grants: u64,
+}
+
+/// Deletes up to a thousand rows of each kind.
+pub async fn expired(db: &Db, now: Timestamp) -> Result<Swept> {
+    const ATTEMPTS: &str = "DELETE FROM login_attempts WHERE id IN
+                            (SELECT id FROM login_attempts WHERE expires_at <= $1 LIMIT 1000)";
+    const GRANTS: &str =
+        "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at <= $1 LIMIT 1000)";
+    let attempts = on!(db, pool => sqlx::query(ATTEMPTS).bind(now)
+        .execute(pool).await.map(|done| done.rows_affected()))?;
+    let grants = on!(db, pool => sqlx::query(GRANTS).bind(now - GRANTS_STAY)
+        .execute(pool).await.map(|done| done.rows_affected()))?;
+    Ok(Swept { attempts, grants })
+}

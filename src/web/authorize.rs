@@ -1,0 +1,88 @@
+//! `GET, POST /oauth/authorize` (RFC 6749 §3.1, OpenID Connect Core §3.1.2).
+
+use actix_web::cookie::time::Duration;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::http::header;
+use actix_web::web::Payload;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::read::{self, Unread};
+use super::{Shared, error, page, redirect};
+use crate::domain::AttemptId;
+use crate::flow::begin_login::{ATTEMPT_SECONDS, AuthorizeError, begin_login, cookie_context};
+use crate::flow::{Error, Params};
+
+/// Attempts that one browser may have under way: each has a cookie, and proxies refuse requests with too many.
+const MOST_ATTEMPTS: usize = 6;
+
+pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
+    match read::query(&request) {
+        Ok(params) => begin(&request, &site, &params),
+        Err(refusal) => page::refused(&request, &refusal.into()),
+    }
+}
+
+pub(super) async fn post(request: HttpRequest, site: Shared, payload: Payload) -> HttpResponse {
+    match read::form(&request, payload).await {
+        Ok(params) => begin(&request, &site, &params),
+        Err(Unread::Refused(refusal)) => page::refused(&request, &refusal.into()),
+        Err(unread) => error::unread(&request, &unread),
+    }
+}
+
+fn begin(request: &HttpRequest, site: &Shared, params: &Params) -> HttpResponse {
+    let language = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    match begin_login(&site.deps, params, language) {
+        Ok(begun) => {
+            let mut response = redirect(&begun.location);
+            let cookie = attempt_cookie(site.https, begun.attempt, begun.sealed, ATTEMPT_SECONDS);
+            let mut failed = response.add_cookie(&cookie).is_err();
+            for old in surplus_attempts(request, site.https) {
+                failed |= response.add_removal_cookie(&old).is_err();
+            }
+            if failed {
+                page::refused(request, &Error::Broken("a cookie could not be set".to_owned()))
+            } else {
+                response
+            }
+        }
+        Err(AuthorizeError { error, back: None }) => page::refused(request, &error),
+        Err(AuthorizeError { error, back: Some(back) }) => error::back_to_client(site, &error, &back),
+    }
+}
+
+/// `__Host-login-<attempt>`, or `login-<attempt>` where there is no https.
+pub(super) fn cookie_name(https: bool, attempt: AttemptId) -> String {
+    format!("{}{}", if https { "__Host-" } else { "" }, cookie_context(attempt))
+}
+
+/// The attempt's cookie. Lax, because Strict would not survive the way back from Kakao.
+pub(super) fn attempt_cookie(
+    https: bool,
+    attempt: AttemptId,
+    sealed: String,
+    seconds: u64,
+) -> Cookie<'static> {
+    Cookie::build(cookie_name(https, attempt), sealed)
+        .path("/")
+        .http_only(true)
+        .secure(https)
+        .same_site(SameSite::Lax)
+        .max_age(Duration::seconds(i64::try_from(seconds).unwrap_or(i64::MAX)))
+        .finish()
+}
+
+/// The attempts beyond those a browser may keep. Browsers send older cookies first (RFC 6265 §5.4).
+fn surplus_attempts(request: &HttpRequest, https: bool) -> Vec<Cookie<'static>> {
+    let prefix = if https { "__Host-login-" } else { "login-" };
+    let Ok(cookies) = request.cookies() else { return Vec::new() };
+    let attempts: Vec<&Cookie<'_>> =
+        cookies.iter().filter(|cookie| cookie.name().starts_with(prefix)).collect();
+    let surplus = attempts.len().saturating_sub(MOST_ATTEMPTS - 1);
+    attempts[..surplus]
+        .iter()
+        .map(|cookie| {
+            Cookie::build(cookie.name().to_owned(), "").path("/").secure(https).http_only(true).finish()
+        })
+        .collect()
+}

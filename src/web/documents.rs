@@ -1,0 +1,104 @@
+//! The documents that anyone may read: JWKS (RFC 7517) and discovery (OpenID Connect Discovery, RFC 8414).
+//!
+//! Served from memory, whatever happens to the stores.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+
+use super::Shared;
+use crate::domain::client::ProfileClaim;
+use crate::domain::{Clients, Fingerprint, Scope, SigningAlg};
+
+/// The discovery document, made once.
+pub struct Documents {
+    body: Vec<u8>,
+    etag: String,
+    cache_control: String,
+}
+
+/// Where discovery is read: OpenID Connect appends to the issuer, RFC 8414 §3.1 inserts before the issuer's path.
+pub(super) fn discovery_paths(base: &str) -> Vec<String> {
+    const OPENID: &str = "/.well-known/openid-configuration";
+    const OAUTH: &str = "/.well-known/oauth-authorization-server";
+    let mut paths = vec![format!("{base}{OPENID}"), format!("{base}{OAUTH}")];
+    if !base.is_empty() {
+        paths.push(format!("{OAUTH}{base}"));
+    }
+    paths
+}
+
+impl Documents {
+    /// Says exactly what works, nothing else.
+    pub fn new(issuer: &str, algorithms: &[SigningAlg], clients: &Clients, max_age: u64) -> Self {
+        let known = ["openid", "profile", "email", "phone"].into_iter();
+        let custom: Vec<&str> = clients.iter().flat_map(|client| client.scopes.iter()).collect();
+        let scopes: Scope = known.chain(custom).collect();
+        let mut claims = vec!["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid"];
+        claims.extend(ProfileClaim::ALL.map(ProfileClaim::name));
+        claims.extend(["email_verified", "updated_at"]);
+        let document = json!({
+            "issuer": issuer,
+            "authorization_endpoint": format!("{issuer}/oauth/authorize"),
+            "token_endpoint": format!("{issuer}/oauth/token"),
+            "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+            "scopes_supported": scopes.iter().collect::<Vec<_>>(),
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": ["authorization_code", "refresh_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": algorithms.iter().map(|alg| alg.name()).collect::<Vec<_>>(),
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+            "code_challenge_methods_supported": ["S256"],
+            "claims_supported": claims,
+            "claims_parameter_supported": false,
+            "request_parameter_supported": false,
+            "request_uri_parameter_supported": false,
+            "authorization_response_iss_parameter_supported": true,
+            "ui_locales_supported": ["ko", "en"],
+        });
+        let body = document.to_string().into_bytes();
+        let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&Fingerprint::of(&body).as_bytes()[..12]));
+        Self { body, etag, cache_control: format!("public, max-age={max_age}") }
+    }
+}
+
+/// `GET /.well-known/jwks.json`
+pub(super) async fn jwks(request: HttpRequest, site: Shared) -> HttpResponse {
+    let ring = site.deps.keys.ring();
+    document(&request, &site.documents.cache_control, &ring.jwks_etag, "application/jwk-set+json", &ring.jwks)
+}
+
+/// `GET /.well-known/openid-configuration`, `GET /.well-known/oauth-authorization-server`
+pub(super) async fn discovery(request: HttpRequest, site: Shared) -> HttpResponse {
+    let Documents { body, etag, cache_control } = &site.documents;
+    document(&request, cache_control, etag, "application/json", body)
+}
+
+fn document(
+    request: &HttpRequest,
+    cache_control: &str,
+    etag: &str,
+    media_type: &str,
+    body: &[u8],
+) -> HttpResponse {
+    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let unchanged = known.is_some_and(|list| list.split(',').any(|tag| matches(tag.trim(), etag)));
+    let mut response = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response
+        .insert_header((header::CACHE_CONTROL, cache_control))
+        .insert_header((header::ETAG, etag))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    if unchanged {
+        return response.finish();
+    }
+    response.insert_header((header::CONTENT_TYPE, media_type)).body(body.to_vec())
+}
+
+/// Weak comparison (RFC 9110 §13.1.2).
+fn matches(tag: &str, etag: &str) -> bool {
+    tag == "*" || tag.trim_start_matches("W/") == etag
+}

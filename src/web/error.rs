@@ -1,0 +1,316 @@
+//! The one table: refusal → status, OAuth code, machine code, sentence. Failures are logged here, once.
+
+use std::borrow::Cow;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+use tracing::{error, info, warn};
+
+use super::read::Unread;
+use super::{Site, redirect};
+use crate::domain::Secret;
+use crate::flow::begin_login::Back;
+use crate::flow::{Error, LoginFailure, Refusal};
+use crate::telemetry::request_id;
+
+/// What is said to a caller.
+pub(super) struct Said {
+    /// Only 4xx and 5xx stand in the table.
+    pub(super) status: StatusCode,
+    /// `error` of RFC 6749 §4.1.2.1 and §5.2.
+    pub(super) oauth: &'static str,
+    /// Stable, for programs and for the search in our documentation.
+    pub(super) code: &'static str,
+    /// One sentence, of the characters that RFC 6749 allows, that says what to do.
+    pub(super) sentence: Cow<'static, str>,
+    /// Seconds.
+    pub(super) retry_after: Option<u64>,
+}
+
+/// Says an error to the caller and to the log.
+pub(super) fn said(error: &Error) -> Said {
+    match error {
+        Error::Refused(refusal) => {
+            let said = refused(refusal);
+            info!(code = said.code, "refused");
+            said
+        }
+        Error::Unavailable(cause) => {
+            warn!(cause, "unavailable");
+            let mut said = Said::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "temporarily_unavailable",
+                "store_unavailable",
+                "The service cannot reach its database. Nothing was changed; try again in a moment.",
+            );
+            said.retry_after = Some(2);
+            said
+        }
+        Error::Broken(cause) => {
+            error!(cause, "broken");
+            Said::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "server_error",
+                "internal",
+                "Something is wrong with the service. Tell its operator the request id.",
+            )
+        }
+    }
+}
+
+impl Said {
+    fn new(
+        status: StatusCode,
+        oauth: &'static str,
+        code: &'static str,
+        sentence: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { status, oauth, code, sentence: sentence.into(), retry_after: None }
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "it is the table: one row a refusal")]
+fn refused(refusal: &Refusal) -> Said {
+    let bad = |oauth, code, sentence: &'static str| Said::new(StatusCode::BAD_REQUEST, oauth, code, sentence);
+    let request =
+        |code, sentence: String| Said::new(StatusCode::BAD_REQUEST, "invalid_request", code, sentence);
+    match refusal {
+        Refusal::ClientMissing => bad("invalid_request", "client_id_missing", "client_id is missing."),
+        Refusal::ClientUnknown => bad(
+            "invalid_request",
+            "client_unknown",
+            "No client has this client_id. Check the id, or ask the operator to add it.",
+        ),
+        Refusal::RedirectUriMissing => {
+            bad("invalid_request", "redirect_uri_missing", "redirect_uri is missing.")
+        }
+        Refusal::RedirectUriUnknown => bad(
+            "invalid_request",
+            "redirect_uri_unknown",
+            "redirect_uri is not registered for this client. It must equal a registered one byte for byte.",
+        ),
+        Refusal::TargetRepeated(name) | Refusal::ParameterRepeated(name) => {
+            request("parameter_repeated", format!("{name} stands more than once."))
+        }
+        Refusal::ParameterMissing(name) => request("parameter_missing", format!("{name} is missing.")),
+        Refusal::ParameterInvalid(name, why) => {
+            request("parameter_invalid", format!("{name} is not valid: {why}."))
+        }
+        Refusal::RequestUnreadable(why) => {
+            request("request_unreadable", format!("The request cannot be read: {why}."))
+        }
+        Refusal::ResponseTypeUnsupported => {
+            bad("unsupported_response_type", "response_type_unsupported", "response_type must be code.")
+        }
+        Refusal::GrantNotAllowed => {
+            bad("unauthorized_client", "grant_not_allowed", "This client may not use this grant type.")
+        }
+        Refusal::GrantTypeUnsupported => bad(
+            "unsupported_grant_type",
+            "grant_type_unsupported",
+            "grant_type must be authorization_code or refresh_token.",
+        ),
+        Refusal::ChallengeMissing => bad(
+            "invalid_request",
+            "code_challenge_missing",
+            "code_challenge is missing: PKCE with S256 is required.",
+        ),
+        Refusal::ChallengeMethodUnsupported => {
+            bad("invalid_request", "code_challenge_method_unsupported", "code_challenge_method must be S256.")
+        }
+        Refusal::ScopeInvalid => bad(
+            "invalid_scope",
+            "scope_invalid",
+            "scope must name at least one scope that this client may have, of printable ASCII without quotes.",
+        ),
+        Refusal::ScopeWider => bad("invalid_scope", "scope_wider", "scope asks for more than was granted."),
+        Refusal::LoginRequired => bad("login_required", "login_required", "The person must log in."),
+        Refusal::RequestObject => {
+            bad("request_not_supported", "request_not_supported", "The request parameter is not supported.")
+        }
+        Refusal::RequestUri => bad(
+            "request_uri_not_supported",
+            "request_uri_not_supported",
+            "The request_uri parameter is not supported.",
+        ),
+        Refusal::Registration => bad(
+            "registration_not_supported",
+            "registration_not_supported",
+            "The registration parameter is not supported.",
+        ),
+        Refusal::ClientUnproven { .. } => Said::new(
+            StatusCode::UNAUTHORIZED,
+            "invalid_client",
+            "client_unproven",
+            "The client is unknown or its secret is wrong or missing.",
+        ),
+        Refusal::TwoCredentials => bad(
+            "invalid_request",
+            "two_credentials",
+            "Authenticate the client by Basic or in the body, not both.",
+        ),
+        Refusal::TooManyFailures { retry_after } => {
+            let mut said = Said::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "invalid_client",
+                "too_many_failures",
+                "Too many wrong secrets for this client from this address. Wait before trying again.",
+            );
+            said.retry_after = Some(retry_after.as_secs() + 1);
+            said
+        }
+        Refusal::CodeInvalid => bad(
+            "invalid_grant",
+            "code_invalid",
+            "The code is unknown, expired, already used, or of another client. Start a new login.",
+        ),
+        Refusal::CodeReplayed => bad(
+            "invalid_grant",
+            "code_replayed",
+            "The code was used before, so the login was ended. Start a new one.",
+        ),
+        Refusal::RedirectUriDiffers => bad(
+            "invalid_grant",
+            "redirect_uri_differs",
+            "redirect_uri differs from the one of the authorization request. Start a new login.",
+        ),
+        Refusal::VerifierWrong => bad(
+            "invalid_grant",
+            "code_verifier_wrong",
+            "code_verifier is missing or does not fit the code_challenge. Start a new login.",
+        ),
+        Refusal::VerifierUnexpected => bad(
+            "invalid_request",
+            "code_verifier_unexpected",
+            "code_verifier was sent, but the authorization request had no code_challenge.",
+        ),
+        Refusal::RefreshTokenInvalid => bad(
+            "invalid_grant",
+            "refresh_token_invalid",
+            "The refresh token is not valid any more. Start a new login.",
+        ),
+        Refusal::RefreshTokenReplayed => bad(
+            "invalid_grant",
+            "refresh_token_replayed",
+            "The refresh token was used before, so the login was ended. Start a new one.",
+        ),
+        Refusal::AttemptUnknown => bad(
+            "invalid_request",
+            "attempt_unknown",
+            "This browser has not begun this login, or has lost it.",
+        ),
+        Refusal::AttemptExpired => {
+            bad("invalid_request", "attempt_expired", "The login took longer than ten minutes.")
+        }
+        Refusal::CallbackContradictory => {
+            bad("invalid_request", "callback_contradictory", "The answer contradicts itself.")
+        }
+    }
+}
+
+/// An error of an OAuth endpoint (RFC 6749 §5.2).
+pub(super) fn oauth_json(request: &HttpRequest, error: &Error) -> HttpResponse {
+    let said = said(error);
+    let mut response = json_response(request, &said);
+    if matches!(error, Error::Refused(Refusal::ClientUnproven { by_basic: true })) {
+        let scheme = HeaderValue::from_static("Basic realm=\"kakao-auth\", charset=\"UTF-8\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+    }
+    response
+}
+
+fn json_response(request: &HttpRequest, said: &Said) -> HttpResponse {
+    let mut response = HttpResponse::build(said.status);
+    if let Some(seconds) = said.retry_after {
+        response.insert_header((header::RETRY_AFTER, seconds));
+    }
+    response.insert_header((header::CACHE_CONTROL, "no-store")).json(json!({
+        "error": said.oauth,
+        "error_description": said.sentence,
+        "code": said.code,
+        "request_id": request_id(request),
+    }))
+}
+
+/// A body that was not read.
+pub(super) fn unread(request: &HttpRequest, unread: &Unread) -> HttpResponse {
+    let (status, code, sentence) = match unread {
+        Unread::Refused(refusal) => return oauth_json(request, &refusal.clone().into()),
+        Unread::TooLarge => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is larger than 16 KiB.")
+        }
+        Unread::Encoded => {
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "body_encoded", "Send the body without Content-Encoding.")
+        }
+        Unread::TooSlow => {
+            (StatusCode::REQUEST_TIMEOUT, "body_too_slow", "The body took longer than ten seconds.")
+        }
+    };
+    let mut response = json_response(request, &Said::new(status, "invalid_request", code, sentence));
+    // What is left of the body is not read.
+    response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+    response
+}
+
+/// 405; the caller adds `Allow`.
+pub(super) fn method_not_allowed(request: &HttpRequest) -> HttpResponse {
+    let said = Said::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "invalid_request",
+        "method_not_allowed",
+        "This endpoint does not answer this method; see the Allow header.",
+    );
+    json_response(request, &said)
+}
+
+/// Sends a refusal back to the client (RFC 6749 §4.1.2.1, RFC 9207).
+pub(super) fn back_to_client(site: &Site, error: &Error, back: &Back) -> HttpResponse {
+    let said = said(error);
+    answer(site, back, &[("error", said.oauth), ("error_description", &said.sentence)])
+}
+
+/// Sends a code to the client (RFC 6749 §4.1.2, RFC 9207).
+pub(super) fn with_code(site: &Site, code: &Secret, back: &Back) -> HttpResponse {
+    answer(site, back, &[("code", code.reveal())])
+}
+
+/// Sends the client word of a login that failed. What went wrong at Kakao is in the log, not in the URL.
+pub(super) fn failed_login(site: &Site, failure: LoginFailure, back: &Back) -> HttpResponse {
+    let (oauth, sentence) = match failure {
+        LoginFailure::Cancelled => ("access_denied", "The person cancelled the login."),
+        LoginFailure::UnderAge => ("access_denied", "Kakao does not let people under 14 use this app."),
+        LoginFailure::PersonRefused => ("access_denied", "Kakao did not let the person log in."),
+        LoginFailure::UserDisabled => ("access_denied", "This account has been disabled."),
+        LoginFailure::StartAgain => {
+            ("temporarily_unavailable", "The login could not be finished. Start it again.")
+        }
+        LoginFailure::TryLater => {
+            ("temporarily_unavailable", "Kakao does not answer. Try again in a moment.")
+        }
+        LoginFailure::StoreUnavailable => {
+            ("temporarily_unavailable", "The service cannot reach its database. Try again in a moment.")
+        }
+        LoginFailure::KakaoBroken => ("server_error", "Kakao gave an answer that cannot be used."),
+        LoginFailure::SetupWrong => {
+            ("server_error", "The set-up of the login at Kakao is wrong. Tell the operator.")
+        }
+        LoginFailure::Internal => {
+            ("server_error", "Something is wrong with the login service. Tell its operator.")
+        }
+    };
+    answer(site, back, &[("error", oauth), ("error_description", sentence)])
+}
+
+/// Appends the parameters to the redirect URI, keeping its own query as it is (RFC 6749 §3.1.2).
+fn answer(site: &Site, back: &Back, parameters: &[(&str, &str)]) -> HttpResponse {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(parameters);
+    if let Some(state) = &back.state {
+        query.append_pair("state", state);
+    }
+    query.append_pair("iss", &site.deps.issuer);
+    let separator = if back.redirect_uri.contains('?') { '&' } else { '?' };
+    redirect(&format!("{}{separator}{}", back.redirect_uri, query.finish()))
+}

@@ -1,0 +1,33 @@
+//! `GET /health/live`, `GET /health/ready`.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use serde_json::json;
+
+use super::Shared;
+
+/// Longer than a healthy database needs, shorter than a balancer waits.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The process answers.
+pub(super) async fn live() -> HttpResponse {
+    HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(json!({ "status": "alive" }))
+}
+
+/// Logins can work: the database answers. The cache may be down: everything goes on without it.
+pub(super) async fn ready(site: Shared) -> HttpResponse {
+    let database = matches!(tokio::time::timeout(PATIENCE, site.deps.db.ping()).await, Ok(Ok(())));
+    let cache = site.deps.cache.ping().await.is_ok();
+    let word = |up: bool| if up { "up" } else { "down" };
+    let body = json!({
+        "status": if database { "ready" } else { "not ready" },
+        "database": word(database),
+        "cache": word(cache),
+    });
+    let mut response = if database { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    if !database {
+        response.insert_header(("Retry-After", "2"));
+    }
+    response.insert_header(("Cache-Control", "no-store")).json(body)
+}

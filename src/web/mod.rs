@@ -1,0 +1,162 @@
+//! Owns HTTP: one endpoint per file, each reads, calls one flow, and replies. `actix-web` is at home here.
+//!
+//! This screen shows every route. The documents that verifiers fetch all day are served from memory, beside the spans
+//! and headers of the rest.
+
+mod authorize;
+mod callback;
+mod documents;
+mod error;
+mod health;
+mod page;
+mod read;
+mod token;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_cors::Cors;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::{HttpRequest, HttpResponse, Resource, web};
+use ipnet::IpNet;
+use tracing::Instrument;
+use tracing_actix_web::TracingLogger;
+
+pub use documents::Documents;
+
+use crate::flow::{Deps, Error};
+use crate::telemetry::{RequestSpan, identify};
+
+/// What the endpoints stand on, shared by all workers.
+pub struct Site {
+    /// What the flows stand on.
+    pub deps: Arc<Deps>,
+    /// Whether the issuer is https: cookies are Secure and named `__Host-…`.
+    pub https: bool,
+    /// The path of the issuer, mostly empty.
+    pub base_path: String,
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may call the token endpoint.
+    pub allowed_origins: Vec<String>,
+    /// Discovery.
+    pub documents: Documents,
+}
+
+type Shared = web::Data<Arc<Site>>;
+
+/// How long a caller waits for a flow. The flow goes on without it.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Every route.
+pub fn routes(config: &mut web::ServiceConfig, site: &Arc<Site>) {
+    let base = site.base_path.as_str();
+    let at = |path: &str| format!("{base}{path}");
+
+    config.app_data(web::Data::new(Arc::clone(site)));
+    // --- from memory
+    config.service(get(
+        &at("/.well-known/jwks.json"),
+        web::get().to(documents::jwks),
+        web::head().to(documents::jwks),
+    ));
+    for path in documents::discovery_paths(base) {
+        let resource = get(&path, web::get().to(documents::discovery), web::head().to(documents::discovery));
+        config.service(resource);
+    }
+    config.service(get(&at("/health/live"), web::get().to(health::live), web::head().to(health::live)));
+    config.service(get(&at("/health/ready"), web::get().to(health::ready), web::head().to(health::ready)));
+    // --- the login
+    config.service(
+        web::scope(base)
+            .service(
+                web::resource("/oauth/authorize")
+                    .route(web::get().to(authorize::get))
+                    .route(web::post().to(authorize::post))
+                    .default_service(not_allowed("GET, POST")),
+            )
+            .service(
+                web::resource("/kakao/callback")
+                    .route(web::get().to(callback::get))
+                    .default_service(not_allowed("GET")),
+            )
+            .service(
+                web::resource("/oauth/token")
+                    .wrap(cors(&site.allowed_origins))
+                    .route(web::post().to(token::post))
+                    .default_service(not_allowed("POST")),
+            )
+            .default_service(web::to(page::not_found))
+            .wrap(TracingLogger::<RequestSpan>::new())
+            .wrap(from_fn(identify))
+            .wrap(security_headers(site.https)),
+    );
+}
+
+/// A resource that is only read.
+fn get(path: &str, get: actix_web::Route, head: actix_web::Route) -> Resource {
+    web::resource(path).route(get).route(head).default_service(not_allowed("GET, HEAD"))
+}
+
+/// 405 with `Allow` (RFC 9110 §15.5.6).
+fn not_allowed(allow: &'static str) -> actix_web::Route {
+    web::route().to(move |request: HttpRequest| async move {
+        let mut response = error::method_not_allowed(&request);
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+        response
+    })
+}
+
+/// Pages of public clients call the token endpoint from their registered origins; nobody else's page may read the answer.
+fn cors(origins: &[String]) -> Cors {
+    let origins: Vec<String> = origins.to_vec();
+    Cors::default()
+        .allowed_origin_fn(move |origin, _| {
+            origin.to_str().is_ok_and(|text| origins.iter().any(|o| o == text))
+        })
+        .allowed_methods([Method::POST])
+        .allowed_headers([header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION])
+        .expose_headers([crate::telemetry::REQUEST_ID, header::RETRY_AFTER])
+        .block_on_origin_mismatch(false)
+        .max_age(600)
+}
+
+/// What every answer of the login carries, unless it says otherwise.
+fn security_headers(https: bool) -> DefaultHeaders {
+    let headers = DefaultHeaders::new()
+        .add((header::CACHE_CONTROL, "no-store"))
+        .add((header::REFERRER_POLICY, "no-referrer"))
+        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .add((header::X_FRAME_OPTIONS, "DENY"))
+        .add((header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"));
+    if https {
+        headers.add((header::STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains"))
+    } else {
+        headers
+    }
+}
+
+/// Runs a flow so that it finishes even when the caller hangs up: actix drops a handler whose connection was reset at
+/// its next await, which could cut a rotation in half.
+async fn detached<T: Send + 'static>(flow: impl Future<Output = T> + Send + 'static) -> Result<T, Error> {
+    let task = tokio::spawn(flow.in_current_span());
+    match tokio::time::timeout(DEADLINE, task).await {
+        Ok(Ok(outcome)) => Ok(outcome),
+        Ok(Err(_)) => Err(Error::Broken("a flow panicked".to_owned())),
+        Err(_) => Err(Error::Unavailable("a flow took too long".to_owned())),
+    }
+}
+
+/// See Other: after a POST too, the browser follows with GET (RFC 9700 §4.12).
+fn redirect(location: &str) -> HttpResponse {
+    match HeaderValue::from_str(location) {
+        Ok(location) => {
+            HttpResponse::build(StatusCode::SEE_OTHER).insert_header((header::LOCATION, location)).finish()
+        }
+        // Redirect URIs are checked at registration and Kakao's URL is encoded, so this is a mistake of ours.
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
+}

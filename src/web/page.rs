@@ -1,0 +1,148 @@
+//! Pages for people: in Korean or English, with what happened, what to do, and what to tell whom.
+
+use std::sync::LazyLock;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::error::{Said, said};
+use crate::domain::Locale;
+use crate::flow::{Error, Refusal};
+use crate::telemetry::request_id;
+
+const STYLE: &str = include_str!("templates/page.css");
+
+/// The page's own style and nothing else: named by its hash, so that no injected one would run.
+static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| {
+    let hash = STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
+    format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+});
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    lang: &'static str,
+    style: &'static str,
+    title: &'static str,
+    what: &'static str,
+    act: &'static str,
+    details: &'static str,
+    sentence: &'a str,
+    code: &'a str,
+    request_id: &'a str,
+}
+
+/// The page for an error that has no client to go back to.
+pub(super) fn refused(request: &HttpRequest, error: &Error) -> HttpResponse {
+    let words = match error {
+        Error::Refused(Refusal::AttemptUnknown) => Words {
+            title: ["로그인을 이어갈 수 없어요", "This login cannot go on here"],
+            what: [
+                "이 브라우저에서 시작한 로그인이 아니거나, 로그인 정보가 사라졌어요. 카카오톡 안의 브라우저에서 다른 브라우저로 옮겨 왔을 때 자주 생겨요.",
+                "This browser did not begin this login, or has lost it. That often happens on the way from KakaoTalk's own browser to another one.",
+            ],
+            act: [
+                "이용하려던 앱이나 사이트로 돌아가서, 같은 브라우저에서 다시 로그인해 주세요.",
+                "Go back to the app or site you came from and log in again in this browser.",
+            ],
+        },
+        Error::Refused(Refusal::AttemptExpired) => Words {
+            title: ["로그인 시간이 지났어요", "This login took too long"],
+            what: ["로그인을 시작한 지 10분이 넘었어요.", "It began more than ten minutes ago."],
+            act: [
+                "이용하려던 앱이나 사이트로 돌아가서 다시 로그인해 주세요.",
+                "Go back to the app or site you came from and log in again.",
+            ],
+        },
+        Error::Refused(_) => Words {
+            title: ["잘못된 로그인 요청이에요", "This login request is not valid"],
+            what: [
+                "앱이나 사이트가 보낸 요청에 문제가 있어서 로그인을 시작할 수 없어요.",
+                "The app or site sent a request that cannot be used, so the login cannot begin.",
+            ],
+            act: [
+                "앱이나 사이트의 운영자에게 아래 내용을 알려 주세요.",
+                "Tell whoever runs the app or site what stands below.",
+            ],
+        },
+        Error::Unavailable(_) => Words {
+            title: ["잠시 후 다시 시도해 주세요", "Please try again in a moment"],
+            what: ["지금은 로그인 서비스를 이용할 수 없어요.", "The login service cannot work right now."],
+            act: ["잠시 기다렸다가 다시 로그인해 주세요.", "Wait a moment, then log in again."],
+        },
+        Error::Broken(_) => Words {
+            title: ["문제가 생겼어요", "Something went wrong"],
+            what: ["로그인 서비스에 문제가 생겼어요.", "Something is wrong with the login service."],
+            act: [
+                "다시 로그인해 보시고, 계속되면 운영자에게 아래 내용을 알려 주세요.",
+                "Log in again; if it stays, tell the operator what stands below.",
+            ],
+        },
+    };
+    render(request, &said(error), &words)
+}
+
+/// 404, for people and programs alike.
+pub(super) async fn not_found(request: HttpRequest) -> HttpResponse {
+    let words = Words {
+        title: ["페이지를 찾을 수 없어요", "There is no such page"],
+        what: ["주소가 잘못되었거나 사라진 페이지예요.", "The address is wrong, or the page is gone."],
+        act: ["이용하려던 앱이나 사이트로 돌아가 주세요.", "Go back to the app or site you came from."],
+    };
+    let said = Said {
+        status: StatusCode::NOT_FOUND,
+        oauth: "invalid_request",
+        code: "not_found",
+        sentence: "No endpoint has this path.".into(),
+        retry_after: None,
+    };
+    render(&request, &said, &words)
+}
+
+/// Korean and English, in that order.
+struct Words {
+    title: [&'static str; 2],
+    what: [&'static str; 2],
+    act: [&'static str; 2],
+}
+
+fn render(request: &HttpRequest, said: &Said, words: &Words) -> HttpResponse {
+    let locale = locale(request);
+    let pick = |pair: [&'static str; 2]| locale.pick(pair[0], pair[1]);
+    let page = ErrorPage {
+        lang: locale.tag(),
+        style: STYLE,
+        title: pick(words.title),
+        what: pick(words.what),
+        act: pick(words.act),
+        details: pick(["자세한 내용", "Details"]),
+        sentence: &said.sentence,
+        code: said.code,
+        request_id: &request_id(request),
+    };
+    let mut response = HttpResponse::build(said.status);
+    response
+        .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY.as_str()))
+        .insert_header((header::CONTENT_LANGUAGE, locale.tag()));
+    if let Some(seconds) = said.retry_after {
+        response.insert_header((header::RETRY_AFTER, seconds));
+    }
+    response
+        .content_type("text/html; charset=utf-8")
+        .body(page.render().unwrap_or_else(|_| said.sentence.to_string()))
+}
+
+fn locale(request: &HttpRequest) -> Locale {
+    let header = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    let query = url::form_urlencoded::parse(request.query_string().as_bytes());
+    let wished =
+        query.into_iter().find(|(name, _)| name == "ui_locales").map(|(_, value)| value.into_owned());
+    Locale::choose(wished.as_deref(), header)
+}

@@ -1,0 +1,129 @@
+//! Reading requests: queries, forms, credentials, cookies, the caller's address.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use actix_web::web::{BytesMut, Payload};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::StreamExt;
+use ipnet::IpNet;
+
+use crate::domain::Secret;
+use crate::flow::{Credentials, Error, Params, Refusal};
+
+/// The largest form: a token request has a few hundred bytes.
+const LARGEST_FORM: usize = 16 * 1024;
+
+/// How long a body may take: actix itself never cuts one that stalls.
+const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// Why a body was not read.
+pub(super) enum Unread {
+    /// The request is wrong.
+    Refused(Refusal),
+    /// It is larger than 16 KiB.
+    TooLarge,
+    /// It is compressed.
+    Encoded,
+    /// It stalled.
+    TooSlow,
+}
+
+/// The parameters of the query.
+pub(super) fn query(request: &HttpRequest) -> Result<Params, Refusal> {
+    Params::read(request.query_string().as_bytes())
+        .map_err(|_| Refusal::RequestUnreadable("the query must be valid UTF-8 without NUL"))
+}
+
+/// The parameters of a form body (RFC 6749 Appendix B).
+pub(super) async fn form(request: &HttpRequest, mut payload: Payload) -> Result<Params, Unread> {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let refuse = |sentence| Unread::Refused(Refusal::RequestUnreadable(sentence));
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = content_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
+    if request.headers().contains_key(header::CONTENT_ENCODING) {
+        return Err(Unread::Encoded);
+    }
+    if !media_type.eq_ignore_ascii_case(FORM) {
+        return Err(refuse("send the parameters in the body as application/x-www-form-urlencoded"));
+    }
+    let mut body = BytesMut::new();
+    let collect = async {
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|_| refuse("the body ended early"))?;
+            if body.len() + chunk.len() > LARGEST_FORM {
+                return Err(Unread::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(())
+    };
+    tokio::time::timeout(BODY_TIME, collect).await.map_err(|_| Unread::TooSlow)??;
+    Params::read(&body).map_err(|_| refuse("the body must be valid UTF-8 without NUL"))
+}
+
+/// What the request shows of its client: Basic (RFC 6749 §2.3.1) or the body. Never the query.
+pub(super) fn credentials(request: &HttpRequest, params: &Params) -> Result<Credentials, Error> {
+    let basic = match request.headers().get(header::AUTHORIZATION) {
+        None => None,
+        Some(value) => {
+            let read = value.to_str().ok().and_then(basic);
+            Some(read.ok_or(Refusal::ClientUnproven { by_basic: true })?)
+        }
+    };
+    let one = |name| params.one(name).ok().flatten();
+    Ok(Credentials {
+        basic,
+        id: one("client_id").map(str::to_owned),
+        secret: one("client_secret").map(Secret::new),
+    })
+}
+
+fn basic(value: &str) -> Option<(String, Secret)> {
+    let (scheme, encoded) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("Basic") {
+        return None;
+    }
+    let pair = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (id, secret) = pair.split_once(':')?;
+    Some((form_decode(id)?, Secret::new(form_decode(secret)?)))
+}
+
+/// Id and secret are form-encoded before they are put together (RFC 6749 §2.3.1).
+fn form_decode(text: &str) -> Option<String> {
+    // Without `=` the whole text is one name.
+    let text = text.replace('=', "%3D").replace('&', "%26");
+    let name = url::form_urlencoded::parse(text.as_bytes())
+        .next()
+        .map_or(String::new(), |(name, _)| name.into_owned());
+    (!name.contains(['\u{FFFD}', '\0'])).then_some(name)
+}
+
+/// The caller's address: the peer, or what a trusted proxy says of it. The header is walked from the right, past the
+/// proxies that are trusted; the first other address is the caller's.
+pub(super) fn address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
+    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+    if !is_trusted(&peer) {
+        return peer;
+    }
+    let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
+    let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let mut caller = peer;
+    for hop in hops.iter().rev() {
+        let Ok(address) = hop.parse::<IpAddr>() else { break };
+        caller = address;
+        if !is_trusted(&address) {
+            break;
+        }
+    }
+    caller
+}
+
+/// The value of a cookie.
+pub(super) fn cookie(request: &HttpRequest, name: &str) -> Option<String> {
+    request.cookie(name).map(|cookie| cookie.value().to_owned())
+}
