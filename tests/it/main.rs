@@ -1,0 +1,18 @@
+//! The promises of the service, each in a module of its own, kept against a real Postgres and Redis and a simulated
+//! Kakao. `scripts/test` brings them; without it, set `DATABASE_URL` and `REDIS_URL`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod authorization_request;
+mod callback;
+mod documents;
+mod http_surface;
+mod layering;
+mod outages;
+mod refresh;
+mod rig;
+mod secrets_at_rest;
+mod stores;
+mod token_endpoint;

@@ -1,0 +1,402 @@
+//! The actors of the tests: a service (one or two instances), a Kakao, and a browser that a person sits at.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use kakao_auth::app::{App, Migrate};
+use kakao_auth::domain::Clock;
+use kakao_auth::domain::pkce::CodeChallenge;
+use kakao_auth::settings::Settings;
+use kakao_auth::store::Db;
+use kakao_simulator::{Autopilot, Options, Simulator};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+use sqlx::{Connection, Executor};
+use tokio::sync::oneshot;
+use url::Url;
+
+/// The issuer of the tests. Nothing listens there: browsers of the tests know where the instances are.
+pub(crate) const ISSUER: &str = "http://auth.localhost";
+pub(crate) const WEB: &str = "https://app.example/cb";
+pub(crate) const BACKEND: &str = "https://backend.example/cb";
+pub(crate) const BACKEND_SECRET: &str = "kacs_backend-secret-of-the-tests-0123456789";
+pub(crate) const SECOND_SECRET: &str = "kacs_the-next-secret-of-the-backend-987654321";
+pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+/// Which stores the service stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stores {
+    PostgresAndRedis,
+    SqliteAndMemory,
+}
+
+/// A service under test, with its Kakao.
+pub(crate) struct Rig {
+    pub(crate) kakao: Simulator,
+    pub(crate) clock: Clock,
+    pub(crate) database_url: String,
+    pub(crate) db: Db,
+    instances: Vec<Instance>,
+    folder: tempfile::TempDir,
+    _database: Option<Database>,
+}
+
+struct Instance {
+    address: String,
+    stop: Option<oneshot::Sender<()>>,
+    ended: Option<tokio::task::JoinHandle<anyhow::Result<()>>>,
+}
+
+/// A database of one test, dropped with it.
+struct Database {
+    admin_url: String,
+    name: String,
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let (url, name) = (self.admin_url.clone(), self.name.clone());
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let mut admin = sqlx::PgConnection::connect(&url).await?;
+                let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                admin.execute(sqlx::AssertSqlSafe(sql)).await.map(drop)
+            })
+        });
+        if let Err(error) = dropped.join().unwrap() {
+            eprintln!("a test database stays behind: {error}");
+        }
+    }
+}
+
+pub(crate) fn variable(name: &str) -> String {
+    let given = Settings::environment().find(|(given, _)| given == name);
+    given.map_or_else(
+        || panic!("{name} is not set: run the tests with scripts/test, which brings the servers"),
+        |(_, value)| value,
+    )
+}
+
+/// Options of a rig.
+pub(crate) struct Setup {
+    pub(crate) stores: Stores,
+    pub(crate) instances: usize,
+    pub(crate) settings: Vec<(&'static str, String)>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { stores: Stores::PostgresAndRedis, instances: 1, settings: Vec::new() }
+    }
+}
+
+impl Rig {
+    /// One instance on Postgres and Redis.
+    pub(crate) async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub(crate) async fn instances(instances: usize) -> Self {
+        Self::with(Setup { instances, ..Setup::default() }).await
+    }
+
+    pub(crate) async fn with(setup: Setup) -> Self {
+        let options =
+            Options { redirect_uris: vec![format!("{ISSUER}/kakao/callback")], ..Options::default() };
+        let kakao = Simulator::start(options).await.unwrap();
+        kakao.autopilot(Autopilot::Person("all-consents".into()));
+        let folder = tempfile::tempdir().unwrap();
+        let (database_url, database) = match setup.stores {
+            Stores::SqliteAndMemory => (format!("sqlite://{}/test.sqlite", folder.path().display()), None),
+            Stores::PostgresAndRedis => {
+                let database = new_database().await;
+                let mut url = Url::parse(&database.admin_url).unwrap();
+                url.set_path(&database.name);
+                (url.to_string(), Some(database))
+            }
+        };
+        let clock = Clock::manual();
+        let mut rig = Self {
+            kakao,
+            clock,
+            db: Db::connect_lazy(&database_url, 2).unwrap(),
+            database_url,
+            instances: Vec::new(),
+            folder: folder,
+            _database: database,
+        };
+        for _ in 0..setup.instances {
+            rig.add_instance(&setup).await;
+        }
+        rig
+    }
+
+    pub(crate) async fn add_instance(&mut self, setup: &Setup) {
+        let app = self.kakao.app();
+        let cache = match setup.stores {
+            Stores::PostgresAndRedis => variable("REDIS_URL"),
+            Stores::SqliteAndMemory => "memory:".to_owned(),
+        };
+        let file = self.folder.path().join("clients.toml");
+        std::fs::write(&file, clients()).unwrap();
+        let mut values: HashMap<&str, String> = HashMap::from([
+            ("SERVER__BIND", "127.0.0.1:0".to_owned()),
+            ("SERVER__PUBLIC_URL", ISSUER.to_owned()),
+            ("SERVER__SHUTDOWN_GRACE", "2s".to_owned()),
+            ("DATABASE__URL", self.database_url.clone()),
+            ("CACHE__URL", cache),
+            ("SECRETS__MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
+            ("KAKAO__CLIENT_ID", app.rest_api_key),
+            ("KAKAO__CLIENT_SECRET", app.client_secret),
+            ("KAKAO__AUTH_BASE_URL", self.kakao.base_url().to_owned()),
+            ("KAKAO__API_BASE_URL", self.kakao.base_url().to_owned()),
+        ]);
+        values.extend(setup.settings.iter().cloned());
+        let environment = values.into_iter().map(|(name, value)| (format!("KAKAO_AUTH__{name}"), value));
+        let settings =
+            Settings::load(Some(&file), environment).unwrap_or_else(|problems| panic!("{problems}"));
+        let app = App::build(settings, self.clock.clone(), Migrate::First).await.unwrap();
+        let address = format!("http://{}", app.address());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let ended = tokio::spawn(app.run(async move { drop(stopped.await) }));
+        self.instances.push(Instance { address, stop: Some(stop), ended: Some(ended) });
+    }
+
+    /// The address of an instance.
+    pub(crate) fn url(&self, instance: usize, path: &str) -> String {
+        format!("{}{path}", self.instances[instance % self.instances.len()].address)
+    }
+
+    /// Stops an instance as SIGTERM does.
+    pub(crate) async fn stop(&mut self, instance: usize) -> anyhow::Result<()> {
+        let instance = &mut self.instances[instance];
+        drop(instance.stop.take());
+        instance.ended.take().unwrap().await.unwrap()
+    }
+
+    /// Logs the autopilot's person in and redeems the code.
+    pub(crate) async fn tokens(&self) -> Value {
+        let code = self.code().await;
+        let reply = self.redeem(0, &code).await;
+        assert_eq!(reply.status(), StatusCode::OK);
+        reply.json().await.unwrap()
+    }
+
+    /// Logs the autopilot's person in at the web client.
+    pub(crate) async fn code(&self) -> String {
+        let landed = Browser::new(self).log_in(&authorization_request(&[])).await;
+        parameter(&landed, "code").unwrap_or_else(|| panic!("no code in {landed}"))
+    }
+
+    pub(crate) async fn redeem(&self, instance: usize, code: &str) -> Response {
+        self.token(
+            instance,
+            &[
+                ("grant_type", "authorization_code"),
+                ("client_id", "web"),
+                ("code", code),
+                ("redirect_uri", WEB),
+                ("code_verifier", VERIFIER),
+            ],
+        )
+        .await
+    }
+
+    pub(crate) async fn refresh(&self, instance: usize, token: &str) -> Response {
+        let form = [("grant_type", "refresh_token"), ("client_id", "web"), ("refresh_token", token)];
+        self.token(instance, &form).await
+    }
+
+    pub(crate) async fn token(&self, instance: usize, form: &[(&str, &str)]) -> Response {
+        http().post(self.url(instance, "/oauth/token")).form(form).send().await.unwrap()
+    }
+
+    /// One number out of the database.
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        match &self.db {
+            Db::Postgres(pool) => sqlx::query_scalar(sql).fetch_one(pool).await.unwrap(),
+            Db::Sqlite(pool) => sqlx::query_scalar(sql).fetch_one(pool).await.unwrap(),
+        }
+    }
+}
+
+async fn new_database() -> Database {
+    let admin_url = variable("DATABASE_URL");
+    let name = format!("it_{}", uuid::Uuid::now_v7().simple());
+    let mut admin = sqlx::PgConnection::connect(&admin_url).await.expect("DATABASE_URL answers");
+    admin.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+    Database { admin_url, name }
+}
+
+fn clients() -> String {
+    let hash = |secret: &str| {
+        let fingerprint = kakao_auth::domain::Fingerprint::of(secret.as_bytes());
+        fingerprint.as_bytes().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    };
+    format!(
+        r#"
+[[clients]]
+id = "web"
+name = "<b>Shop</b>"
+type = "public"
+redirect_uris = ["{WEB}", "https://app.example/cb?tenant=7"]
+allowed_origins = ["https://app.example"]
+audience = ["orders"]
+
+[[clients]]
+id = "other"
+type = "public"
+redirect_uris = ["https://other.example/cb"]
+
+[[clients]]
+id = "native"
+type = "public"
+redirect_uris = ["http://127.0.0.1/cb", "http://[::1]/cb", "com.example.app:/cb"]
+
+[[clients]]
+id = "backend"
+type = "confidential"
+secret_sha256 = ["{}", "{}"]
+redirect_uris = ["{BACKEND}"]
+require_pkce = false
+claims = ["nickname", "email"]
+
+[[clients]]
+id = "codeless"
+type = "confidential"
+secret_sha256 = ["{}"]
+grants = ["client_credentials"]
+"#,
+        hash(BACKEND_SECRET),
+        hash(SECOND_SECRET),
+        hash(BACKEND_SECRET),
+    )
+}
+
+/// A client without cookies that follows nothing.
+pub(crate) fn http() -> Client {
+    Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_secs(20))
+        .pool_max_idle_per_host(0)
+        .build()
+        .unwrap()
+}
+
+/// A valid authorization request of the web client, with changes: a value replaces, an empty one removes.
+pub(crate) fn authorization_request(changes: &[(&str, &str)]) -> Vec<(String, String)> {
+    let challenge = CodeChallenge::of(VERIFIER);
+    let mut pairs: Vec<(String, String)> = [
+        ("client_id", "web"),
+        ("redirect_uri", WEB),
+        ("response_type", "code"),
+        ("scope", "openid profile email"),
+        ("state", "client-state"),
+        ("nonce", "client-nonce"),
+        ("code_challenge", challenge.as_str()),
+        ("code_challenge_method", "S256"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec();
+    for (name, value) in changes {
+        pairs.retain(|(given, _)| given != name);
+        if !value.is_empty() {
+            pairs.push(((*name).to_owned(), (*value).to_owned()));
+        }
+    }
+    pairs
+}
+
+/// A browser: keeps cookies, and stops at the client's address.
+pub(crate) struct Browser<'a> {
+    rig: &'a Rig,
+    http: Client,
+    pub(crate) cookies: Mutex<HashMap<String, String>>,
+}
+
+impl<'a> Browser<'a> {
+    pub(crate) fn new(rig: &'a Rig) -> Self {
+        Self { rig, http: http(), cookies: Mutex::default() }
+    }
+
+    pub(crate) async fn get(&self, url: &str) -> Response {
+        self.send(self.http.request(Method::GET, url)).await
+    }
+
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Response {
+        let cookies: Vec<String> =
+            self.cookies.lock().unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = if cookies.is_empty() { request } else { request.header("Cookie", cookies.join("; ")) };
+        let response = request.send().await.unwrap();
+        let mut jar = self.cookies.lock().unwrap();
+        for header in response.headers().get_all("set-cookie") {
+            let text = header.to_str().unwrap();
+            let (name, rest) = text.split_once('=').unwrap();
+            let value = rest.split(';').next().unwrap();
+            if text.contains("Max-Age=0") {
+                jar.remove(name);
+            } else {
+                jar.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        drop(jar);
+        response
+    }
+
+    /// `/oauth/authorize` at an instance.
+    pub(crate) async fn authorize(&self, request: &[(String, String)]) -> Response {
+        self.send(self.http.get(self.rig.url(0, "/oauth/authorize")).query(request)).await
+    }
+
+    /// From the client's button to Kakao's redirect: the URL of the callback, at an instance.
+    pub(crate) async fn until_callback(&self, request: &[(String, String)]) -> String {
+        let to_kakao = location(&self.authorize(request).await);
+        let callback = location(&self.get(&to_kakao).await);
+        assert!(callback.starts_with(ISSUER), "{callback}");
+        callback
+    }
+
+    /// Opens the callback at an instance.
+    pub(crate) async fn open_callback(&self, instance: usize, callback: &str) -> Response {
+        let path = callback.strip_prefix(ISSUER).unwrap();
+        self.get(&self.rig.url(instance, path)).await
+    }
+
+    /// The whole way: the address at the client where the browser lands.
+    pub(crate) async fn log_in(&self, request: &[(String, String)]) -> String {
+        let callback = self.until_callback(request).await;
+        location(&self.open_callback(0, &callback).await)
+    }
+}
+
+pub(crate) fn location(response: &Response) -> String {
+    let target = response.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
+    target.unwrap_or_else(|| panic!("no redirect but {}", response.status()))
+}
+
+pub(crate) fn parameter(url: &str, name: &str) -> Option<String> {
+    let url = Url::parse(url).unwrap();
+    url.query_pairs().find(|(given, _)| given == name).map(|(_, value)| value.into_owned())
+}
+
+/// The claims of a token, unverified.
+pub(crate) fn claims(token: &str) -> Value {
+    part(token, 1)
+}
+
+pub(crate) fn header(token: &str) -> Value {
+    part(token, 0)
+}
+
+fn part(token: &str, index: usize) -> Value {
+    let text = token.split('.').nth(index).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap()
+}
+
+pub(crate) async fn json(response: Response) -> Value {
+    response.json().await.unwrap()
+}
