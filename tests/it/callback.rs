@@ -300,6 +300,8 @@ async fn every_fault_of_kakao_sends_the_person_back_with_the_right_error() {
     };
     let json_type = "application/json";
     let cases = [
+        // First, while no key is known yet.
+        (Endpoint::Jwks, reply(500, "", json_type), "temporarily_unavailable"),
         (Endpoint::Token, koe(400, "KOE320"), "temporarily_unavailable"),
         (Endpoint::Token, koe(400, "KOE303"), "server_error"),
         (Endpoint::Token, koe(401, "KOE010"), "server_error"),
@@ -319,7 +321,6 @@ async fn every_fault_of_kakao_sends_the_person_back_with_the_right_error() {
         (Endpoint::Me, api(401, -406), "access_denied"),
         (Endpoint::Me, reply(200, "{\"id\":1,\"id\":2}", json_type), "server_error"),
         (Endpoint::Me, reply(200, "{\"id\":NaN}", json_type), "server_error"),
-        (Endpoint::Jwks, reply(500, "", json_type), "temporarily_unavailable"),
         (Endpoint::Me, api(400, -10), "temporarily_unavailable"),
     ];
     for (endpoint, effect, expected) in cases {

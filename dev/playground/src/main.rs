@@ -1,2 +1,38 @@
-//! Placeholder.
-fn main() {}
+//! `cargo dev`
+
+#![expect(clippy::print_stdout, reason = "it tells which page to open")]
+
+use clap::Parser;
+use kakao_auth::telemetry;
+use kakao_playground::{Options, Playground};
+
+/// Starts the service, a simulated Kakao, a demo frontend and a demo sibling. Nothing to set up.
+#[derive(Parser)]
+struct Arguments {
+    /// Ports of the service, Kakao, the frontend and the sibling; 0 takes a free one.
+    #[arg(long, num_args = 4, default_values_t = [8080, 8081, 3000, 3001])]
+    ports: Vec<u16>,
+    /// What to log.
+    #[arg(long, default_value = "warn")]
+    log: String,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    telemetry::init(false, &arguments.log)?;
+    let mut options = Options::default();
+    for (port, given) in options.ports.iter_mut().zip(arguments.ports) {
+        *port = given;
+    }
+    let playground = Playground::start(options).await?;
+    println!("\n  Open {}\n", playground.frontend);
+    println!("  service   {}", playground.issuer);
+    println!("  Kakao     {}  (simulated)", playground.kakao.base_url());
+    println!("  sibling   {}\n", playground.sibling);
+    println!("  Ctrl-C stops; .dev keeps the users.");
+    tokio::select! {
+        ended = playground.run() => ended,
+        _ = tokio::signal::ctrl_c() => Ok(()),
+    }
+}
