@@ -1,1 +1,130 @@
+//! JWKS and discovery: what everybody may read, from memory (RFC 7517, RFC 8414, OpenID Connect Discovery).
 
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::rig::{ISSUER, Rig, Setup, http, json as body};
+
+async fn get(rig: &Rig, path: &str) -> Value {
+    body(http().get(rig.url(0, path)).send().await.unwrap()).await
+}
+
+#[tokio::test]
+async fn discovery_says_exactly_what_works() {
+    let rig = Rig::start().await;
+    let document = get(&rig, "/.well-known/openid-configuration").await;
+    assert_eq!(document, get(&rig, "/.well-known/oauth-authorization-server").await);
+    assert_eq!(document["issuer"], ISSUER);
+    assert_eq!(document["response_types_supported"], json!(["code"]));
+    assert_eq!(document["grant_types_supported"], json!(["authorization_code", "refresh_token"]));
+    assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
+    assert_eq!(document["request_parameter_supported"], json!(false));
+    assert_eq!(document["request_uri_parameter_supported"], json!(false));
+    assert_eq!(document["authorization_response_iss_parameter_supported"], json!(true));
+    assert_eq!(document["subject_types_supported"], json!(["public"]));
+    assert!(document["id_token_signing_alg_values_supported"].as_array().unwrap().contains(&json!("RS256")));
+    assert!(document["scopes_supported"].as_array().unwrap().contains(&json!("openid")));
+    assert!(!document.to_string().contains("none\",\"S") && !document.to_string().contains("HS256"));
+    for endpoint in ["authorization_endpoint", "token_endpoint", "jwks_uri"] {
+        let path = document[endpoint].as_str().unwrap().strip_prefix(ISSUER).unwrap().to_owned();
+        let status = http().get(rig.url(0, &path)).send().await.unwrap().status();
+        assert_ne!(status, StatusCode::NOT_FOUND, "{endpoint}");
+    }
+}
+
+#[tokio::test]
+async fn the_jwks_has_public_members_only_and_one_key_for_each_algorithm() {
+    let rig = Rig::with(Setup {
+        settings: vec![("KEYS__ALGORITHMS", "ES256,RS256,EdDSA".into())],
+        ..Setup::default()
+    })
+    .await;
+    let jwks = get(&rig, "/.well-known/jwks.json").await;
+    let keys = jwks["keys"].as_array().unwrap();
+    let algorithms: BTreeSet<&str> = keys.iter().map(|key| key["alg"].as_str().unwrap()).collect();
+    assert_eq!(algorithms, ["ES256", "EdDSA", "RS256"].into());
+    let kids: BTreeSet<&str> = keys.iter().map(|key| key["kid"].as_str().unwrap()).collect();
+    assert_eq!(kids.len(), 3);
+    for key in keys {
+        assert_eq!(key["use"], "sig");
+        for secret in ["d", "p", "q", "dp", "dq", "qi", "k"] {
+            assert!(key.get(secret).is_none(), "{secret}");
+        }
+    }
+    let rsa = keys.iter().find(|key| key["kty"] == "RSA").unwrap();
+    assert_eq!(rsa["n"].as_str().unwrap().len(), 342, "2048 bits");
+}
+
+#[tokio::test]
+async fn documents_can_be_cached_and_read_by_any_page() {
+    let rig = Rig::start().await;
+    for path in ["/.well-known/jwks.json", "/.well-known/openid-configuration"] {
+        let reply = http().get(rig.url(0, path)).send().await.unwrap();
+        let headers = reply.headers().clone();
+        assert_eq!(headers["cache-control"], "public, max-age=300");
+        assert_eq!(headers["access-control-allow-origin"], "*");
+        let etag = headers["etag"].to_str().unwrap();
+        for tag in [etag.to_owned(), format!("W/{etag}"), format!("\"x\", {etag}"), "*".to_owned()] {
+            let again = http().get(rig.url(0, path)).header("If-None-Match", tag).send().await.unwrap();
+            assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+            assert!(again.bytes().await.unwrap().is_empty());
+        }
+        let other = http().get(rig.url(0, path)).header("If-None-Match", "\"x\"").send().await.unwrap();
+        assert_eq!(other.status(), StatusCode::OK);
+        assert_eq!(http().head(rig.url(0, path)).send().await.unwrap().status(), StatusCode::OK);
+        let wrong = http().post(rig.url(0, path)).send().await.unwrap();
+        assert_eq!(
+            (wrong.status(), &wrong.headers()["allow"]),
+            (StatusCode::METHOD_NOT_ALLOWED, &"GET, HEAD".parse().unwrap())
+        );
+    }
+}
+
+#[tokio::test]
+async fn headers_of_a_stranger_change_nothing() {
+    let rig = Rig::start().await;
+    let plain = get(&rig, "/.well-known/openid-configuration").await;
+    let poisoned = http()
+        .get(rig.url(0, "/.well-known/openid-configuration"))
+        .header("Host", "evil.example")
+        .header("X-Forwarded-Host", "evil.example")
+        .header("X-Forwarded-Proto", "ftp")
+        .header("Forwarded", "host=evil.example;proto=ftp")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(body(poisoned).await, plain);
+}
+
+#[tokio::test]
+async fn replicas_that_start_together_make_one_set_of_keys() {
+    let mut rig = Rig::with(Setup { instances: 0, ..Setup::default() }).await;
+    rig.add_instances_together(4).await;
+    let documents = join_all((0..4).map(|i| {
+        let request = http().get(rig.url(i, "/.well-known/jwks.json"));
+        async move { request.send().await.unwrap().text().await.unwrap() }
+    }))
+    .await;
+    assert_eq!(documents.iter().collect::<BTreeSet<_>>().len(), 1);
+    assert_eq!(rig.count("SELECT count(*) FROM signing_keys").await, 2);
+}
+
+#[tokio::test]
+async fn an_issuer_with_a_path_answers_below_it() {
+    let settings = vec![("SERVER__PUBLIC_URL", "http://auth.localhost/login".to_owned())];
+    let rig = Rig::with(Setup { settings, ..Setup::default() }).await;
+    for path in [
+        "/login/.well-known/openid-configuration",
+        "/.well-known/oauth-authorization-server/login",
+        "/login/.well-known/oauth-authorization-server",
+    ] {
+        let document = get(&rig, path).await;
+        assert_eq!(document["issuer"], "http://auth.localhost/login", "{path}");
+        assert_eq!(document["token_endpoint"], "http://auth.localhost/login/oauth/token");
+    }
+    let reply = http().post(rig.url(0, "/login/oauth/token")).form(&[("a", "b")]).send().await.unwrap();
+    assert_eq!(reply.status(), StatusCode::BAD_REQUEST);
+}

@@ -1,1 +1,136 @@
+//! What goes on when a store does not: answers stay fast and honest, and service comes back by itself.
 
+use std::time::{Duration, Instant};
+
+use reqwest::StatusCode;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use url::Url;
+
+use crate::rig::{Browser, Rig, Setup, authorization_request, http, json, location, parameter, variable};
+
+/// A door in front of a server, that can be shut: connections break and new ones are refused, as when it is stopped.
+struct Door {
+    address: String,
+    open: watch::Sender<bool>,
+}
+
+impl Door {
+    async fn to(server: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (open, opened) = watch::channel(true);
+        tokio::spawn(async move {
+            loop {
+                let Ok((mut client, _)) = listener.accept().await else { return };
+                let (server, mut opened) = (server.clone(), opened.clone());
+                tokio::spawn(async move {
+                    if !*opened.borrow() {
+                        return;
+                    }
+                    let Ok(mut upstream) = TcpStream::connect(server).await else { return };
+                    tokio::select! {
+                        _ = copy_bidirectional(&mut client, &mut upstream) => {}
+                        _ = opened.wait_for(|open| !open) => {}
+                    }
+                });
+            }
+        });
+        Self { address, open }
+    }
+
+    fn shut(&self) {
+        self.open.send_replace(false);
+    }
+
+    fn open(&self) {
+        self.open.send_replace(true);
+    }
+}
+
+fn host_of(url: &str, default_port: u16) -> String {
+    let url = Url::parse(url).unwrap();
+    format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(default_port))
+}
+
+fn through(url: &str, door: &Door) -> String {
+    let address = Url::parse(&format!("http://{}", door.address)).unwrap();
+    let mut url = Url::parse(url).unwrap();
+    url.set_host(address.host_str()).unwrap();
+    url.set_port(address.port()).unwrap();
+    url.to_string()
+}
+
+#[tokio::test]
+async fn without_postgres_answers_are_503_documents_go_on_and_service_comes_back() {
+    let mut rig = Rig::with(Setup { instances: 0, ..Setup::default() }).await;
+    let door = Door::to(host_of(&rig.database_url, 5432)).await;
+    let settings = vec![("DATABASE__URL", through(&rig.database_url, &door))];
+    rig.add_instance(&Setup { settings, ..Setup::default() }).await;
+    let tokens = rig.tokens().await;
+    let refresh_token = tokens["refresh_token"].as_str().unwrap();
+    let code = rig.code().await;
+    let browser = Browser::new(&rig);
+    let callback = browser.until_callback(&authorization_request(&[])).await;
+
+    door.shut();
+    for _ in 0..3 {
+        let began = Instant::now();
+        let reply = rig.refresh(0, refresh_token).await;
+        assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(reply.headers()["retry-after"], "2");
+        assert_eq!(json(reply).await["error"], "temporarily_unavailable");
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    }
+    assert_eq!(rig.redeem(0, &code).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let landed = location(&browser.open_callback(0, &callback).await);
+    assert_eq!(parameter(&landed, "error").as_deref(), Some("temporarily_unavailable"));
+    for path in ["/.well-known/jwks.json", "/.well-known/openid-configuration", "/health/live"] {
+        assert_eq!(http().get(rig.url(0, path)).send().await.unwrap().status(), StatusCode::OK, "{path}");
+    }
+    let ready = http().get(rig.url(0, "/health/ready")).send().await.unwrap();
+    assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
+
+    door.open();
+    let began = Instant::now();
+    while http().get(rig.url(0, "/health/ready")).send().await.unwrap().status() != StatusCode::OK {
+        assert!(began.elapsed() < Duration::from_secs(5), "ready again within five seconds");
+    }
+    assert_eq!(rig.redeem(0, &code).await.status(), StatusCode::OK, "the refused code was not spent");
+    assert_eq!(rig.refresh(0, refresh_token).await.status(), StatusCode::OK);
+    assert!(parameter(&browser.log_in(&authorization_request(&[])).await, "code").is_some());
+}
+
+#[tokio::test]
+async fn without_redis_logins_and_refreshes_go_on() {
+    let mut rig = Rig::with(Setup { instances: 0, ..Setup::default() }).await;
+    let door = Door::to(host_of(&variable("REDIS_URL"), 6379)).await;
+    let settings = vec![("CACHE__URL", through(&variable("REDIS_URL"), &door))];
+    rig.add_instance(&Setup { settings, ..Setup::default() }).await;
+    rig.tokens().await;
+    door.shut();
+    let began = Instant::now();
+    for _ in 0..5 {
+        let tokens = rig.tokens().await;
+        assert_eq!(rig.refresh(0, tokens["refresh_token"].as_str().unwrap()).await.status(), StatusCode::OK);
+    }
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let ready = http().get(rig.url(0, "/health/ready")).send().await.unwrap();
+    assert_eq!(ready.status(), StatusCode::OK);
+    assert_eq!(json(ready).await["cache"], "down");
+}
+
+#[tokio::test]
+async fn a_service_waits_for_a_database_that_is_not_up_yet() {
+    let mut rig = Rig::with(Setup { instances: 0, ..Setup::default() }).await;
+    let door = Door::to(host_of(&rig.database_url, 5432)).await;
+    door.shut();
+    let settings = vec![("DATABASE__URL", through(&rig.database_url, &door))];
+    let setup = Setup { settings, ..Setup::default() };
+    tokio::join!(rig.add_instance(&setup), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        door.open();
+    });
+    rig.tokens().await;
+}

@@ -126,7 +126,7 @@ impl Rig {
             db: Db::connect_lazy(&database_url, 2).unwrap(),
             database_url,
             instances: Vec::new(),
-            folder: folder,
+            folder,
             _database: database,
         };
         for _ in 0..setup.instances {
@@ -136,6 +136,11 @@ impl Rig {
     }
 
     pub(crate) async fn add_instance(&mut self, setup: &Setup) {
+        let instance = self.launch(setup).await;
+        self.instances.push(instance);
+    }
+
+    async fn launch(&self, setup: &Setup) -> Instance {
         let app = self.kakao.app();
         let cache = match setup.stores {
             Stores::PostgresAndRedis => variable("REDIS_URL"),
@@ -163,7 +168,15 @@ impl Rig {
         let address = format!("http://{}", app.address());
         let (stop, stopped) = oneshot::channel::<()>();
         let ended = tokio::spawn(app.run(async move { drop(stopped.await) }));
-        self.instances.push(Instance { address, stop: Some(stop), ended: Some(ended) });
+        Instance { address, stop: Some(stop), ended: Some(ended) }
+    }
+
+    /// Instances that start at the same moment, on a database that nobody has prepared.
+    pub(crate) async fn add_instances_together(&mut self, count: usize) {
+        let setup = Setup::default();
+        let starting = (0..count).map(|_| self.launch(&setup));
+        let started = futures_util::future::join_all(starting).await;
+        self.instances.extend(started);
     }
 
     /// The address of an instance.

@@ -1,1 +1,193 @@
+//! Store and cache functions that no endpoint shows, on both databases and both caches from the same test.
 
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use kakao_auth::cache::{Cache, Decision, Quota};
+use kakao_auth::domain::{AttemptId, AttemptOutcome, Clock, KakaoId, Profile, Timestamp, UserId};
+use kakao_auth::store::users::{self, NewLogin};
+use kakao_auth::store::{Db, Tx, attempts, leases, sweep};
+
+use crate::rig::{Rig, Setup, Stores, variable};
+
+const BOTH: [Stores; 2] = [Stores::PostgresAndRedis, Stores::SqliteAndMemory];
+
+async fn rigs() -> Vec<Rig> {
+    let mut rigs = Vec::new();
+    for stores in BOTH {
+        rigs.push(Rig::with(Setup { stores, ..Setup::default() }).await);
+    }
+    rigs
+}
+
+async fn log_in(db: &Db, kakao_id: i64, profile: &Profile, now: Timestamp) -> users::Upserted {
+    let login = NewLogin {
+        id: UserId::generate(),
+        kakao_id: KakaoId(kakao_id),
+        profile,
+        kakao_refresh_token: Some(b"sealed"),
+        kakao_refresh_expires_at: None,
+        kakao_scope: None,
+        now,
+    };
+    let mut tx = Tx::begin(db).await.unwrap();
+    let user = users::upsert(&mut tx, &login).await.unwrap();
+    tx.commit().await.unwrap();
+    user
+}
+
+#[tokio::test]
+async fn a_user_is_found_as_it_was_written() {
+    for rig in rigs().await {
+        let now = Timestamp::from_micros(1_790_000_000_123_456);
+        let profile = Profile { nickname: Some("김".into()), email_verified: false, ..Profile::default() };
+        let first = log_in(&rig.db, i64::MAX, &profile, now).await;
+        assert!(first.created && !first.disabled);
+        let user = users::find(&rig.db, first.id).await.unwrap().unwrap();
+        assert_eq!((user.kakao_id, user.created_at, &user.profile), (Some(KakaoId(i64::MAX)), now, &profile));
+        let later = now + Duration::from_secs(5);
+        let second = log_in(&rig.db, i64::MAX, &profile, later).await;
+        assert!(!second.created && second.id == first.id);
+        let user = users::find_by_kakao_id(&rig.db, KakaoId(i64::MAX)).await.unwrap().unwrap();
+        assert_eq!(
+            (user.updated_at, user.last_login_at),
+            (now, later),
+            "an unchanged profile is not updated"
+        );
+        log_in(&rig.db, i64::MAX, &Profile::default(), later).await;
+        let user = users::find(&rig.db, first.id).await.unwrap().unwrap();
+        assert_eq!(
+            (user.profile, user.updated_at),
+            (Profile::default(), later),
+            "what is withdrawn is forgotten"
+        );
+        assert_eq!(
+            users::kakao_refresh_token(&rig.db, first.id).await.unwrap().as_deref(),
+            Some(&b"sealed"[..])
+        );
+        assert!(users::find(&rig.db, UserId::generate()).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_disabled_user_can_be_enabled_and_roles_can_be_set() {
+    for rig in rigs().await {
+        let now = rig.clock.now();
+        let user = log_in(&rig.db, 7, &Profile::default(), now).await.id;
+        assert!(users::disable(&rig.db, user, now).await.unwrap());
+        assert!(!users::disable(&rig.db, user, now).await.unwrap(), "only once");
+        assert!(log_in(&rig.db, 7, &Profile::default(), now).await.disabled);
+        assert!(users::enable(&rig.db, user).await.unwrap() && !users::enable(&rig.db, user).await.unwrap());
+        assert!(users::set_roles(&rig.db, user, &["a".into(), "b".into()]).await.unwrap());
+        assert_eq!(users::find(&rig.db, user).await.unwrap().unwrap().roles, ["a", "b"]);
+        assert!(!users::set_roles(&rig.db, UserId::generate(), &[]).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_is_claimed_once_and_its_failure_is_told_to_all() {
+    for rig in rigs().await {
+        let (id, now) = (AttemptId::of_state("a state"), rig.clock.now());
+        assert_eq!(attempts::outcome(&rig.db, id).await.unwrap(), AttemptOutcome::Unclaimed);
+        let until = now + Duration::from_mins(20);
+        let claims = join_all((0..20).map(|_| attempts::claim(&rig.db, id, now, until))).await;
+        assert_eq!(claims.into_iter().filter(|claim| *claim.as_ref().unwrap()).count(), 1);
+        assert_eq!(attempts::outcome(&rig.db, id).await.unwrap(), AttemptOutcome::Running);
+        attempts::fail(&rig.db, id, "first").await.unwrap();
+        attempts::fail(&rig.db, id, "second").await.unwrap();
+        assert_eq!(attempts::outcome(&rig.db, id).await.unwrap(), AttemptOutcome::Failed("first".into()));
+    }
+}
+
+#[tokio::test]
+async fn a_lease_has_one_holder_at_a_time() {
+    for rig in rigs().await {
+        let (one, two) = (uuid::Uuid::now_v7(), uuid::Uuid::now_v7());
+        let now = rig.clock.now();
+        let until = now + Duration::from_secs(10);
+        assert!(leases::acquire(&rig.db, "job", one, now, until).await.unwrap());
+        assert!(!leases::acquire(&rig.db, "job", two, now, until).await.unwrap());
+        assert!(leases::acquire(&rig.db, "job", one, now, until).await.unwrap(), "prolonged");
+        assert!(leases::acquire(&rig.db, "job", two, until, until).await.unwrap(), "over");
+    }
+}
+
+#[tokio::test]
+async fn the_sweep_deletes_what_is_over_and_nothing_else() {
+    for rig in rigs().await {
+        rig.tokens().await;
+        let now = rig.clock.now();
+        assert_eq!(sweep::expired(&rig.db, now).await.unwrap(), sweep::Swept::default());
+        let swept = sweep::expired(&rig.db, now + Duration::from_hours(1)).await.unwrap();
+        assert_eq!((swept.attempts, swept.grants), (1, 0));
+        let swept = sweep::expired(&rig.db, now + Duration::from_hours(188 * 24)).await.unwrap();
+        assert_eq!(swept.grants, 1);
+        assert_eq!(rig.count("SELECT count(*) FROM users").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn migrations_twice_change_nothing() {
+    for rig in rigs().await {
+        rig.db.migrate().await.unwrap();
+        rig.db.migrate().await.unwrap();
+        rig.tokens().await;
+    }
+}
+
+fn caches(clock: &Clock) -> [Cache; 2] {
+    [
+        Cache::open(&variable("REDIS_URL"), clock.clone()).unwrap(),
+        Cache::open("memory:", clock.clone()).unwrap(),
+    ]
+}
+
+#[tokio::test]
+async fn a_cache_keeps_and_forgets() {
+    for cache in caches(&Clock::manual()) {
+        let key = format!("test:{}", uuid::Uuid::now_v7());
+        assert_eq!(cache.get(&key).await.unwrap(), None);
+        cache.put(&key, b"value\0\xff", Duration::from_mins(1)).await.unwrap();
+        assert_eq!(cache.get(&key).await.unwrap().as_deref(), Some(&b"value\0\xff"[..]));
+        cache.put(&key, b"x", Duration::ZERO).await.unwrap();
+        assert_eq!(cache.get(&key).await.unwrap(), None, "a value without life is not kept");
+        cache.put(&key, b"x", Duration::from_mins(1)).await.unwrap();
+        cache.delete(&key).await.unwrap();
+        assert_eq!(cache.get(&key).await.unwrap(), None);
+        cache.ping().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_quota_lets_a_burst_through_and_no_more() {
+    for cache in caches(&Clock::manual()) {
+        let key = format!("test:{}", uuid::Uuid::now_v7());
+        let quota = Quota { burst: 5, per: Duration::from_mins(10) };
+        let mut allowed = 0;
+        for _ in 0..8 {
+            match cache.hit(&key, quota).await {
+                Decision::Allowed => allowed += 1,
+                Decision::Limited { retry_after } => {
+                    assert!(retry_after <= Duration::from_mins(2) && retry_after > Duration::from_mins(1));
+                }
+            }
+        }
+        assert_eq!(allowed, 5);
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_is_not_there_fails_fast_and_counts_go_on_here() {
+    let cache = Cache::open("redis://127.0.0.1:1", Clock::manual()).unwrap();
+    let began = std::time::Instant::now();
+    for _ in 0..20 {
+        assert!(cache.get("x").await.is_err());
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "it rests after the first failure");
+    let quota = Quota { burst: 1, per: Duration::from_mins(1) };
+    assert_eq!(cache.hit("k", quota).await, Decision::Allowed);
+    assert!(matches!(cache.hit("k", quota).await, Decision::Limited { .. }));
+    for bad in ["http://x", "redis:/x", ""] {
+        assert!(Cache::open(bad, Clock::manual()).is_err(), "{bad}");
+    }
+}
