@@ -11,6 +11,7 @@ mod documents;
 mod http_surface;
 mod layering;
 mod outages;
+mod program;
 mod refresh;
 mod rig;
 mod secrets_at_rest;

@@ -1,0 +1,159 @@
+//! A person in a real browser: from the button through Kakao's page to a verified call, as after `cargo dev`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::panic, reason = "a test that cannot go on has failed")]
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use kakao_auth::settings::Settings;
+use kakao_playground::{Options, Playground};
+use serde_json::{Value, json};
+
+fn variable(name: &str) -> Option<String> {
+    Settings::environment()
+        .find(|(given, _)| given == name)
+        .map(|(_, value)| value)
+        .filter(|value| !value.is_empty())
+}
+
+/// A browser driven through W3C `WebDriver`: the few commands that a person's clicks need.
+struct Browser {
+    driver: Child,
+    http: reqwest::Client,
+    session: String,
+    _profile: tempfile::TempDir,
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+impl Browser {
+    async fn open() -> Self {
+        let missing = "is not set: run the tests with scripts/test, which brings a browser";
+        let driver = variable("CHROMEDRIVER").unwrap_or_else(|| panic!("CHROMEDRIVER {missing}"));
+        let chrome = variable("CHROME").unwrap_or_else(|| panic!("CHROME {missing}"));
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let driver = Command::new(driver)
+            .arg(format!("--port={port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let http = reqwest::Client::builder().timeout(Duration::from_mins(1)).build().unwrap();
+        let base = format!("http://127.0.0.1:{port}");
+        let profile = tempfile::tempdir().unwrap();
+        let began = Instant::now();
+        while http.get(format!("{base}/status")).send().await.is_err() {
+            assert!(began.elapsed() < Duration::from_secs(30), "the driver did not start");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let data = format!("--user-data-dir={}", profile.path().display());
+        let arguments = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--disable-dev-shm-usage",
+            "--window-size=390,800",
+            data.as_str(),
+        ];
+        let capabilities = json!({"capabilities": {"alwaysMatch": {
+            "browserName": "chrome", "goog:chromeOptions": {"binary": chrome, "args": arguments}}}});
+        let reply: Value = http
+            .post(format!("{base}/session"))
+            .json(&capabilities)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        let id = reply["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("no session: {reply}"));
+        let session = format!("{base}/session/{id}");
+        let browser = Self { driver, http, session, _profile: profile };
+        // Finding an element waits for the page that has it.
+        browser.post("/timeouts", json!({"implicit": 20_000})).await;
+        browser
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let reply = self.http.post(format!("{}{path}", self.session)).json(&body).send().await.unwrap();
+        let mut reply: Value = reply.json().await.unwrap();
+        reply["value"].take()
+    }
+
+    async fn find(&self, selector: &str) -> String {
+        let element = self.post("/element", json!({"using": "css selector", "value": selector})).await;
+        let id = element.as_object().and_then(|members| members.values().next()).and_then(Value::as_str);
+        id.filter(|_| element.get("error").is_none())
+            .unwrap_or_else(|| panic!("{selector}: {element}"))
+            .to_owned()
+    }
+
+    async fn click(&self, selector: &str) {
+        let element = self.find(selector).await;
+        self.post(&format!("/element/{element}/click"), json!({})).await;
+    }
+
+    async fn text(&self, selector: &str) -> String {
+        let element = self.find(selector).await;
+        let url = format!("{}/element/{element}/text", self.session);
+        let reply: Value = self.http.get(url).send().await.unwrap().json().await.unwrap();
+        reply["value"].as_str().unwrap_or_default().to_owned()
+    }
+
+    async fn go(&self, url: &str) {
+        self.post("/url", json!({ "url": url })).await;
+    }
+
+    async fn end(self) {
+        self.http.delete(&self.session).send().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_logs_in_calls_the_sibling_refreshes_cancels_and_comes_back_without_an_address() {
+    if variable("KAKAO_AUTH_SKIP_BROWSER").as_deref() == Some("1") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { ports: [0; 4], folder: folder.path().to_owned() };
+    let playground = Playground::start(options).await.unwrap();
+    let browser = Browser::open().await;
+
+    browser.go(&playground.frontend).await;
+    browser.click("#login").await;
+    browser.click("#person-all-consents").await;
+    assert_eq!(browser.text("#who").await, "logged in as 김하늘");
+    assert!(browser.text("#token").await.contains("\"aud\": \"orders\""));
+    browser.click("#orders").await;
+    let message = browser.text("#message").await;
+    assert!(message.contains("200 OK") && message.contains("\"verified\":true"), "{message}");
+    browser.click("#refresh").await;
+    assert_eq!(browser.text("#refresh").await, "Refresh (1)");
+    browser.click("#orders").await;
+    assert!(browser.text("#message").await.contains("\"verified\":true"));
+    browser.click("#logout").await;
+
+    // Kakao remembers who was there, and says so by answering at once; ask it to forget.
+    browser.click("#login").await;
+    assert_eq!(browser.text("#who").await, "logged in as 김하늘");
+    playground.kakao.reset();
+    browser.click("#logout").await;
+    browser.click("#login").await;
+    browser.click("#cancel").await;
+    assert!(browser.text("#message").await.contains("cancelled"));
+    browser.click("#login").await;
+    browser.click("#person-no-email").await;
+    assert_eq!(browser.text("#who").await, "logged in as 이바다");
+    browser.end().await;
+}

@@ -1,0 +1,220 @@
+//! The program as an operator meets it: commands, exit codes, signals, and log lines without secrets.
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use kakao_simulator::{Autopilot, Options, Simulator};
+use reqwest::StatusCode;
+use tokio::process::{Child, Command};
+
+use crate::rig::{ISSUER, VERIFIER, WEB, authorization_request, http, json, location, parameter};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_kakao-auth");
+
+/// A folder with a settings file, and the variables of a service on SQLite.
+struct Place {
+    folder: tempfile::TempDir,
+    port: u16,
+    variables: HashMap<String, String>,
+}
+
+impl Place {
+    fn new(kakao: &Simulator) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clients = folder.path().join("settings.toml");
+        let text = format!(
+            "[[clients]]\nid = \"web\"\ntype = \"public\"\nredirect_uris = [\"{WEB}\"]\naudience = [\"orders\"]\n"
+        );
+        std::fs::write(&clients, text).unwrap();
+        std::fs::write(folder.path().join("secret"), "simulated-client-secret-0123456789\n").unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let variables = [
+            ("CONFIG", clients.display().to_string()),
+            ("_SERVER__BIND", format!("127.0.0.1:{port}")),
+            ("_SERVER__PUBLIC_URL", ISSUER.to_owned()),
+            ("_DATABASE__URL", format!("sqlite://{}/db.sqlite", folder.path().display())),
+            ("_CACHE__URL", "memory:".to_owned()),
+            ("_SECRETS__MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
+            ("_KAKAO__CLIENT_ID", kakao.app().rest_api_key),
+            ("_KAKAO__CLIENT_SECRET_FILE", folder.path().join("secret").display().to_string()),
+            ("_KAKAO__AUTH_BASE_URL", kakao.base_url().to_owned()),
+            ("_KAKAO__API_BASE_URL", kakao.base_url().to_owned()),
+            ("_TELEMETRY__LOG_LEVEL", "trace".to_owned()),
+        ];
+        let variables = variables.map(|(name, value)| (format!("KAKAO_AUTH_{name}"), value)).into();
+        Self { folder, port, variables }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).env_clear().envs(&self.variables).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    async fn run(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = self.command(arguments).output().await.unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    fn log(&self) -> std::path::PathBuf {
+        self.folder.path().join("log")
+    }
+
+    async fn serve(&self) -> Child {
+        // Into a file: a pipe that nobody reads fills up, and then whoever logs waits.
+        let log = std::fs::File::create(self.log()).unwrap();
+        let mut command = self.command(&["serve"]);
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        let child = command.spawn().unwrap();
+        let began = Instant::now();
+        while http().get(self.url("/health/ready")).send().await.is_err() {
+            assert!(began.elapsed() < Duration::from_secs(20), "the service did not start");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        child
+    }
+}
+
+async fn kakao() -> Simulator {
+    let options = Options { redirect_uris: vec![format!("{ISSUER}/kakao/callback")], ..Options::default() };
+    let kakao = Simulator::start(options).await.unwrap();
+    kakao.autopilot(Autopilot::Person("all-consents".into()));
+    kakao
+}
+
+async fn terminate(child: &Child) {
+    let id = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn settings_that_are_wrong_end_with_78_and_every_problem() {
+    let kakao = kakao().await;
+    let mut place = Place::new(&kakao);
+    for (name, value) in [
+        ("KAKAO_AUTH__SERVER__PUBLIC_URL", "http://auth.example.com"),
+        ("KAKAO_AUTH__SECRETS__MASTER_KEY", "c2VjcmV0"),
+        ("KAKAO_AUTH__TOKENS__ACCESS_TTL", "ten bananas"),
+        ("KAKAO_AUTH__SERVER__PUBLIC_ULR", "x"),
+        ("KAKAO_AUTH__KAKAO__ADMIN_KEY_FILE", "/nowhere/at/all"),
+    ] {
+        place.variables.insert(name.into(), value.into());
+    }
+    let (code, said) = place.run(&["serve"]).await;
+    assert_eq!(code, Some(78), "{said}");
+    assert!(said.contains("KAKAO_AUTH__KAKAO__ADMIN_KEY_FILE") && said.contains("cannot be read"), "{said}");
+    place.variables.remove("KAKAO_AUTH__KAKAO__ADMIN_KEY_FILE");
+    let (code, said) = place.run(&["check"]).await;
+    assert_eq!(code, Some(78), "{said}");
+    for part in [
+        "server.public_url",
+        "use https",
+        "it has 6 bytes, not 32",
+        "ten bananas",
+        "did you mean server.public_url?",
+    ] {
+        assert!(said.contains(part), "{part} is missing in {said}");
+    }
+    assert!(!said.contains("c2VjcmV0"), "a secret is never shown");
+}
+
+#[tokio::test]
+async fn a_life_of_a_service_check_migrate_serve_health_and_a_drained_end() {
+    let kakao = kakao().await;
+    let place = Place::new(&kakao);
+    assert_ne!(place.run(&["health"]).await.0, Some(0));
+    let (code, said) = place.run(&["check", "--connect"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("http://auth.localhost/kakao/callback"), "{said}");
+    assert_eq!(place.run(&["migrate"]).await.0, Some(0));
+    let mut child = place.serve().await;
+    assert_eq!(place.run(&["health"]).await, (Some(0), "ready\n".to_owned()));
+    let (code, said) = place.run(&["serve"]).await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("server.bind"), "a taken port is said so: {said}");
+    terminate(&child).await;
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_new_client_can_be_put_into_the_settings_as_it_is_printed() {
+    let kakao = kakao().await;
+    let place = Place::new(&kakao);
+    let uri = "--redirect-uri=https://shop.example/cb";
+    let (code, printed) = place.run(&["clients", "new", "--id", "shop", "--type", "confidential", uri]).await;
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("# client_secret = kacs_"));
+    std::fs::write(place.folder.path().join("settings.toml"), printed).unwrap();
+    let (code, said) = place.run(&["check"]).await;
+    assert_eq!((code, said.contains("clients: shop")), (Some(0), true), "{said}");
+    let (code, said) =
+        place.run(&["clients", "new", "--id", "x", "--redirect-uri", "http://shop.example"]).await;
+    assert_eq!((code, said.contains("use https")), (Some(1), true), "{said}");
+}
+
+#[tokio::test]
+async fn no_log_line_of_a_whole_run_holds_a_secret_or_a_personal_datum() {
+    let kakao = kakao().await;
+    let place = Place::new(&kakao);
+    let mut child = place.serve().await;
+    let mut secrets: Vec<String> =
+        vec!["simulated-client-secret".into(), "client-state".into(), "client-nonce".into()];
+    let authorize =
+        http().get(place.url("/oauth/authorize")).query(&authorization_request(&[])).send().await.unwrap();
+    let cookie = authorize.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    secrets.push(cookie.split_once('=').unwrap().1.to_owned());
+    let callback = location(&http().get(location(&authorize)).send().await.unwrap());
+    secrets.push(parameter(&callback, "code").unwrap());
+    secrets.push(parameter(&callback, "state").unwrap());
+    let path = callback.strip_prefix(ISSUER).unwrap();
+    let landed = location(&http().get(place.url(path)).header("Cookie", cookie).send().await.unwrap());
+    let code = parameter(&landed, "code").unwrap();
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("client_id", "web"),
+        ("code", &code),
+        ("redirect_uri", WEB),
+        ("code_verifier", VERIFIER),
+    ];
+    let post = |form: Vec<(&'static str, String)>| {
+        let request = http().post(place.url("/oauth/token")).form(&form);
+        async move { request.send().await.unwrap() }
+    };
+    let form = form.map(|(name, value)| (name, value.to_owned())).to_vec();
+    let tokens = json(post(form.clone()).await).await;
+    let token = |name: &str| tokens[name].as_str().unwrap().to_owned();
+    let refresh = |token: String| {
+        vec![("grant_type", "refresh_token".into()), ("client_id", "web".into()), ("refresh_token", token)]
+    };
+    assert_eq!(post(refresh(token("refresh_token"))).await.status(), StatusCode::OK);
+    assert_eq!(post(refresh("kart_not-a-token".into())).await.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(post(form).await.status(), StatusCode::BAD_REQUEST, "the code again");
+    let failed =
+        http().get(place.url("/kakao/callback?code=LEAKED-CODE&state=LEAKED-STATE")).send().await.unwrap();
+    assert_eq!(failed.status(), StatusCode::BAD_REQUEST);
+    secrets.extend([code, VERIFIER.into(), token("access_token"), token("refresh_token"), token("id_token")]);
+    secrets.extend(
+        ["LEAKED-CODE", "LEAKED-STATE", "kart_not-a-token", "all-consents@example.com", "김하늘"]
+            .map(String::from),
+    );
+
+    terminate(&child).await;
+    assert!(child.wait().await.unwrap().success());
+    let log = std::fs::read_to_string(place.log()).unwrap();
+    assert!(log.contains("logged in") && log.contains("a grant was ended"), "the run was logged");
+    for secret in secrets {
+        let line = log.lines().find(|line| line.contains(&secret));
+        assert!(line.is_none(), "{secret} stands in {line:?}");
+    }
+    let json_lines =
+        log.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()).count();
+    assert_eq!(json_lines, log.lines().count(), "every line is JSON");
+}
