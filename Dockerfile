@@ -14,7 +14,7 @@ RUN mkdir /skeleton \
  && find . -name Cargo.toml -exec cp --parents {} /skeleton/ \; \
  && cp Cargo.lock /skeleton/ \
  && find . \( -path '*/src/lib.rs' -o -path '*/src/main.rs' -o -path '*/src/bin/*' -o -path '*/benches/*' -o -path '*/tests/*' -o -path '*/examples/*' \) \
-      -name '*.rs' -exec sh -c 'mkdir -p "/skeleton/$(dirname "$1")" && echo "fn main() {}" >"/skeleton/$1"' - {} \; \
+      -name '*.rs' -exec sh -c 'mkdir -p "/skeleton/$(dirname "$1")" && echo "fn main() { }" >"/skeleton/$1"' - {} \; \
  && find /skeleton -path '*/src/lib.rs' -exec truncate --size 0 {} \;
 
 # Every crate of the service: built again only when the layer above has changed.
