@@ -40,7 +40,6 @@ LABEL org.opencontainers.image.title="kakao-simulator" \
 COPY --from=simulator-build /source/target/release/kakao-simulator /usr/local/bin/kakao-simulator
 USER 65532:65532
 EXPOSE 8081
-HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["/usr/local/bin/kakao-simulator", "health"]
 ENTRYPOINT ["/usr/local/bin/kakao-simulator"]
 CMD ["--bind", "0.0.0.0:8081"]
 
