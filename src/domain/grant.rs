@@ -36,8 +36,6 @@ impl EndReason {
 pub struct NewGrant {
     /// The `sid` of its tokens.
     pub id: GrantId,
-    /// Who logged in.
-    pub user: UserId,
     /// Where.
     pub client: ClientId,
     /// What was granted.
@@ -56,8 +54,6 @@ pub struct NewGrant {
     pub nonce: Option<String>,
     /// When the person proved to Kakao who they are.
     pub auth_time: Timestamp,
-    /// Now.
-    pub created_at: Timestamp,
     /// Until when it lives, however often it is refreshed.
     pub expires_at: Timestamp,
 }

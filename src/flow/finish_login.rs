@@ -17,8 +17,8 @@ use super::{Deps, LoginFailure, Params, Refusal};
 use crate::domain::{AttemptId, AttemptOutcome, GrantId, LoginAttempt, NewGrant, Secret, Timestamp, UserId};
 use crate::kakao::{Fault, Person, Tokens, callback_fault};
 use crate::keys::Purpose;
-use crate::store::users::{self, NewLogin};
-use crate::store::{Tx, attempts, grants};
+use crate::store::attempts;
+use crate::store::logins::{self, NewLogin};
 
 /// How long the loser of a claim waits for the winner: longer than the winner may take at Kakao.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -190,7 +190,7 @@ async fn log_in(
     let client = deps.clients.find(attempt.client.as_str()).ok_or(LoginFailure::Internal)?;
     let refresh_token = seal_refresh_token(deps, person.id.0, &tokens).map_err(|error| broken(&error))?;
     let login = NewLogin {
-        id: UserId::generate(),
+        user: UserId::generate(),
         kakao_id: person.id,
         profile: &person.profile,
         kakao_refresh_token: refresh_token.as_deref(),
@@ -198,9 +198,8 @@ async fn log_in(
         kakao_scope: tokens.scope.as_deref(),
         now,
     };
-    let mut grant = NewGrant {
+    let grant = NewGrant {
         id: GrantId::generate(),
-        user: login.id,
         client: client.id.clone(),
         scope: attempt.scope.clone(),
         attempt: id,
@@ -210,28 +209,16 @@ async fn log_in(
         challenge: attempt.challenge.clone(),
         nonce: attempt.nonce.clone(),
         auth_time: auth_time.unwrap_or(now),
-        created_at: now,
         expires_at: now + client.lifetimes.refresh_absolute,
     };
-    let user = record(deps, &login, &mut grant).await?;
+    let recorded = logins::record(&deps.db, &login, &grant).await.map_err(|error| unavailable(&error))?;
+    let Some(user) = recorded else {
+        info!(client = %client.id, "a disabled user was refused");
+        return Err(LoginFailure::UserDisabled);
+    };
     keep_access_token(deps, user, &tokens).await;
     info!(user = %user, client = %client.id, grant = %grant.id, "logged in");
     Ok(())
-}
-
-/// One transaction: the user, the link to Kakao, and the grant with the hash of its code.
-async fn record(deps: &Deps, login: &NewLogin<'_>, grant: &mut NewGrant) -> Result<UserId, LoginFailure> {
-    let failed = |error: crate::store::Error| unavailable(&error);
-    let mut tx = Tx::begin(&deps.db).await.map_err(failed)?;
-    let user = users::upsert(&mut tx, login).await.map_err(failed)?;
-    if user.disabled {
-        info!(user = %user.id, "a disabled user was refused");
-        return Err(LoginFailure::UserDisabled);
-    }
-    grant.user = user.id;
-    grants::insert(&mut tx, grant).await.map_err(failed)?;
-    tx.commit().await.map_err(failed)?;
-    Ok(user.id)
 }
 
 fn seal_refresh_token(

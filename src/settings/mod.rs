@@ -400,10 +400,20 @@ fn algorithms(r: &mut Reader) -> Vec<SigningAlg> {
         SigningAlg::from_name(text)
             .ok_or_else(|| format!("{text:?} is unknown; known are ES256, RS256 and EdDSA"))
     });
-    if algorithms.is_empty() {
+    if algorithms.is_empty() && !r.has_problem("keys.algorithms") {
         r.problem("keys.algorithms", "name at least one of ES256, RS256 and EdDSA");
     }
     algorithms
+}
+
+/// `level` or `module=level`. Whatever else the filter would take for a module that never logs is a mistake.
+fn is_log_directive(text: &str) -> bool {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let (module, level) = text.trim().rsplit_once('=').map_or((None, text.trim()), |(m, l)| (Some(m), l));
+    let is_module = |name: &str| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b':')
+    };
+    LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) && module.is_none_or(is_module)
 }
 
 fn telemetry(r: &mut Reader) -> Telemetry {
@@ -417,11 +427,11 @@ fn telemetry(r: &mut Reader) -> Telemetry {
         .unwrap_or(LogFormat::Auto);
     let log_level = r
         .required("telemetry.log_level", |text| {
-            let fits = text.parse::<tracing_subscriber::filter::Targets>().is_ok();
-            if fits {
+            if text.split(',').all(is_log_directive) {
                 Ok(text.to_owned())
             } else {
-                Err("it must be error, warn, info, debug or trace".to_owned())
+                Err("it must be error, warn, info, debug or trace, or a list such as info,kakao_auth::flow=debug"
+                    .to_owned())
             }
         })
         .unwrap_or_default();

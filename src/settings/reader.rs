@@ -127,6 +127,10 @@ impl Reader {
         self.problems.push(Problem::new(key, &origin, sentence));
     }
 
+    pub(super) fn has_problem(&self, key: &str) -> bool {
+        self.problems.iter().any(|problem| problem.key == key)
+    }
+
     /// A key that must be there.
     pub(super) fn required<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let Some(text) = self.text(key) else {

@@ -6,23 +6,8 @@ use uuid::Uuid;
 use super::{Db, Error, Result, Tx, on, on_tx, row};
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::{
-    ClientId, EndReason, Fingerprint, Grant, GrantId, NewGrant, Rotated, Scope, SpentCode, Timestamp, UserId,
+    ClientId, EndReason, Fingerprint, Grant, GrantId, Rotated, Scope, SpentCode, Timestamp, UserId,
 };
-
-/// Stores the grant of a login.
-pub async fn insert(tx: &mut Tx, grant: &NewGrant) -> Result<()> {
-    const SQL: &str = "
-        INSERT INTO grants (id, user_id, client_id, scope, attempt_id, code_hash, code_expires_at, redirect_uri,
-                            challenge, nonce, auth_time, refreshed_at, idle_expires_at, expires_at, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $7, $13, $12)";
-    on_tx!(tx, conn => sqlx::query(SQL)
-        .bind(grant.id.0).bind(grant.user.0).bind(grant.client.as_str()).bind(grant.scope.as_str())
-        .bind(grant.attempt.as_bytes()).bind(grant.code.as_bytes()).bind(grant.code_expires_at)
-        .bind(grant.redirect_uri.as_str()).bind(grant.challenge.as_ref().map(CodeChallenge::as_str))
-        .bind(grant.nonce.as_deref()).bind(grant.auth_time).bind(grant.created_at).bind(grant.expires_at)
-        .execute(conn).await.map(drop))?;
-    Ok(())
-}
 
 row!(SpentRow {
     id: Uuid,

@@ -11,6 +11,7 @@ pub mod attempts;
 pub mod audit;
 pub mod grants;
 pub mod leases;
+pub mod logins;
 pub mod signing_keys;
 pub mod sweep;
 pub mod users;

@@ -15,5 +15,6 @@ mod program;
 mod refresh;
 mod rig;
 mod secrets_at_rest;
+mod settings;
 mod stores;
 mod token_endpoint;

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use kakao_auth::cache::{Cache, Decision, Quota};
-use kakao_auth::domain::{AttemptId, AttemptOutcome, Clock, KakaoId, Profile, Timestamp, UserId};
-use kakao_auth::store::users::{self, NewLogin};
-use kakao_auth::store::{Db, Tx, attempts, leases, sweep};
+use kakao_auth::domain::{
+    AttemptId, AttemptOutcome, ClientId, Clock, Fingerprint, GrantId, KakaoId, NewGrant, Profile, Scope,
+    Timestamp, UserId,
+};
+use kakao_auth::store::logins::{self, NewLogin};
+use kakao_auth::store::{Db, attempts, leases, sweep, users};
 
 use crate::rig::{Rig, Setup, Stores, variable};
 
@@ -20,9 +23,9 @@ async fn rigs() -> Vec<Rig> {
     rigs
 }
 
-async fn log_in(db: &Db, kakao_id: i64, profile: &Profile, now: Timestamp) -> users::Upserted {
+async fn log_in(db: &Db, kakao_id: i64, profile: &Profile, now: Timestamp) -> Option<UserId> {
     let login = NewLogin {
-        id: UserId::generate(),
+        user: UserId::generate(),
         kakao_id: KakaoId(kakao_id),
         profile,
         kakao_refresh_token: Some(b"sealed"),
@@ -30,10 +33,21 @@ async fn log_in(db: &Db, kakao_id: i64, profile: &Profile, now: Timestamp) -> us
         kakao_scope: None,
         now,
     };
-    let mut tx = Tx::begin(db).await.unwrap();
-    let user = users::upsert(&mut tx, &login).await.unwrap();
-    tx.commit().await.unwrap();
-    user
+    let id = GrantId::generate();
+    let grant = NewGrant {
+        id,
+        client: ClientId("web".into()),
+        scope: Scope::parse("profile").unwrap(),
+        attempt: AttemptId::of_state(&id.to_string()),
+        code: Fingerprint::of(id.0.as_bytes()),
+        code_expires_at: now,
+        redirect_uri: "https://app.example/cb".into(),
+        challenge: None,
+        nonce: None,
+        auth_time: now,
+        expires_at: now,
+    };
+    logins::record(db, &login, &grant).await.unwrap()
 }
 
 #[tokio::test]
@@ -41,13 +55,12 @@ async fn a_user_is_found_as_it_was_written() {
     for rig in rigs().await {
         let now = Timestamp::from_micros(1_790_000_000_123_456);
         let profile = Profile { nickname: Some("김".into()), email_verified: false, ..Profile::default() };
-        let first = log_in(&rig.db, i64::MAX, &profile, now).await;
-        assert!(first.created && !first.disabled);
-        let user = users::find(&rig.db, first.id).await.unwrap().unwrap();
+        let first = log_in(&rig.db, i64::MAX, &profile, now).await.unwrap();
+        let user = users::find(&rig.db, first).await.unwrap().unwrap();
         assert_eq!((user.kakao_id, user.created_at, &user.profile), (Some(KakaoId(i64::MAX)), now, &profile));
         let later = now + Duration::from_secs(5);
         let second = log_in(&rig.db, i64::MAX, &profile, later).await;
-        assert!(!second.created && second.id == first.id);
+        assert_eq!(second, Some(first));
         let user = users::find_by_kakao_id(&rig.db, KakaoId(i64::MAX)).await.unwrap().unwrap();
         assert_eq!(
             (user.updated_at, user.last_login_at),
@@ -55,14 +68,14 @@ async fn a_user_is_found_as_it_was_written() {
             "an unchanged profile is not updated"
         );
         log_in(&rig.db, i64::MAX, &Profile::default(), later).await;
-        let user = users::find(&rig.db, first.id).await.unwrap().unwrap();
+        let user = users::find(&rig.db, first).await.unwrap().unwrap();
         assert_eq!(
             (user.profile, user.updated_at),
             (Profile::default(), later),
             "what is withdrawn is forgotten"
         );
         assert_eq!(
-            users::kakao_refresh_token(&rig.db, first.id).await.unwrap().as_deref(),
+            users::kakao_refresh_token(&rig.db, first).await.unwrap().as_deref(),
             Some(&b"sealed"[..])
         );
         assert!(users::find(&rig.db, UserId::generate()).await.unwrap().is_none());
@@ -73,10 +86,13 @@ async fn a_user_is_found_as_it_was_written() {
 async fn a_disabled_user_can_be_enabled_and_roles_can_be_set() {
     for rig in rigs().await {
         let now = rig.clock.now();
-        let user = log_in(&rig.db, 7, &Profile::default(), now).await.id;
+        let user = log_in(&rig.db, 7, &Profile::default(), now).await.unwrap();
         assert!(users::disable(&rig.db, user, now).await.unwrap());
         assert!(!users::disable(&rig.db, user, now).await.unwrap(), "only once");
-        assert!(log_in(&rig.db, 7, &Profile::default(), now).await.disabled);
+        let changed = Profile { nickname: Some("new".into()), ..Profile::default() };
+        assert_eq!(log_in(&rig.db, 7, &changed, now).await, None);
+        assert_eq!(rig.count("SELECT count(*) FROM grants").await, 1, "no grant for a disabled user");
+        assert_eq!(users::find(&rig.db, user).await.unwrap().unwrap().profile, Profile::default());
         assert!(users::enable(&rig.db, user).await.unwrap() && !users::enable(&rig.db, user).await.unwrap());
         assert!(users::set_roles(&rig.db, user, &["a".into(), "b".into()]).await.unwrap());
         assert_eq!(users::find(&rig.db, user).await.unwrap().unwrap().roles, ["a", "b"]);

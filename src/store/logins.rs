@@ -1,0 +1,120 @@
+//! What a login writes: the user in `users` and its grant in `grants`, all or nothing.
+//!
+//! Postgres does it in one statement: as BEGIN, two statements and COMMIT it was four round trips, and most of a login's
+//! own cost (see `docs/performance.md`). SQLite, which has no data-changing CTE and no network, runs the same two texts
+//! in a transaction.
+
+use uuid::Uuid;
+
+use super::{Db, Result, row};
+use crate::domain::pkce::CodeChallenge;
+use crate::domain::{KakaoId, NewGrant, Profile, Timestamp, UserId};
+
+/// What a login writes about its person.
+pub struct NewLogin<'a> {
+    /// The id to give if Kakao's number is new here.
+    pub user: UserId,
+    /// Kakao's member number: the only key. E-mail never links or merges.
+    pub kakao_id: KakaoId,
+    /// What the person shares now; what is absent is forgotten.
+    pub profile: &'a Profile,
+    /// Sealed; `None` keeps the one we have.
+    pub kakao_refresh_token: Option<&'a [u8]>,
+    /// When that token dies.
+    pub kakao_refresh_expires_at: Option<Timestamp>,
+    /// The consent items that Kakao says were granted.
+    pub kakao_scope: Option<&'a str>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Makes or updates the user of a Kakao number, in one statement, so that two first logins at once make one user.
+/// A disabled user gives no row, and stays as it was.
+macro_rules! upsert_user {
+    () => {
+        "INSERT INTO users AS u (id, kakao_id, nickname, name, picture, email, email_verified, phone_number,
+                                 created_at, updated_at, last_login_at,
+                                 kakao_refresh_token, kakao_refresh_expires_at, kakao_scope)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $9, $10, $11, $12)
+         ON CONFLICT (kakao_id) DO UPDATE SET
+             nickname = excluded.nickname, name = excluded.name, picture = excluded.picture,
+             email = excluded.email, email_verified = excluded.email_verified, phone_number = excluded.phone_number,
+             updated_at = CASE WHEN u.nickname IS NOT DISTINCT FROM excluded.nickname
+                                AND u.name IS NOT DISTINCT FROM excluded.name
+                                AND u.picture IS NOT DISTINCT FROM excluded.picture
+                                AND u.email IS NOT DISTINCT FROM excluded.email
+                                AND u.email_verified = excluded.email_verified
+                                AND u.phone_number IS NOT DISTINCT FROM excluded.phone_number
+                               THEN u.updated_at ELSE excluded.updated_at END,
+             last_login_at = excluded.last_login_at,
+             kakao_refresh_token = COALESCE(excluded.kakao_refresh_token, u.kakao_refresh_token),
+             kakao_refresh_expires_at = COALESCE(excluded.kakao_refresh_expires_at, u.kakao_refresh_expires_at),
+             kakao_scope = COALESCE(excluded.kakao_scope, u.kakao_scope)
+         WHERE u.disabled_at IS NULL
+         RETURNING id"
+    };
+}
+
+/// Stores the grant of a login for the user that `$from` finds.
+macro_rules! insert_grant {
+    ($from:literal) => {
+        concat!(
+            "INSERT INTO grants (id, user_id, client_id, scope, attempt_id, code_hash, code_expires_at, redirect_uri,
+                                 challenge, nonce, auth_time, refreshed_at, idle_expires_at, expires_at, created_at)
+             SELECT $13, id, $14, $15, $16, $17, $18, $19, $20, $21, $22, $9, $18, $23, $9 FROM ",
+            $from
+        )
+    };
+}
+
+row!(RecordedRow { id: Uuid });
+
+/// Records a login; the user it belongs to, or `None` if the operator keeps that user out, and then nothing is written.
+pub async fn record(db: &Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<Option<UserId>> {
+    const BOTH: &str =
+        concat!("WITH u AS (", upsert_user!(), "), g AS (", insert_grant!("u"), ") SELECT id FROM u");
+    const USER: &str = upsert_user!();
+    const GRANT: &str = insert_grant!("users WHERE kakao_id = $2");
+
+    macro_rules! bound {
+        ($query:expr) => {
+            $query
+                .bind(login.user.0)
+                .bind(login.kakao_id.0)
+                .bind(login.profile.nickname.as_deref())
+                .bind(login.profile.name.as_deref())
+                .bind(login.profile.picture.as_deref())
+                .bind(login.profile.email.as_deref())
+                .bind(login.profile.email_verified)
+                .bind(login.profile.phone_number.as_deref())
+                .bind(login.now)
+                .bind(login.kakao_refresh_token)
+                .bind(login.kakao_refresh_expires_at)
+                .bind(login.kakao_scope)
+                .bind(grant.id.0)
+                .bind(grant.client.as_str())
+                .bind(grant.scope.as_str())
+                .bind(grant.attempt.as_bytes())
+                .bind(grant.code.as_bytes())
+                .bind(grant.code_expires_at)
+                .bind(grant.redirect_uri.as_str())
+                .bind(grant.challenge.as_ref().map(CodeChallenge::as_str))
+                .bind(grant.nonce.as_deref())
+                .bind(grant.auth_time)
+                .bind(grant.expires_at)
+        };
+    }
+    let user: Option<RecordedRow> = match db {
+        Db::Postgres(pool) => bound!(sqlx::query_as(BOTH)).fetch_optional(pool).await?,
+        Db::Sqlite(pool) => {
+            let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
+            let user = bound!(sqlx::query_as(USER)).fetch_optional(&mut *tx).await?;
+            if user.is_some() {
+                bound!(sqlx::query(GRANT)).execute(&mut *tx).await?;
+            }
+            tx.commit().await?;
+            user
+        }
+    };
+    Ok(user.map(|row| UserId(row.id)))
+}
