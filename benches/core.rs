@@ -77,6 +77,7 @@ fn refreshing(c: &mut Criterion) {
         expires_at: now + Duration::from_mins(1),
         ended_at: None,
         roles: vec![],
+        resource: Vec::new(),
     };
     c.bench_function("judge a refresh", |b| {
         b.iter(|| judge(black_box(&stored), &client, 3, now, Duration::from_secs(10)));

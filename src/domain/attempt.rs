@@ -62,6 +62,9 @@ pub struct LoginAttempt {
     /// 32 random bytes, base64url, known to this cookie alone.
     #[serde(rename = "e")]
     pub seed: String,
+    /// The resources it asked for (RFC 8707).
+    #[serde(rename = "u", default, skip_serializing_if = "Vec::is_empty")]
+    pub resource: Vec<String>,
     /// When it began.
     #[serde(rename = "b")]
     pub began_at: Timestamp,

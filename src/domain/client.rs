@@ -175,6 +175,16 @@ impl Client {
         self.grants.contains(&grant)
     }
 
+    /// The audience of a token: the resources asked for, or else those granted, or else all of the client's (RFC 8707
+    /// §2.2). `None` if one is asked for that is not the client's, or was not granted.
+    pub fn audience_of<'a>(&'a self, granted: &'a [String], asked: &'a [String]) -> Option<&'a [String]> {
+        let granted = if granted.is_empty() { &self.audience } else { granted };
+        if asked.is_empty() {
+            return Some(granted);
+        }
+        asked.iter().all(|one| granted.contains(one) && self.audience.contains(one)).then_some(asked)
+    }
+
     /// Whether it cannot keep a secret.
     pub fn is_public(&self) -> bool {
         matches!(self.kind, ClientType::Public)

@@ -14,8 +14,10 @@ pub enum EndReason {
     RefreshReplayed,
     /// Its user was disabled.
     UserDisabled,
-    /// The client or the user asked for it.
+    /// The client revoked a token of it (RFC 7009).
     Revoked,
+    /// The person logged out.
+    LoggedOut,
 }
 
 impl EndReason {
@@ -27,6 +29,7 @@ impl EndReason {
             Self::RefreshReplayed => "refresh_replayed",
             Self::UserDisabled => "user_disabled",
             Self::Revoked => "revoked",
+            Self::LoggedOut => "logged_out",
         }
     }
 }
@@ -56,6 +59,10 @@ pub struct NewGrant {
     pub auth_time: Timestamp,
     /// Until when it lives, however often it is refreshed.
     pub expires_at: Timestamp,
+    /// The resources that were asked for (RFC 8707); none: all of the client's audience.
+    pub resource: Vec<String>,
+    /// The browser that logged in, as it names itself.
+    pub user_agent: Option<String>,
 }
 
 /// What spending a code tells: the grant as it was made, and its user now.
@@ -77,6 +84,8 @@ pub struct SpentCode {
     pub auth_time: Timestamp,
     /// The user's roles now.
     pub roles: Vec<String>,
+    /// The resources that were asked for (RFC 8707); none: all of the client's audience.
+    pub resource: Vec<String>,
 }
 
 /// What rotating a refresh token tells.
@@ -92,6 +101,8 @@ pub struct Rotated {
     pub generation: i64,
     /// The user's roles now.
     pub roles: Vec<String>,
+    /// The resources that were asked for (RFC 8707); none: all of the client's audience.
+    pub resource: Vec<String>,
 }
 
 /// A grant as the store keeps it.
@@ -123,4 +134,6 @@ pub struct Grant {
     pub ended_at: Option<Timestamp>,
     /// The user's roles now.
     pub roles: Vec<String>,
+    /// The resources that were asked for (RFC 8707); none: all of the client's audience.
+    pub resource: Vec<String>,
 }

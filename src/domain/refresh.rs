@@ -77,6 +77,7 @@ mod tests {
             expires_at: start + Duration::from_secs(1_000),
             ended_at: None,
             roles: vec![],
+            resource: Vec::new(),
         }
     }
 

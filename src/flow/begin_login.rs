@@ -93,12 +93,12 @@ pub fn begin_login(
     let client = find_client(deps, params).map_err(|refusal| page(refusal.into()))?;
     let redirect_uri = prove_redirect_uri(client, params).map_err(|refusal| page(refusal.into()))?;
 
-    let state = params.one("state").ok().flatten();
+    let state = params.get("state");
     let back = Back { redirect_uri: redirect_uri.to_owned(), state: state.map(str::to_owned) };
     let refuse = |error: Error| AuthorizeError { error, back: Some(back.clone()) };
 
     let ask = check(client, params).map_err(|refusal| refuse(refusal.into()))?;
-    let locale = Locale::choose(params.one("ui_locales").ok().flatten(), accept_language);
+    let locale = Locale::choose(params.get("ui_locales"), accept_language);
     send_to_kakao(deps, client, &back, ask, locale).map_err(refuse)
 }
 
@@ -121,6 +121,7 @@ struct Ask<'a> {
     challenge: Option<CodeChallenge>,
     kakao_prompt: Option<&'static str>,
     login_hint: Option<&'a str>,
+    resource: Vec<String>,
 }
 
 /// The rules of the authorization endpoint, in the order in which a client developer meets them.
@@ -134,24 +135,22 @@ fn check<'a>(client: &Client, params: &'a Params) -> Result<Ask<'a>, Refusal> {
     refuse_long(params, "nonce")?;
     let challenge = read_challenge(client, params)?;
     let scope = read_scope(client, params)?;
-    if let Some(claims) = get(params, "claims")
+    if let Some(claims) = params.get("claims")
         && serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(claims).is_err()
     {
         return Err(Refusal::ParameterInvalid("claims", "it must be a JSON object"));
     }
     let kakao_prompt = read_prompt(params)?;
+    let resource = params.resources();
+    client.audience_of(&[], &resource).ok_or(Refusal::ResourceUnknown)?;
     Ok(Ask {
         scope,
-        nonce: get(params, "nonce"),
+        nonce: params.get("nonce"),
         challenge,
         kakao_prompt,
-        login_hint: get(params, "login_hint"),
+        login_hint: params.get("login_hint"),
+        resource,
     })
-}
-
-/// A parameter already known to stand at most once.
-fn get<'a>(params: &'a Params, name: &'static str) -> Option<&'a str> {
-    params.one(name).ok().flatten()
 }
 
 /// OpenID Connect Core §3.1.2.6: refused by name, never fetched, never silently ignored.
@@ -161,7 +160,7 @@ fn refuse_request_objects(params: &Params) -> Result<(), Refusal> {
         ("request_uri", Refusal::RequestUri),
         ("registration", Refusal::Registration),
     ] {
-        if get(params, name).is_some() {
+        if params.get(name).is_some() {
             return Err(refusal);
         }
     }
@@ -169,19 +168,19 @@ fn refuse_request_objects(params: &Params) -> Result<(), Refusal> {
 }
 
 fn require_code_response(client: &Client, params: &Params) -> Result<(), Refusal> {
-    match get(params, "response_type") {
+    match params.get("response_type") {
         None => return Err(Refusal::ParameterMissing("response_type")),
         Some("code") => {}
         Some(_) => return Err(Refusal::ResponseTypeUnsupported),
     }
-    if !matches!(get(params, "response_mode"), None | Some("query")) {
+    if !matches!(params.get("response_mode"), None | Some("query")) {
         return Err(Refusal::ParameterInvalid("response_mode", "only query is supported"));
     }
     if client.may(GrantType::AuthorizationCode) { Ok(()) } else { Err(Refusal::GrantNotAllowed) }
 }
 
 fn refuse_long(params: &Params, name: &'static str) -> Result<(), Refusal> {
-    if get(params, name).is_some_and(|value| value.len() > LONGEST_ECHO) {
+    if params.get(name).is_some_and(|value| value.len() > LONGEST_ECHO) {
         return Err(Refusal::ParameterInvalid(name, "it is longer than 2048 bytes"));
     }
     Ok(())
@@ -189,7 +188,7 @@ fn refuse_long(params: &Params, name: &'static str) -> Result<(), Refusal> {
 
 /// RFC 7636 §4.3: S256 only; a challenge without a method would mean `plain`.
 fn read_challenge(client: &Client, params: &Params) -> Result<Option<CodeChallenge>, Refusal> {
-    match (get(params, "code_challenge"), get(params, "code_challenge_method")) {
+    match (params.get("code_challenge"), params.get("code_challenge_method")) {
         (Some(challenge), Some("S256")) => CodeChallenge::parse(challenge).map(Some).map_err(|_| {
             Refusal::ParameterInvalid("code_challenge", "it must be 43 to 128 unreserved characters")
         }),
@@ -203,7 +202,7 @@ fn read_challenge(client: &Client, params: &Params) -> Result<Option<CodeChallen
 /// Unknown scopes and those the client may not have are dropped; the token response tells what is left
 /// (RFC 6749 §3.3, OpenID Connect Core §3.1.2.1).
 fn read_scope(client: &Client, params: &Params) -> Result<Scope, Refusal> {
-    let Some(asked) = get(params, "scope") else {
+    let Some(asked) = params.get("scope") else {
         // OpenID Connect begins only where it is asked for.
         return Ok(client.scopes.iter().filter(|token| *token != "openid").collect());
     };
@@ -214,7 +213,7 @@ fn read_scope(client: &Client, params: &Params) -> Result<Scope, Refusal> {
 /// OpenID Connect Core §3.1.2.1. Without a session of our own every login goes to Kakao, so `none` cannot be met, and
 /// `max_age` is met by a fresh one.
 fn read_prompt(params: &Params) -> Result<Option<&'static str>, Refusal> {
-    let fresh = match get(params, "max_age") {
+    let fresh = match params.get("max_age") {
         None => false,
         Some(text) if text.parse::<u32>().is_ok() => true,
         Some(_) => return Err(Refusal::ParameterInvalid("max_age", "it must be a whole number of seconds")),
@@ -222,7 +221,7 @@ fn read_prompt(params: &Params) -> Result<Option<&'static str>, Refusal> {
     let mut kakao = fresh.then_some("login");
     let mut none = false;
     let mut others = false;
-    for word in get(params, "prompt").unwrap_or_default().split_ascii_whitespace() {
+    for word in params.get("prompt").unwrap_or_default().split_ascii_whitespace() {
         match word {
             "none" => none = true,
             "login" => kakao = Some("login"),
@@ -264,6 +263,7 @@ fn send_to_kakao(
         challenge: ask.challenge,
         kakao_state,
         seed,
+        resource: ask.resource,
         began_at: deps.clock.now(),
         locale,
     };

@@ -25,6 +25,8 @@ pub struct CodeExchange {
     pub redirect_uri: Option<String>,
     /// `code_verifier`, already of the right form.
     pub verifier: Option<CodeVerifier>,
+    /// `resource`: fewer than were granted, or none for all of them.
+    pub resource: Vec<String>,
 }
 
 /// Spends the code and issues its tokens.
@@ -39,7 +41,9 @@ pub async fn exchange_code(deps: &Deps, ask: CodeExchange) -> Result<TokenRespon
         end(deps, spent.id, spent.user, &ask.client, EndReason::CodeMisused).await?;
         return Err(refusal.into());
     }
+    let audience = ask.client.audience_of(&spent.resource, &ask.resource).ok_or(Refusal::ResourceUnknown)?;
     let subject = Subject {
+        audience,
         grant: spent.id,
         user: spent.user,
         scope: &spent.scope,

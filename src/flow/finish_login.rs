@@ -23,6 +23,9 @@ use crate::store::logins::{self, NewLogin};
 /// How long the loser of a claim waits for the winner: longer than the winner may take at Kakao.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// What is kept of a browser's name for itself, characters.
+const LONGEST_USER_AGENT: usize = 256;
+
 /// How often the loser looks.
 const LOOK_EVERY: Duration = Duration::from_millis(40);
 
@@ -34,6 +37,8 @@ pub struct Callback {
     pub attempt: LoginAttempt,
     /// A code, or the error instead of one.
     pub answer: Answer,
+    /// The browser, as it names itself: people recognise their devices by it.
+    pub user_agent: Option<String>,
 }
 
 /// What Kakao answered.
@@ -61,13 +66,13 @@ impl Callback {
     pub fn read(
         deps: &Deps,
         params: &Params,
+        user_agent: Option<&str>,
         sealed: impl FnOnce(AttemptId) -> Option<String>,
     ) -> Result<Self, Refusal> {
         if params.any_repeated() {
             return Err(Refusal::CallbackContradictory);
         }
-        let get = |name| params.one(name).ok().flatten();
-        let state = get("state").ok_or(Refusal::AttemptUnknown)?;
+        let state = params.get("state").ok_or(Refusal::AttemptUnknown)?;
         let id = AttemptId::of_state(state);
         let attempt = sealed(id).and_then(|text| open(deps, id, &text)).ok_or(Refusal::AttemptUnknown)?;
         if !Secret::new(attempt.kakao_state.clone()).matches(state) {
@@ -76,12 +81,13 @@ impl Callback {
         if deps.clock.now().since(attempt.began_at) > Duration::from_secs(ATTEMPT_SECONDS) {
             return Err(Refusal::AttemptExpired);
         }
-        let answer = match (get("code"), get("error")) {
+        let answer = match (params.get("code"), params.get("error")) {
             (Some(code), None) => Answer::Code(Secret::new(code)),
-            (None, Some(error)) => Answer::Error(callback_fault(error, get("error_description"))),
+            (None, Some(error)) => Answer::Error(callback_fault(error, params.get("error_description"))),
             _ => return Err(Refusal::CallbackContradictory),
         };
-        Ok(Self { id, attempt, answer })
+        let user_agent = user_agent.map(|text| text.chars().take(LONGEST_USER_AGENT).collect());
+        Ok(Self { id, attempt, answer, user_agent })
     }
 }
 
@@ -93,12 +99,12 @@ fn open(deps: &Deps, id: AttemptId, sealed: &str) -> Option<LoginAttempt> {
 
 /// Finishes the attempt, once, however often it is called.
 pub async fn finish_login(deps: &Deps, callback: Callback) -> Finished {
-    let Callback { id, attempt, answer } = callback;
+    let Callback { id, attempt, answer, user_agent } = callback;
     let back = Back { redirect_uri: attempt.redirect_uri.clone(), state: attempt.state.clone() };
     let now = deps.clock.now();
     let expires_at = attempt.began_at + Duration::from_secs(2 * ATTEMPT_SECONDS);
     let outcome = match attempts::claim(&deps.db, id, now, expires_at).await {
-        Ok(true) => win(deps, id, &attempt, answer).await,
+        Ok(true) => win(deps, id, &attempt, answer, user_agent.as_deref()).await,
         Ok(false) => wait_for_winner(deps, id).await,
         Err(error) => Err(unavailable(&error)),
     };
@@ -112,9 +118,15 @@ fn code_of(deps: &Deps, attempt: &LoginAttempt) -> Secret {
     Secret::new(text)
 }
 
-async fn win(deps: &Deps, id: AttemptId, attempt: &LoginAttempt, answer: Answer) -> Result<(), LoginFailure> {
+async fn win(
+    deps: &Deps,
+    id: AttemptId,
+    attempt: &LoginAttempt,
+    answer: Answer,
+    user_agent: Option<&str>,
+) -> Result<(), LoginFailure> {
     let outcome = match answer {
-        Answer::Code(code) => log_in(deps, id, attempt, &code).await,
+        Answer::Code(code) => log_in(deps, id, attempt, &code, user_agent).await,
         Answer::Error(fault) => Err(fault_met(&fault)),
     };
     if let Err(failure) = outcome
@@ -184,6 +196,7 @@ async fn log_in(
     id: AttemptId,
     attempt: &LoginAttempt,
     code: &Secret,
+    user_agent: Option<&str>,
 ) -> Result<(), LoginFailure> {
     let Known { tokens, auth_time, person } = ask_kakao(deps, attempt, code).await?;
     let now = deps.clock.now();
@@ -210,6 +223,8 @@ async fn log_in(
         nonce: attempt.nonce.clone(),
         auth_time: auth_time.unwrap_or(now),
         expires_at: now + client.lifetimes.refresh_absolute,
+        resource: attempt.resource.clone(),
+        user_agent: user_agent.map(str::to_owned),
     };
     let recorded = logins::record(&deps.db, &login, &grant).await.map_err(|error| unavailable(&error))?;
     let Some(user) = recorded else {

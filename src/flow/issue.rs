@@ -15,6 +15,8 @@ use crate::store::users;
 
 /// Whom and what tokens are issued for.
 pub struct Subject<'a> {
+    /// `aud`
+    pub audience: &'a [String],
     /// The grant: `sid`.
     pub grant: GrantId,
     /// The user: `sub`.
@@ -51,7 +53,7 @@ pub struct TokenResponse {
 #[derive(Serialize)]
 struct AccessClaims<'a> {
     iss: &'a str,
-    sub: UserId,
+    sub: Sub<'a>,
     aud: OneOrMany<'a>,
     client_id: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -60,8 +62,10 @@ struct AccessClaims<'a> {
     nbf: i64,
     exp: i64,
     jti: Uuid,
-    sid: GrantId,
-    auth_time: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<GrantId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     roles: &'a [String],
     #[serde(flatten)]
@@ -84,6 +88,23 @@ struct IdClaims<'a> {
     profile: ProfileClaims<'a>,
 }
 
+/// A person, or a client that acts for itself (RFC 9068 §2.2). A client's token has no `sid`.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Sub<'a> {
+    User(UserId),
+    Client(&'a str),
+}
+
+impl<'a> OneOrMany<'a> {
+    fn of(audience: &'a [String]) -> Self {
+        match audience {
+            [one] => Self::One(one),
+            many => Self::Many(many),
+        }
+    }
+}
+
 /// `aud` is a string when there is one (RFC 7519 §4.1.3): some verifiers read nothing else.
 #[derive(Serialize)]
 #[serde(untagged)]
@@ -94,7 +115,7 @@ enum OneOrMany<'a> {
 
 /// The standard claims that may be told (OpenID Connect Core §5.1); what the person does not share is absent.
 #[derive(Default, Serialize)]
-struct ProfileClaims<'a> {
+pub struct ProfileClaims<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     nickname: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,7 +133,8 @@ struct ProfileClaims<'a> {
 }
 
 impl<'a> ProfileClaims<'a> {
-    fn of_scope(user: &'a User, scope: &Scope) -> Self {
+    /// What these scopes tell (OpenID Connect Core §5.4).
+    pub fn of_scope(user: &'a User, scope: &Scope) -> Self {
         let mut claims = Self::default();
         if scope.contains("profile") {
             claims.add(ProfileClaim::Nickname, &user.profile);
@@ -172,19 +194,16 @@ pub async fn issue(
         TokenType::AccessToken,
         &AccessClaims {
             iss: &deps.issuer,
-            sub: subject.user,
-            aud: match client.audience.as_slice() {
-                [one] => OneOrMany::One(one),
-                many => OneOrMany::Many(many),
-            },
+            sub: Sub::User(subject.user),
+            aud: OneOrMany::of(subject.audience),
             client_id: client.id.as_str(),
             scope: subject.scope.as_str(),
             iat: now.secs(),
             nbf: now.secs(),
             exp: (now + client.lifetimes.access).secs(),
             jti: Uuid::now_v7(),
-            sid: subject.grant,
-            auth_time: subject.auth_time.secs(),
+            sid: Some(subject.grant),
+            auth_time: Some(subject.auth_time.secs()),
             roles: subject.roles,
             profile,
         },
@@ -223,6 +242,39 @@ pub async fn issue(
         refresh_token: refresh_token.map(|token| token.reveal().to_owned()),
         id_token,
         scope: subject.scope.as_str().to_owned(),
+    })
+}
+
+/// Issues an access token to a client that acts for itself (RFC 6749 §4.4): no user, no grant, no refresh token.
+pub fn issue_to_client(
+    deps: &Deps,
+    client: &Client,
+    scope: &Scope,
+    audience: &[String],
+) -> Result<TokenResponse, Error> {
+    let now = deps.clock.now();
+    let claims = AccessClaims {
+        iss: &deps.issuer,
+        sub: Sub::Client(client.id.as_str()),
+        aud: OneOrMany::of(audience),
+        client_id: client.id.as_str(),
+        scope: scope.as_str(),
+        iat: now.secs(),
+        nbf: now.secs(),
+        exp: (now + client.lifetimes.access).secs(),
+        jti: Uuid::now_v7(),
+        sid: None,
+        auth_time: None,
+        roles: &[],
+        profile: ProfileClaims::default(),
+    };
+    Ok(TokenResponse {
+        access_token: deps.keys.ring().sign(client.access_token_alg, TokenType::AccessToken, &claims)?,
+        token_type: "Bearer",
+        expires_in: client.lifetimes.access.as_secs(),
+        refresh_token: None,
+        id_token: None,
+        scope: scope.as_str().to_owned(),
     })
 }
 

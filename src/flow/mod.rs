@@ -4,25 +4,35 @@
 //! to be said, or a [`Refusal`] that `web::error` turns into a status and a code.
 
 pub mod authenticate_client;
+pub mod bearer;
 pub mod begin_login;
+pub mod client_credentials;
 pub mod exchange_code;
 pub mod finish_login;
+pub mod introspect;
 pub mod issue;
 pub mod lockout;
 pub mod params;
 pub mod refresh;
 pub mod refusal;
+pub mod revoke;
+pub mod userinfo;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use authenticate_client::{Credentials, authenticate_client};
+pub use bearer::{Bearer, bearer};
 pub use begin_login::{AuthorizeError, Begun, begin_login};
+pub use client_credentials::client_credentials;
 pub use exchange_code::{CodeExchange, exchange_code};
 pub use finish_login::{Callback, Finished, finish_login};
+pub use introspect::introspect;
 pub use params::Params;
 pub use refresh::{Refresh, refresh};
 pub use refusal::{Error, LoginFailure, Refusal};
+pub use revoke::revoke;
+pub use userinfo::userinfo;
 
 use crate::cache::Cache;
 use crate::domain::{Clients, Clock};

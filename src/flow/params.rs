@@ -56,9 +56,25 @@ impl Params {
         names.iter().copied().find(|name| self.one(name).is_err())
     }
 
-    /// Whether any parameter at all stands more than once (RFC 6749 §3.2).
+    /// The value of a parameter that is already known to stand at most once.
+    pub fn get(&self, name: &'static str) -> Option<&str> {
+        self.one(name).ok().flatten()
+    }
+
+    /// All values of `resource`, the one parameter that may stand more than once (RFC 8707 §2).
+    pub fn resources(&self) -> Vec<String> {
+        self.0
+            .iter()
+            .filter(|(name, value)| name == "resource" && !value.is_empty())
+            .map(|(_, v)| v.clone())
+            .collect()
+    }
+
+    /// Whether any parameter but `resource` stands more than once (RFC 6749 §3.2).
     pub fn any_repeated(&self) -> bool {
-        self.0.iter().enumerate().any(|(i, (name, _))| self.0[..i].iter().any(|(earlier, _)| earlier == name))
+        self.0.iter().enumerate().any(|(i, (name, _))| {
+            name != "resource" && self.0[..i].iter().any(|(earlier, _)| earlier == name)
+        })
     }
 }
 

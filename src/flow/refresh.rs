@@ -22,6 +22,8 @@ pub struct Refresh {
     pub token: Secret,
     /// `scope`: narrower than the grant, or absent for all of it.
     pub scope: Option<Scope>,
+    /// `resource`: fewer than were granted, or none for all of them.
+    pub resource: Vec<String>,
 }
 
 /// Rotates the refresh token and issues new tokens.
@@ -31,7 +33,7 @@ pub async fn refresh(deps: &Deps, ask: Refresh) -> Result<TokenResponse, Error> 
     let Some(presented) = refresh_token::read(&deps.keys.master, ask.token.reveal()) else {
         return Err(Refusal::RefreshTokenInvalid.into());
     };
-    refuse_wider_scope(deps, &ask, presented).await?;
+    refuse_wider(deps, &ask, presented).await?;
     let now = deps.clock.now();
     let idle = now + ask.client.lifetimes.refresh_idle;
     let rotated =
@@ -41,7 +43,10 @@ pub async fn refresh(deps: &Deps, ask: Refresh) -> Result<TokenResponse, Error> 
             Some(rotated) => rotated,
             None => current_again(deps, &ask, presented).await?,
         };
+    let audience =
+        ask.client.audience_of(&rotated.resource, &ask.resource).ok_or(Refusal::ResourceUnknown)?;
     let subject = Subject {
+        audience,
         grant: presented.grant,
         user: rotated.user,
         scope: ask.scope.as_ref().unwrap_or(&rotated.scope),
@@ -53,15 +58,19 @@ pub async fn refresh(deps: &Deps, ask: Refresh) -> Result<TokenResponse, Error> 
     issue(deps, &ask.client, &subject, id_token).await
 }
 
-/// RFC 6749 §6: not beyond what was granted. Asked before anything is spent, and only when a scope was sent.
-async fn refuse_wider_scope(deps: &Deps, ask: &Refresh, presented: Presented) -> Result<(), Error> {
-    let Some(scope) = &ask.scope else { return Ok(()) };
-    match grants::find(&deps.db, presented.grant).await? {
-        Some(grant) if grant.client == ask.client.id && !scope.is_within(&grant.scope) => {
-            Err(Refusal::ScopeWider.into())
-        }
-        _ => Ok(()),
+/// RFC 6749 §6, RFC 8707 §2.2: not beyond what was granted. Asked before anything is spent, and only when something narrower
+/// was asked for.
+async fn refuse_wider(deps: &Deps, ask: &Refresh, presented: Presented) -> Result<(), Error> {
+    if ask.scope.is_none() && ask.resource.is_empty() {
+        return Ok(());
     }
+    let found = grants::find(&deps.db, presented.grant).await?;
+    let Some(grant) = found.filter(|grant| grant.client == ask.client.id) else { return Ok(()) };
+    if ask.scope.as_ref().is_some_and(|scope| !scope.is_within(&grant.scope)) {
+        return Err(Refusal::ScopeWider.into());
+    }
+    ask.client.audience_of(&grant.resource, &ask.resource).ok_or(Refusal::ResourceUnknown)?;
+    Ok(())
 }
 
 /// The token could not be rotated: says why, and gives the current one to whoever raced or lost an answer.
@@ -76,6 +85,7 @@ async fn current_again(deps: &Deps, ask: &Refresh, presented: Presented) -> Resu
             auth_time: grant.auth_time,
             generation: grant.generation,
             roles: grant.roles,
+            resource: grant.resource,
         }),
         Verdict::Replayed => {
             end(deps, grant.id, grant.user, &ask.client, EndReason::RefreshReplayed).await?;

@@ -91,6 +91,17 @@ pub enum Refusal {
     /// The refresh token was used before; its grant has ended.
     RefreshTokenReplayed,
 
+    /// No access token was sent.
+    TokenMissing,
+    /// The access token is not ours, or its time or its login is over.
+    TokenInvalid,
+    /// The access token lacks this scope.
+    ScopeLacking(&'static str),
+    /// The token to revoke is of a kind that cannot be revoked (RFC 7009 §2.2.1).
+    TokenKindUnrevocable,
+    /// `resource` names what the client may not reach, or what was not granted (RFC 8707 §2).
+    ResourceUnknown,
+
     /// The callback has no `state`, or one of no attempt of this browser.
     AttemptUnknown,
     /// The attempt is too old.

@@ -7,9 +7,11 @@ use arc_swap::{ArcSwap, Guard};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::jwk::PublicJwk;
 use super::signer::{SigningKey, TokenType};
+use super::verify::{VerifyingKey, verify};
 use super::{Error, MasterKeys, Purpose};
 use crate::domain::{Clock, Fingerprint, SigningAlg, Timestamp};
 use crate::store::Db;
@@ -18,6 +20,7 @@ use crate::store::signing_keys::{self, StoredKey};
 /// All that token endpoints and the JWKS endpoint need, immutable; a change swaps the whole.
 pub struct Keyring {
     signing: Vec<SigningKey>,
+    verifying: Vec<VerifyingKey>,
     /// The JWKS document (RFC 7517 §5), ready to send.
     pub jwks: Vec<u8>,
     /// Its entity tag, quoted.
@@ -35,6 +38,11 @@ impl Keyring {
             .find(|key| key.public().alg == alg)
             .ok_or(Error::NoKey(alg.name()))?
             .sign(typ, claims)
+    }
+
+    /// The claims of a token of this type that a key of the JWKS signed; the caller judges what they say.
+    pub fn verify<C: DeserializeOwned>(&self, typ: TokenType, token: &str) -> Option<C> {
+        verify(&self.verifying, typ, token)
     }
 
     /// The algorithms that can sign.
@@ -57,7 +65,11 @@ impl Keyring {
         let jwks = serde_json::to_vec(&serde_json::json!({ "keys": public }))?;
         let digest = Fingerprint::of(&jwks);
         let jwks_etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&digest.as_bytes()[..12]));
-        Ok(Self { signing, jwks, jwks_etag })
+        let verifying = public
+            .iter()
+            .map(|key| VerifyingKey::of(key).ok_or(Error::Crypto("reading a public key")))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { signing, verifying, jwks, jwks_etag })
     }
 }
 

@@ -8,6 +8,7 @@ pub mod keyring;
 pub mod master;
 pub mod refresh_token;
 pub mod signer;
+mod verify;
 
 pub use keyring::{Keyring, Keys};
 pub use master::{MasterKeys, Purpose};

@@ -27,6 +27,16 @@ pub enum TokenType {
     IdToken,
 }
 
+impl TokenType {
+    /// The value of `typ`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AccessToken => "at+jwt",
+            Self::IdToken => "JWT",
+        }
+    }
+}
+
 /// A private key, parsed once, and what stands before every token that it signs.
 pub struct SigningKey {
     pair: Pair,
@@ -97,7 +107,8 @@ impl SigningKey {
             let json = format!(r#"{{"alg":"{}","typ":"{typ}","kid":"{}"}}"#, alg.name(), public.kid);
             format!("{}.", URL_SAFE_NO_PAD.encode(json))
         };
-        let (access_token_header, id_token_header) = (header("at+jwt"), header("JWT"));
+        let (access_token_header, id_token_header) =
+            (header(TokenType::AccessToken.name()), header(TokenType::IdToken.name()));
         Ok(Self { pair, public, access_token_header, id_token_header, random: SystemRandom::new() })
     }
 

@@ -132,8 +132,14 @@ fn sqlite(url: &str) -> Result<Db> {
 /// Number, name and text of each migration, in order.
 type Step = (i64, &'static str, &'static str);
 
-const POSTGRES: &[Step] = &[(1, "first", include_str!("../../migrations/postgres/0001_first.sql"))];
-const SQLITE: &[Step] = &[(1, "first", include_str!("../../migrations/sqlite/0001_first.sql"))];
+const POSTGRES: &[Step] = &[
+    (1, "first", include_str!("../../migrations/postgres/0001_first.sql")),
+    (2, "sessions", include_str!("../../migrations/postgres/0002_sessions.sql")),
+];
+const SQLITE: &[Step] = &[
+    (1, "first", include_str!("../../migrations/sqlite/0001_first.sql")),
+    (2, "sessions", include_str!("../../migrations/sqlite/0002_sessions.sql")),
+];
 
 fn migrator(steps: &'static [Step]) -> Migrator {
     let migrations = steps

@@ -18,6 +18,7 @@ row!(SpentRow {
     nonce: Option<String>,
     auth_time: Timestamp,
     roles: Json<Vec<String>>,
+    resource: Option<String>,
 });
 
 /// Spends a code: the one caller that finds it unspent, in time, and its own gets the grant (RFC 6749 §4.1.2).
@@ -31,7 +32,7 @@ pub async fn spend_code(
     const SQL: &str = "
         UPDATE grants SET code_spent_at = $3, generation = 1, refreshed_at = $3, idle_expires_at = $4
         WHERE code_hash = $1 AND client_id = $2 AND code_spent_at IS NULL AND code_expires_at > $3 AND ended_at IS NULL
-        RETURNING id, user_id, scope, redirect_uri, challenge, nonce, auth_time,
+        RETURNING id, user_id, scope, redirect_uri, challenge, nonce, auth_time, resource,
                   (SELECT roles FROM users WHERE users.id = grants.user_id) AS roles";
     let row: Option<SpentRow> = on!(db, pool => sqlx::query_as(SQL)
         .bind(code.as_bytes()).bind(client.as_str()).bind(now).bind(idle_expires_at)
@@ -46,12 +47,13 @@ pub async fn spend_code(
             nonce: row.nonce,
             auth_time: row.auth_time,
             roles: row.roles.0,
+            resource: resources(row.resource.as_deref()),
         })
     })
     .transpose()
 }
 
-row!(RotatedRow { user_id: Uuid, scope: String, auth_time: Timestamp, generation: i64, roles: Json<Vec<String>> });
+row!(RotatedRow { user_id: Uuid, scope: String, auth_time: Timestamp, generation: i64, roles: Json<Vec<String>>, resource: Option<String> });
 
 /// Rotates: the one caller that presents the current generation of a living grant of its own moves it on.
 pub async fn rotate(
@@ -66,7 +68,7 @@ pub async fn rotate(
         UPDATE grants SET generation = generation + 1, refreshed_at = $4, idle_expires_at = $5
         WHERE id = $1 AND client_id = $2 AND generation = $3 AND generation > 0
           AND ended_at IS NULL AND idle_expires_at > $4 AND expires_at > $4
-        RETURNING user_id, scope, auth_time, generation,
+        RETURNING user_id, scope, auth_time, generation, resource,
                   (SELECT roles FROM users WHERE users.id = grants.user_id) AS roles";
     let row: Option<RotatedRow> = on!(db, pool => sqlx::query_as(SQL)
         .bind(grant.0).bind(client.as_str()).bind(generation).bind(now).bind(idle_expires_at)
@@ -78,6 +80,7 @@ pub async fn rotate(
             auth_time: row.auth_time,
             generation: row.generation,
             roles: row.roles.0,
+            resource: resources(row.resource.as_deref()),
         })
     })
     .transpose()
@@ -97,6 +100,7 @@ row!(GrantRow {
     expires_at: Timestamp,
     ended_at: Option<Timestamp>,
     roles: Json<Vec<String>>,
+    resource: Option<String>,
 });
 
 impl TryFrom<GrantRow> for Grant {
@@ -117,6 +121,7 @@ impl TryFrom<GrantRow> for Grant {
             expires_at: row.expires_at,
             ended_at: row.ended_at,
             roles: row.roles.0,
+            resource: resources(row.resource.as_deref()),
         })
     }
 }
@@ -125,7 +130,7 @@ impl TryFrom<GrantRow> for Grant {
 pub async fn find(db: &Db, grant: GrantId) -> Result<Option<Grant>> {
     const SQL: &str = "
         SELECT grants.id, user_id, client_id, scope, challenge, auth_time, code_spent_at, generation, refreshed_at,
-               idle_expires_at, expires_at, ended_at, roles
+               idle_expires_at, expires_at, ended_at, roles, resource
         FROM grants JOIN users ON users.id = grants.user_id WHERE grants.id = $1";
     let row: Option<GrantRow> =
         on!(db, pool => sqlx::query_as(SQL).bind(grant.0).fetch_optional(pool).await)?;
@@ -136,11 +141,19 @@ pub async fn find(db: &Db, grant: GrantId) -> Result<Option<Grant>> {
 pub async fn find_by_code(db: &Db, code: &Fingerprint) -> Result<Option<Grant>> {
     const SQL: &str = "
         SELECT grants.id, user_id, client_id, scope, challenge, auth_time, code_spent_at, generation, refreshed_at,
-               idle_expires_at, expires_at, ended_at, roles
+               idle_expires_at, expires_at, ended_at, roles, resource
         FROM grants JOIN users ON users.id = grants.user_id WHERE code_hash = $1";
     let row: Option<GrantRow> =
         on!(db, pool => sqlx::query_as(SQL).bind(code.as_bytes()).fetch_optional(pool).await)?;
     row.map(Grant::try_from).transpose()
+}
+
+/// Whether a grant was not ended before its time: what introspection asks, by the primary key alone.
+pub async fn is_live(db: &Db, grant: GrantId) -> Result<bool> {
+    const SQL: &str = "SELECT 1 FROM grants WHERE id = $1 AND ended_at IS NULL";
+    let found =
+        on!(db, pool => sqlx::query(SQL).bind(grant.0).fetch_optional(pool).await.map(|row| row.is_some()))?;
+    Ok(found)
 }
 
 /// Ends a grant. True for the one caller that ended it.
@@ -158,6 +171,10 @@ pub async fn end_of_user(tx: &mut Tx, user: UserId, reason: EndReason, now: Time
     let done = on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(reason.name()).bind(now)
         .execute(conn).await.map(|done| done.rows_affected()))?;
     Ok(done)
+}
+
+fn resources(text: Option<&str>) -> Vec<String> {
+    text.unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect()
 }
 
 fn scope(text: &str, row: Uuid) -> Result<Scope> {

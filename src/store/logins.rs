@@ -60,8 +60,9 @@ macro_rules! insert_grant {
     ($from:literal) => {
         concat!(
             "INSERT INTO grants (id, user_id, client_id, scope, attempt_id, code_hash, code_expires_at, redirect_uri,
-                                 challenge, nonce, auth_time, refreshed_at, idle_expires_at, expires_at, created_at)
-             SELECT $13, id, $14, $15, $16, $17, $18, $19, $20, $21, $22, $9, $18, $23, $9 FROM ",
+                                 challenge, nonce, auth_time, refreshed_at, idle_expires_at, expires_at, created_at,
+                                 resource, user_agent)
+             SELECT $13, id, $14, $15, $16, $17, $18, $19, $20, $21, $22, $9, $18, $23, $9, $24, $25 FROM ",
             $from
         )
     };
@@ -102,6 +103,8 @@ pub async fn record(db: &Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<O
                 .bind(grant.nonce.as_deref())
                 .bind(grant.auth_time)
                 .bind(grant.expires_at)
+                .bind((!grant.resource.is_empty()).then(|| grant.resource.join(" ")))
+                .bind(grant.user_agent.as_deref())
         };
     }
     let user: Option<RecordedRow> = match db {

@@ -21,7 +21,7 @@ pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
         Err(refusal) => return page::refused(&request, &refusal.into()),
     };
     let mut sealed = None;
-    let callback = Callback::read(&site.deps, &params, |attempt| {
+    let callback = Callback::read(&site.deps, &params, read::user_agent(&request), |attempt| {
         sealed = read::cookie(&request, &cookie_name(site.https, attempt));
         sealed.clone()
     });

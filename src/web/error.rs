@@ -110,7 +110,7 @@ fn refused(refusal: &Refusal) -> Said {
         Refusal::GrantTypeUnsupported => bad(
             "unsupported_grant_type",
             "grant_type_unsupported",
-            "grant_type must be authorization_code or refresh_token.",
+            "grant_type must be authorization_code, refresh_token or client_credentials.",
         ),
         Refusal::ChallengeMissing => bad(
             "invalid_request",
@@ -196,6 +196,34 @@ fn refused(refusal: &Refusal) -> Said {
             "refresh_token_replayed",
             "The refresh token was used before, so the login was ended. Start a new one.",
         ),
+        Refusal::TokenMissing => Said::new(
+            StatusCode::UNAUTHORIZED,
+            "invalid_token",
+            "token_missing",
+            "Send an access token as Authorization: Bearer.",
+        ),
+        Refusal::TokenInvalid => Said::new(
+            StatusCode::UNAUTHORIZED,
+            "invalid_token",
+            "token_invalid",
+            "The access token is not valid, or its login has ended. Refresh it, or start a new login.",
+        ),
+        Refusal::ScopeLacking(scope) => Said::new(
+            StatusCode::FORBIDDEN,
+            "insufficient_scope",
+            "scope_lacking",
+            format!("The access token lacks the scope {scope}."),
+        ),
+        Refusal::TokenKindUnrevocable => bad(
+            "unsupported_token_type",
+            "token_kind_unrevocable",
+            "A token of client_credentials cannot be revoked; it expires by itself.",
+        ),
+        Refusal::ResourceUnknown => bad(
+            "invalid_target",
+            "resource_unknown",
+            "resource must be among the audience of this client, and of this login.",
+        ),
         Refusal::AttemptUnknown => bad(
             "invalid_request",
             "attempt_unknown",
@@ -217,6 +245,29 @@ pub(super) fn oauth_json(request: &HttpRequest, error: &Error) -> HttpResponse {
     if matches!(error, Error::Refused(Refusal::ClientUnproven { by_basic: true })) {
         let scheme = HeaderValue::from_static("Basic realm=\"kakao-auth\", charset=\"UTF-8\"");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+    }
+    response
+}
+
+/// An error of an endpoint that takes a bearer token (RFC 6750 §3).
+pub(super) fn bearer_json(request: &HttpRequest, error: &Error) -> HttpResponse {
+    let said = said(error);
+    let mut response = json_response(request, &said);
+    let challenge = match error {
+        Error::Refused(Refusal::TokenMissing) => "Bearer".to_owned(),
+        Error::Refused(Refusal::ScopeLacking(scope)) => {
+            format!(
+                "Bearer error=\"{}\", error_description=\"{}\", scope=\"{scope}\"",
+                said.oauth, said.sentence
+            )
+        }
+        Error::Refused(_) => {
+            format!("Bearer error=\"{}\", error_description=\"{}\"", said.oauth, said.sentence)
+        }
+        Error::Unavailable(_) | Error::Broken(_) => return response,
+    };
+    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     response
 }

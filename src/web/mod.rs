@@ -8,9 +8,12 @@ mod callback;
 mod documents;
 mod error;
 mod health;
+mod introspect;
 mod page;
 mod read;
+mod revoke;
 mod token;
+mod userinfo;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -89,6 +92,24 @@ pub fn routes(config: &mut web::ServiceConfig, site: &Arc<Site>) {
                     .route(web::post().to(token::post))
                     .default_service(not_allowed("POST")),
             )
+            .service(
+                web::resource("/oauth/revoke")
+                    .wrap(cors(&site.allowed_origins))
+                    .route(web::post().to(revoke::post))
+                    .default_service(not_allowed("POST")),
+            )
+            .service(
+                web::resource("/oauth/introspect")
+                    .route(web::post().to(introspect::post))
+                    .default_service(not_allowed("POST")),
+            )
+            .service(
+                web::resource("/oauth/userinfo")
+                    .wrap(cors(&site.allowed_origins))
+                    .route(web::get().to(userinfo::answer))
+                    .route(web::post().to(userinfo::answer))
+                    .default_service(not_allowed("GET, POST")),
+            )
             .default_service(web::to(page::not_found))
             .wrap(TracingLogger::<RequestSpan>::new())
             .wrap(from_fn(identify))
@@ -117,7 +138,7 @@ fn cors(origins: &[String]) -> Cors {
         .allowed_origin_fn(move |origin, _| {
             origin.to_str().is_ok_and(|text| origins.iter().any(|o| o == text))
         })
-        .allowed_methods([Method::POST])
+        .allowed_methods([Method::GET, Method::POST])
         .allowed_headers([header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION])
         .expose_headers([crate::telemetry::REQUEST_ID, header::RETRY_AFTER])
         .block_on_origin_mismatch(false)
@@ -148,6 +169,12 @@ async fn detached<T: Send + 'static>(flow: impl Future<Output = T> + Send + 'sta
         Ok(Err(_)) => Err(Error::Broken("a flow panicked".to_owned())),
         Err(_) => Err(Error::Unavailable("a flow took too long".to_owned())),
     }
+}
+
+/// A flow that only reads may be dropped half-way, so it needs no task of its own; its time is bounded all the same.
+async fn in_time<T>(flow: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let late = |_| Err(Error::Unavailable("a flow took too long".to_owned()));
+    tokio::time::timeout(DEADLINE, flow).await.unwrap_or_else(late)
 }
 
 /// See Other: after a POST too, the browser follows with GET (RFC 9700 §4.12).

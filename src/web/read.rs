@@ -74,11 +74,10 @@ pub(super) fn credentials(request: &HttpRequest, params: &Params) -> Result<Cred
             Some(read.ok_or(Refusal::ClientUnproven { by_basic: true })?)
         }
     };
-    let one = |name| params.one(name).ok().flatten();
     Ok(Credentials {
         basic,
-        id: one("client_id").map(str::to_owned),
-        secret: one("client_secret").map(Secret::new),
+        id: params.get("client_id").map(str::to_owned),
+        secret: params.get("client_secret").map(Secret::new),
     })
 }
 
@@ -126,4 +125,21 @@ pub(super) fn address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
 /// The value of a cookie.
 pub(super) fn cookie(request: &HttpRequest, name: &str) -> Option<String> {
     request.cookie(name).map(|cookie| cookie.value().to_owned())
+}
+
+/// How the browser names itself.
+pub(super) fn user_agent(request: &HttpRequest) -> Option<&str> {
+    request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok())
+}
+
+/// The bearer token of the Authorization header (RFC 6750 §2.1). Never the query, never a cookie.
+pub(super) fn bearer(request: &HttpRequest) -> Result<Secret, Refusal> {
+    let value = request.headers().get(header::AUTHORIZATION).ok_or(Refusal::TokenMissing)?;
+    let (scheme, token) =
+        value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(Refusal::TokenInvalid)?;
+    if scheme.eq_ignore_ascii_case("Bearer") {
+        Ok(Secret::new(token.trim()))
+    } else {
+        Err(Refusal::TokenMissing)
+    }
 }

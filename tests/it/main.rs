@@ -7,14 +7,19 @@
 
 mod authorization_request;
 mod callback;
+mod client_credentials;
 mod documents;
 mod http_surface;
+mod introspection;
 mod layering;
 mod outages;
 mod program;
 mod refresh;
+mod resource;
+mod revocation;
 mod rig;
 mod secrets_at_rest;
 mod settings;
 mod stores;
 mod token_endpoint;
+mod userinfo;

@@ -228,6 +228,25 @@ impl Rig {
         http().post(self.url(instance, "/oauth/token")).form(form).send().await.unwrap()
     }
 
+    /// A form to an endpoint, from a confidential client by Basic.
+    pub(crate) async fn form_as(
+        &self,
+        instance: usize,
+        client: &str,
+        path: &str,
+        form: &[(&str, &str)],
+    ) -> Response {
+        let request = http().post(self.url(instance, path)).basic_auth(client, Some(BACKEND_SECRET));
+        request.form(form).send().await.unwrap()
+    }
+
+    /// What a sibling that the token is for is told of it.
+    pub(crate) async fn introspected(&self, instance: usize, token: &str) -> Value {
+        let reply = self.form_as(instance, "orders", "/oauth/introspect", &[("token", token)]).await;
+        assert_eq!(reply.status(), StatusCode::OK);
+        reply.json().await.unwrap()
+    }
+
     /// One number out of the database.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         match &self.db {
@@ -266,6 +285,12 @@ type = "public"
 redirect_uris = ["https://other.example/cb"]
 
 [[clients]]
+id = "wide"
+type = "public"
+redirect_uris = ["{WEB}"]
+audience = ["https://a.example", "https://b.example"]
+
+[[clients]]
 id = "native"
 type = "public"
 redirect_uris = ["http://127.0.0.1/cb", "http://[::1]/cb", "com.example.app:/cb"]
@@ -279,6 +304,14 @@ require_pkce = false
 claims = ["nickname", "email"]
 
 [[clients]]
+id = "orders"
+type = "confidential"
+secret_sha256 = ["{}"]
+grants = ["client_credentials"]
+scopes = ["orders:read", "orders:write"]
+audience = ["orders", "https://orders.example"]
+
+[[clients]]
 id = "codeless"
 type = "confidential"
 secret_sha256 = ["{}"]
@@ -286,6 +319,7 @@ grants = ["client_credentials"]
 "#,
         hash(BACKEND_SECRET),
         hash(SECOND_SECRET),
+        hash(BACKEND_SECRET),
         hash(BACKEND_SECRET),
     )
 }

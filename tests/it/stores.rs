@@ -46,6 +46,8 @@ async fn log_in(db: &Db, kakao_id: i64, profile: &Profile, now: Timestamp) -> Op
         nonce: None,
         auth_time: now,
         expires_at: now,
+        resource: Vec::new(),
+        user_agent: None,
     };
     logins::record(db, &login, &grant).await.unwrap()
 }

@@ -1,0 +1,22 @@
+-- Browser sessions: one person in one browser, across clients. The cookie holds 256 random bits, the row their SHA-256.
+CREATE TABLE sessions (
+    id              uuid PRIMARY KEY,
+    token_hash      bytea NOT NULL UNIQUE CHECK (length(token_hash) = 32),
+    user_id         uuid NOT NULL REFERENCES users (id),
+    auth_time       timestamptz NOT NULL,
+    created_at      timestamptz NOT NULL,
+    last_used_at    timestamptz NOT NULL,
+    idle_expires_at timestamptz NOT NULL,
+    expires_at      timestamptz NOT NULL,
+    ended_at        timestamptz
+);
+CREATE INDEX sessions_user_id ON sessions (user_id);
+CREATE INDEX sessions_expires_at ON sessions (expires_at);
+
+-- The session that a login belongs to, the resources it asked for (RFC 8707), and the browser it came from.
+ALTER TABLE grants ADD COLUMN session_id uuid;
+ALTER TABLE grants ADD COLUMN resource text;
+ALTER TABLE grants ADD COLUMN user_agent text;
+CREATE INDEX grants_session_id ON grants (session_id);
+-- The revocation feed reads what ended lately.
+CREATE INDEX grants_ended_at ON grants (ended_at) WHERE ended_at IS NOT NULL;

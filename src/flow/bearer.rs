@@ -1,0 +1,98 @@
+//! Reads an access token of ours that a caller shows to us (RFC 6750, RFC 9068 §4).
+
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{Deps, Error, Refusal};
+use crate::domain::{GrantId, Scope, Secret, UserId};
+use crate::keys::signer::TokenType;
+use crate::store::grants;
+
+/// What an access token of ours says.
+#[derive(Clone, Debug, Deserialize)]
+pub struct AccessToken {
+    iss: String,
+    /// A user's id, or the id of a client that acts for itself.
+    pub sub: String,
+    /// For whom.
+    pub aud: OneOrMany,
+    /// To whom it was issued.
+    pub client_id: String,
+    /// What was granted.
+    #[serde(default)]
+    pub scope: String,
+    /// Seconds since the epoch.
+    pub iat: i64,
+    /// Seconds since the epoch.
+    pub exp: i64,
+    /// Unique.
+    pub jti: Uuid,
+    /// The login; a client that acts for itself has none.
+    pub sid: Option<GrantId>,
+    /// Seconds since the epoch.
+    pub auth_time: Option<i64>,
+}
+
+/// `aud` (RFC 7519 §4.1.3).
+#[derive(Clone, Debug, Deserialize, serde::Serialize)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// Whether this is one of them.
+    pub fn contains(&self, wanted: &str) -> bool {
+        match self {
+            Self::One(one) => one == wanted,
+            Self::Many(many) => many.iter().any(|one| one == wanted),
+        }
+    }
+}
+
+/// A person behind an access token, whose login still lives.
+pub struct Bearer {
+    /// Who.
+    pub user: UserId,
+    /// The login.
+    pub grant: GrantId,
+    /// What was granted.
+    pub scope: Scope,
+    /// At which client.
+    pub client: String,
+}
+
+impl AccessToken {
+    /// Verifies form, signature, issuer and time; whether the login still lives is for the caller to ask. One of our own
+    /// clocks wrote the times, so no leeway is needed.
+    pub fn read(deps: &Deps, token: &Secret) -> Option<Self> {
+        let claims: Self = deps.keys.ring().verify(TokenType::AccessToken, token.reveal())?;
+        (claims.iss == *deps.issuer && claims.exp > deps.clock.now().secs()).then_some(claims)
+    }
+
+    /// Whether the login that it came of has not been ended. One SELECT by primary key.
+    pub async fn is_live(&self, deps: &Deps) -> Result<bool, Error> {
+        match self.sid {
+            Some(grant) => Ok(grants::is_live(&deps.db, grant).await?),
+            None => Ok(true),
+        }
+    }
+}
+
+/// Accepts the access token of a person whose login still lives.
+pub async fn bearer(deps: &Deps, token: &Secret) -> Result<Bearer, Error> {
+    let claims = AccessToken::read(deps, token).ok_or(Refusal::TokenInvalid)?;
+    let grant = claims.sid.ok_or(Refusal::TokenInvalid)?;
+    if !claims.is_live(deps).await? {
+        return Err(Refusal::TokenInvalid.into());
+    }
+    Ok(Bearer {
+        user: UserId(claims.sub.parse().map_err(|_| Refusal::TokenInvalid)?),
+        grant,
+        scope: Scope::parse(&claims.scope).unwrap_or_default(),
+        client: claims.client_id,
+    })
+}

@@ -1,0 +1,108 @@
+//! Tells a client about a token (RFC 7662): live or not, and what it says.
+//!
+//! A token of which the caller is neither client nor audience looks like one that does not exist.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::bearer::{AccessToken, OneOrMany};
+use super::{Deps, Error};
+use crate::domain::{Client, GrantId, Secret};
+use crate::keys::refresh_token;
+use crate::store::grants;
+
+/// The answer (RFC 7662 §2.2).
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Introspection {
+    /// `{"active":false}` and nothing else.
+    Inactive {
+        /// `false`
+        active: bool,
+    },
+    /// What the token says.
+    Active(Box<Live>),
+}
+
+/// A token that is live.
+#[derive(Serialize)]
+pub struct Live {
+    active: bool,
+    token_type: &'static str,
+    iss: String,
+    client_id: String,
+    sub: String,
+    scope: String,
+    exp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iat: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<OneOrMany>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<GrantId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
+}
+
+const INACTIVE: Introspection = Introspection::Inactive { active: false };
+
+/// Looks at a token for an authenticated client. A store that does not answer is an error, never an answer.
+pub async fn introspect(deps: &Deps, caller: &Arc<Client>, token: &Secret) -> Result<Introspection, Error> {
+    if token.reveal().starts_with("kart_") {
+        return of_refresh_token(deps, caller, token).await;
+    }
+    let Some(claims) = AccessToken::read(deps, token) else { return Ok(INACTIVE) };
+    let concerned = claims.client_id == caller.id.as_str()
+        || claims.aud.contains(caller.id.as_str())
+        || caller.audience.iter().any(|mine| claims.aud.contains(mine));
+    if !concerned || !claims.is_live(deps).await? {
+        return Ok(INACTIVE);
+    }
+    Ok(Introspection::Active(Box::new(Live {
+        active: true,
+        token_type: "Bearer",
+        iss: deps.issuer.to_string(),
+        client_id: claims.client_id,
+        sub: claims.sub,
+        scope: claims.scope,
+        exp: claims.exp,
+        iat: Some(claims.iat),
+        aud: Some(claims.aud),
+        jti: Some(claims.jti),
+        sid: claims.sid,
+        auth_time: claims.auth_time,
+    })))
+}
+
+/// Only its own client learns anything of a refresh token, and only the current one is active.
+async fn of_refresh_token(deps: &Deps, caller: &Client, token: &Secret) -> Result<Introspection, Error> {
+    let Some(presented) = refresh_token::read(&deps.keys.master, token.reveal()) else { return Ok(INACTIVE) };
+    let Some(grant) = grants::find(&deps.db, presented.grant).await? else { return Ok(INACTIVE) };
+    let now = deps.clock.now();
+    let until = grant.idle_expires_at.min(grant.expires_at);
+    let live = grant.client == caller.id
+        && grant.generation == presented.generation
+        && grant.ended_at.is_none()
+        && until > now;
+    if !live {
+        return Ok(INACTIVE);
+    }
+    Ok(Introspection::Active(Box::new(Live {
+        active: true,
+        token_type: "refresh_token",
+        iss: deps.issuer.to_string(),
+        client_id: grant.client.0,
+        sub: grant.user.to_string(),
+        scope: grant.scope.as_str().to_owned(),
+        exp: until.secs(),
+        iat: Some(grant.refreshed_at.secs()),
+        aud: None,
+        jti: None,
+        sid: Some(grant.id),
+        auth_time: Some(grant.auth_time.secs()),
+    })))
+}

@@ -1,0 +1,29 @@
+//! Revokes a token (RFC 7009). Both kinds end the whole grant: a client that gives a token back is done with the login.
+
+use super::bearer::AccessToken;
+use super::exchange_code::end;
+use super::{Deps, Error, Refusal};
+use crate::domain::{Client, EndReason, Secret};
+use crate::keys::refresh_token;
+use crate::store::grants;
+
+/// Ends the grant of a token of this client. A token that is unknown, expired or somebody else's is left alone, and the
+/// answer does not tell (RFC 7009 §2.2).
+pub async fn revoke(deps: &Deps, client: &Client, token: &Secret) -> Result<(), Error> {
+    let grant = if token.reveal().starts_with("kart_") {
+        refresh_token::read(&deps.keys.master, token.reveal()).map(|presented| presented.grant)
+    } else {
+        match AccessToken::read(deps, token) {
+            Some(claims) if claims.client_id != client.id.as_str() => None,
+            Some(claims) => Some(claims.sid.ok_or(Refusal::TokenKindUnrevocable)?),
+            None => None,
+        }
+    };
+    let Some(grant) = grant else { return Ok(()) };
+    match grants::find(&deps.db, grant).await? {
+        Some(grant) if grant.client == client.id => {
+            end(deps, grant.id, grant.user, client, EndReason::Revoked).await
+        }
+        _ => Ok(()),
+    }
+}

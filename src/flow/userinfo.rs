@@ -1,0 +1,22 @@
+//! Tells what a person shares with a client (OpenID Connect Core §5.3).
+
+use serde_json::{Value, json};
+
+use super::issue::ProfileClaims;
+use super::{Bearer, Deps, Error, Refusal};
+use crate::store::users;
+
+/// The claims that the token's scopes tell, always with `sub`.
+pub async fn userinfo(deps: &Deps, caller: &Bearer) -> Result<Value, Error> {
+    if !caller.scope.contains("openid") {
+        return Err(Refusal::ScopeLacking("openid").into());
+    }
+    let user = users::find(&deps.db, caller.user).await?.ok_or(Refusal::TokenInvalid)?;
+    if user.disabled_at.is_some() {
+        return Err(Refusal::TokenInvalid.into());
+    }
+    let mut claims = serde_json::to_value(ProfileClaims::of_scope(&user, &caller.scope))
+        .map_err(|error| Error::Broken(error.to_string()))?;
+    claims["sub"] = json!(user.id);
+    Ok(claims)
+}
