@@ -24,6 +24,9 @@ use crate::{jobs, settings};
 /// The path of the redirect URI that is registered at Kakao.
 pub const KAKAO_CALLBACK: &str = "/kakao/callback";
 
+/// The path of the logout redirect URI that is registered at Kakao.
+pub const KAKAO_LOGOUT: &str = "/kakao/logout";
+
 /// How often a database that is not up yet is asked again at the start.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -161,6 +164,7 @@ fn kakao_config(settings: &Settings) -> kakao::Config {
         auth_base_url: ours.auth_base_url.clone(),
         api_base_url: ours.api_base_url.clone(),
         redirect_uri: settings.server.public_url.join(KAKAO_CALLBACK),
+        logout_redirect_uri: settings.server.public_url.join(KAKAO_LOGOUT),
         timeout: ours.timeout,
     }
 }
@@ -194,6 +198,8 @@ fn site(settings: Settings, db: Db, cache: Cache, keys: Keys, kakao: Kakao, cloc
             issuer: issuer.as_str().into(),
             clients: settings.clients,
             reuse_window: settings.reuse_window,
+            session_idle: settings.session.idle,
+            session_absolute: settings.session.absolute,
             lockout: Lockout::new(quota, clock.clone()),
             clock,
         }),

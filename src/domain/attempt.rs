@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::pkce::CodeChallenge;
-use super::{ClientId, Fingerprint, Locale, Scope, Timestamp};
+use super::{ClientId, Fingerprint, Locale, Scope, Timestamp, UserId};
 
 /// Names an attempt: a digest of the `state` that went to Kakao, so that the state finds its cookie but the cookie's name
 /// does not tell the state.
@@ -65,6 +65,12 @@ pub struct LoginAttempt {
     /// The resources it asked for (RFC 8707).
     #[serde(rename = "u", default, skip_serializing_if = "Vec::is_empty")]
     pub resource: Vec<String>,
+    /// Whom the client expects (`id_token_hint`).
+    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<UserId>,
+    /// How the answer travels.
+    #[serde(rename = "m", default)]
+    pub mode: ResponseMode,
     /// When it began.
     #[serde(rename = "b")]
     pub began_at: Timestamp,
@@ -77,6 +83,18 @@ impl fmt::Debug for LoginAttempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoginAttempt").field("client", &self.client).finish_non_exhaustive()
     }
+}
+
+/// How an authorization response travels (OAuth 2.0 Multiple Response Types §2.1, Form Post Response Mode §2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResponseMode {
+    /// In the query of the redirect URI.
+    #[default]
+    #[serde(rename = "q")]
+    Query,
+    /// In a form that the browser posts.
+    #[serde(rename = "f")]
+    FormPost,
 }
 
 /// How far a claimed attempt has come.

@@ -43,8 +43,8 @@ pub struct NewGrant {
     pub client: ClientId,
     /// What was granted.
     pub scope: Scope,
-    /// The attempt that led here; one attempt has one grant.
-    pub attempt: AttemptId,
+    /// The attempt that led here; one attempt has one grant. A grant that a session gave had none.
+    pub attempt: Option<AttemptId>,
     /// SHA-256 of the one-time code.
     pub code: Fingerprint,
     /// Until when the code is good.

@@ -36,6 +36,11 @@ uuid_id! {
     GrantId
 }
 
+uuid_id! {
+    /// One person in one browser.
+    SessionId
+}
+
 /// The `client_id` of a client (RFC 6749 §2.2), as written in the settings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -12,13 +12,14 @@ pub mod redirect;
 pub mod refresh;
 pub mod scope;
 pub mod secret;
+pub mod session;
 pub mod time;
 pub mod user;
 
-pub use attempt::{AttemptId, AttemptOutcome, LoginAttempt};
+pub use attempt::{AttemptId, AttemptOutcome, LoginAttempt, ResponseMode};
 pub use client::{Client, ClientType, Clients, GrantType, Lifetimes, SigningAlg};
 pub use grant::{EndReason, Grant, NewGrant, Rotated, SpentCode};
-pub use ids::{ClientId, GrantId, KakaoId, UserId};
+pub use ids::{ClientId, GrantId, KakaoId, SessionId, UserId};
 pub use locale::Locale;
 pub use scope::Scope;
 pub use secret::{Fingerprint, Secret};

@@ -9,12 +9,18 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use tracing::info;
+
 use super::params::Repeated;
-use super::{Deps, Error, Params, Refusal};
+use super::{Deps, Error, Params, Refusal, id_token_hint};
 use crate::domain::pkce::CodeChallenge;
-use crate::domain::{AttemptId, Client, GrantType, Locale, LoginAttempt, Scope, Secret};
+use crate::domain::session::{Page, Session, Verdict, Wish, judge};
+use crate::domain::{
+    AttemptId, Client, GrantId, GrantType, Locale, LoginAttempt, NewGrant, ResponseMode, Scope, Secret,
+};
 use crate::kakao::Authorize;
 use crate::keys::{Purpose, random};
+use crate::store::sessions;
 
 /// How long a person may take at Kakao, seconds. Also the life of the attempt's cookie.
 pub const ATTEMPT_SECONDS: u64 = 600;
@@ -48,14 +54,35 @@ const KNOWN: [&str; 19] = [
     "registration",
 ];
 
-/// A login that has begun.
-pub struct Begun {
-    /// Where to send the browser.
-    pub location: String,
-    /// Names the attempt's cookie.
-    pub attempt: AttemptId,
-    /// The sealed attempt: the cookie's value.
-    pub sealed: String,
+/// A login that has begun, or is done already.
+pub enum Begun {
+    /// The person must go to Kakao.
+    AtKakao {
+        /// Where to send the browser.
+        location: String,
+        /// Names the attempt's cookie.
+        attempt: AttemptId,
+        /// The sealed attempt: the cookie's value.
+        sealed: String,
+    },
+    /// The browser's session was enough.
+    Done {
+        /// The one-time code.
+        code: Secret,
+        /// Where it goes.
+        back: Back,
+    },
+}
+
+/// What the browser shows with a request.
+#[derive(Default)]
+pub struct FromBrowser {
+    /// `Accept-Language`
+    pub language: Option<String>,
+    /// Its name for itself: people recognise their devices by it.
+    pub user_agent: Option<String>,
+    /// Its session cookie.
+    pub session: Option<Secret>,
 }
 
 /// A refusal at the authorization endpoint, and where it may go.
@@ -74,6 +101,8 @@ pub struct Back {
     pub redirect_uri: String,
     /// The client's `state`.
     pub state: Option<String>,
+    /// How the answer travels.
+    pub mode: ResponseMode,
 }
 
 /// Names of the attempt's cookie, which its seal is bound to.
@@ -83,23 +112,82 @@ pub fn cookie_context(attempt: AttemptId) -> String {
 
 /// Begins a login from the parameters of an authorization request (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1).
 ///
-/// Nothing is stored: an abandoned attempt costs nothing.
-pub fn begin_login(
+/// Nothing is stored of an attempt: an abandoned one costs nothing.
+pub async fn begin_login(
     deps: &Deps,
     params: &Params,
-    accept_language: Option<&str>,
+    browser: &FromBrowser,
 ) -> Result<Begun, AuthorizeError> {
     let page = |error: Error| AuthorizeError { error, back: None };
     let client = find_client(deps, params).map_err(|refusal| page(refusal.into()))?;
     let redirect_uri = prove_redirect_uri(client, params).map_err(|refusal| page(refusal.into()))?;
 
     let state = params.get("state");
-    let back = Back { redirect_uri: redirect_uri.to_owned(), state: state.map(str::to_owned) };
+    let mode = match params.get("response_mode") {
+        Some("form_post") => ResponseMode::FormPost,
+        _ => ResponseMode::Query,
+    };
+    let back = Back { redirect_uri: redirect_uri.to_owned(), state: state.map(str::to_owned), mode };
     let refuse = |error: Error| AuthorizeError { error, back: Some(back.clone()) };
 
-    let ask = check(client, params).map_err(|refusal| refuse(refusal.into()))?;
-    let locale = Locale::choose(params.get("ui_locales"), accept_language);
-    send_to_kakao(deps, client, &back, ask, locale).map_err(refuse)
+    let ask = check(deps, client, params).map_err(|refusal| refuse(refusal.into()))?;
+    let session = find_session(deps, browser).await.map_err(refuse)?;
+    let page = match judge(&ask.wish, session, deps.clock.now()) {
+        Verdict::UseSession(session) => {
+            match grant_by_session(deps, client, &back, &ask, session, browser).await.map_err(refuse)? {
+                Some(code) => return Ok(Begun::Done { code, back }),
+                // It ended just now, or the user is kept out: Kakao's way finds out.
+                None if ask.wish.silent => return Err(refuse(Refusal::LoginRequired.into())),
+                None => Page::Any,
+            }
+        }
+        Verdict::AskKakao(page) => page,
+        Verdict::LoginRequired => return Err(refuse(Refusal::LoginRequired.into())),
+    };
+    let locale = Locale::choose(params.get("ui_locales"), browser.language.as_deref());
+    send_to_kakao(deps, client, &back, ask, page, locale).map_err(refuse)
+}
+
+/// The browser's session, if it has one that lives.
+async fn find_session(deps: &Deps, browser: &FromBrowser) -> Result<Option<Session>, Error> {
+    match &browser.session {
+        None => Ok(None),
+        Some(cookie) => Ok(sessions::find_live(&deps.db, &cookie.fingerprint(), deps.clock.now()).await?),
+    }
+}
+
+/// Makes a grant and its code out of a session; `None` if the session has ended meanwhile.
+async fn grant_by_session(
+    deps: &Deps,
+    client: &Client,
+    back: &Back,
+    ask: &Ask<'_>,
+    session: Session,
+    browser: &FromBrowser,
+) -> Result<Option<Secret>, Error> {
+    let now = deps.clock.now();
+    let code = Secret::new(format!("kac_{}", URL_SAFE_NO_PAD.encode(random::<32>()?)));
+    let grant = NewGrant {
+        id: GrantId::generate(),
+        client: client.id.clone(),
+        scope: ask.scope.clone(),
+        attempt: None,
+        code: code.fingerprint(),
+        code_expires_at: now + client.lifetimes.code,
+        redirect_uri: back.redirect_uri.clone(),
+        challenge: ask.challenge.clone(),
+        nonce: ask.nonce.map(str::to_owned),
+        auth_time: session.auth_time,
+        expires_at: now + client.lifetimes.refresh_absolute,
+        resource: ask.resource.clone(),
+        user_agent: browser.user_agent.clone(),
+    };
+    let idle = now + deps.session_idle;
+    let made = sessions::grant(&deps.db, session.id, &grant, now, idle).await?;
+    if made {
+        info!(user = %session.user, client = %client.id, grant = %grant.id, "logged in by the browser's session");
+    }
+    Ok(made.then_some(code))
 }
 
 fn find_client<'a>(deps: &'a Deps, params: &Params) -> Result<&'a Arc<Client>, Refusal> {
@@ -119,13 +207,13 @@ struct Ask<'a> {
     scope: Scope,
     nonce: Option<&'a str>,
     challenge: Option<CodeChallenge>,
-    kakao_prompt: Option<&'static str>,
+    wish: Wish,
     login_hint: Option<&'a str>,
     resource: Vec<String>,
 }
 
 /// The rules of the authorization endpoint, in the order in which a client developer meets them.
-fn check<'a>(client: &Client, params: &'a Params) -> Result<Ask<'a>, Refusal> {
+fn check<'a>(deps: &Deps, client: &Client, params: &'a Params) -> Result<Ask<'a>, Refusal> {
     if let Some(name) = params.repeated(&KNOWN) {
         return Err(Refusal::ParameterRepeated(name));
     }
@@ -140,14 +228,14 @@ fn check<'a>(client: &Client, params: &'a Params) -> Result<Ask<'a>, Refusal> {
     {
         return Err(Refusal::ParameterInvalid("claims", "it must be a JSON object"));
     }
-    let kakao_prompt = read_prompt(params)?;
+    let wish = read_wish(deps, params)?;
     let resource = params.resources();
     client.audience_of(&[], &resource).ok_or(Refusal::ResourceUnknown)?;
     Ok(Ask {
         scope,
         nonce: params.get("nonce"),
         challenge,
-        kakao_prompt,
+        wish,
         login_hint: params.get("login_hint"),
         resource,
     })
@@ -173,8 +261,8 @@ fn require_code_response(client: &Client, params: &Params) -> Result<(), Refusal
         Some("code") => {}
         Some(_) => return Err(Refusal::ResponseTypeUnsupported),
     }
-    if !matches!(params.get("response_mode"), None | Some("query")) {
-        return Err(Refusal::ParameterInvalid("response_mode", "only query is supported"));
+    if !matches!(params.get("response_mode"), None | Some("query" | "form_post")) {
+        return Err(Refusal::ParameterInvalid("response_mode", "it must be query or form_post"));
     }
     if client.may(GrantType::AuthorizationCode) { Ok(()) } else { Err(Refusal::GrantNotAllowed) }
 }
@@ -210,38 +298,45 @@ fn read_scope(client: &Client, params: &Params) -> Result<Scope, Refusal> {
     if scope.is_empty() { Err(Refusal::ScopeInvalid) } else { Ok(scope) }
 }
 
-/// OpenID Connect Core §3.1.2.1. Without a session of our own every login goes to Kakao, so `none` cannot be met, and
-/// `max_age` is met by a fresh one.
-fn read_prompt(params: &Params) -> Result<Option<&'static str>, Refusal> {
-    let fresh = match params.get("max_age") {
-        None => false,
-        Some(text) if text.parse::<u32>().is_ok() => true,
-        Some(_) => return Err(Refusal::ParameterInvalid("max_age", "it must be a whole number of seconds")),
-    };
-    let mut kakao = fresh.then_some("login");
-    let mut none = false;
-    let mut others = false;
+/// OpenID Connect Core §3.1.2.1.
+fn read_wish(deps: &Deps, params: &Params) -> Result<Wish, Refusal> {
+    let mut wish = Wish::default();
+    if let Some(text) = params.get("max_age") {
+        let seconds: u32 = text
+            .parse()
+            .map_err(|_| Refusal::ParameterInvalid("max_age", "it must be a whole number of seconds"))?;
+        wish.max_age = Some(std::time::Duration::from_secs(seconds.into()));
+    }
     for word in params.get("prompt").unwrap_or_default().split_ascii_whitespace() {
-        match word {
-            "none" => none = true,
-            "login" => kakao = Some("login"),
-            "select_account" => kakao = kakao.or(Some("select_account")),
-            "create" => kakao = kakao.or(Some("create")),
-            "consent" => {}
+        // The strictest page wins: a fresh login shows accounts too.
+        let page = match word {
+            "none" => {
+                wish.silent = true;
+                continue;
+            }
+            "login" => Page::Login,
+            "select_account" => Page::SelectAccount,
+            "create" => Page::Create,
+            "consent" => Page::Any,
             _ => {
                 return Err(Refusal::ParameterInvalid(
                     "prompt",
                     "known values are none, login, consent, select_account and create",
                 ));
             }
-        }
-        others |= word != "none";
+        };
+        wish.page = match wish.page {
+            Some(earlier) if earlier != Page::Any && page != Page::Login => Some(earlier),
+            _ => Some(page),
+        };
     }
-    match (none, others) {
-        (true, true) => Err(Refusal::ParameterInvalid("prompt", "none cannot stand beside another value")),
-        (true, false) => Err(Refusal::LoginRequired),
-        _ => Ok(kakao),
+    if wish.silent && wish.page.is_some() {
+        return Err(Refusal::ParameterInvalid("prompt", "none cannot stand beside another value"));
     }
+    if let Some(text) = params.get("id_token_hint") {
+        wish.user = Some(id_token_hint::read(deps, text).ok_or(Refusal::HintInvalid)?.sub);
+    }
+    Ok(wish)
 }
 
 fn send_to_kakao(
@@ -249,6 +344,7 @@ fn send_to_kakao(
     client: &Client,
     back: &Back,
     ask: Ask<'_>,
+    page: Page,
     locale: Locale,
 ) -> Result<Begun, Error> {
     let kakao_state = URL_SAFE_NO_PAD.encode(random::<32>()?);
@@ -264,6 +360,8 @@ fn send_to_kakao(
         kakao_state,
         seed,
         resource: ask.resource,
+        expected: ask.wish.user,
+        mode: back.mode,
         began_at: deps.clock.now(),
         locale,
     };
@@ -283,10 +381,10 @@ fn send_to_kakao(
         state: &attempt.kakao_state,
         nonce: &kakao_nonce(&attempt),
         challenge: challenge.as_str(),
-        prompt: ask.kakao_prompt,
+        prompt: page.kakao_prompt(),
         login_hint: ask.login_hint,
     });
-    Ok(Begun { location, attempt: attempt_id, sealed })
+    Ok(Begun::AtKakao { location, attempt: attempt_id, sealed })
 }
 
 /// Our nonce for Kakao's ID token.

@@ -11,20 +11,19 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tracing::{error, info, warn};
 
-use super::begin_login::{ATTEMPT_SECONDS, Back, cookie_context, kakao_nonce, kakao_verifier};
+use super::begin_login::{ATTEMPT_SECONDS, Back, FromBrowser, cookie_context, kakao_nonce, kakao_verifier};
 use super::refusal::chain;
 use super::{Deps, LoginFailure, Params, Refusal};
-use crate::domain::{AttemptId, AttemptOutcome, GrantId, LoginAttempt, NewGrant, Secret, Timestamp, UserId};
+use crate::domain::{
+    AttemptId, AttemptOutcome, GrantId, LoginAttempt, NewGrant, Secret, SessionId, Timestamp, UserId,
+};
 use crate::kakao::{Fault, Person, Tokens, callback_fault};
 use crate::keys::Purpose;
-use crate::store::attempts;
-use crate::store::logins::{self, NewLogin};
+use crate::store::logins::{self, NewLogin, NewSession};
+use crate::store::{attempts, sessions, users};
 
 /// How long the loser of a claim waits for the winner: longer than the winner may take at Kakao.
 const PATIENCE: Duration = Duration::from_secs(8);
-
-/// What is kept of a browser's name for itself, characters.
-const LONGEST_USER_AGENT: usize = 256;
 
 /// How often the loser looks.
 const LOOK_EVERY: Duration = Duration::from_millis(40);
@@ -37,8 +36,8 @@ pub struct Callback {
     pub attempt: LoginAttempt,
     /// A code, or the error instead of one.
     pub answer: Answer,
-    /// The browser, as it names itself: people recognise their devices by it.
-    pub user_agent: Option<String>,
+    /// What the browser shows.
+    pub browser: FromBrowser,
 }
 
 /// What Kakao answered.
@@ -53,8 +52,16 @@ pub enum Answer {
 pub struct Finished {
     /// The way back to the client.
     pub back: Back,
-    /// The one-time code, or why there is none.
-    pub outcome: Result<Secret, LoginFailure>,
+    /// The one-time code and the session's cookie, or why there are none.
+    pub outcome: Result<LoggedIn, LoginFailure>,
+}
+
+/// What a login gives: the same for every repetition of its callback.
+pub struct LoggedIn {
+    /// The one-time code.
+    pub code: Secret,
+    /// The value of the session's cookie.
+    pub session: Secret,
 }
 
 impl Callback {
@@ -66,7 +73,7 @@ impl Callback {
     pub fn read(
         deps: &Deps,
         params: &Params,
-        user_agent: Option<&str>,
+        browser: FromBrowser,
         sealed: impl FnOnce(AttemptId) -> Option<String>,
     ) -> Result<Self, Refusal> {
         if params.any_repeated() {
@@ -86,8 +93,7 @@ impl Callback {
             (None, Some(error)) => Answer::Error(callback_fault(error, params.get("error_description"))),
             _ => return Err(Refusal::CallbackContradictory),
         };
-        let user_agent = user_agent.map(|text| text.chars().take(LONGEST_USER_AGENT).collect());
-        Ok(Self { id, attempt, answer, user_agent })
+        Ok(Self { id, attempt, answer, browser })
     }
 }
 
@@ -99,16 +105,23 @@ fn open(deps: &Deps, id: AttemptId, sealed: &str) -> Option<LoginAttempt> {
 
 /// Finishes the attempt, once, however often it is called.
 pub async fn finish_login(deps: &Deps, callback: Callback) -> Finished {
-    let Callback { id, attempt, answer, user_agent } = callback;
-    let back = Back { redirect_uri: attempt.redirect_uri.clone(), state: attempt.state.clone() };
+    let Callback { id, attempt, answer, browser } = callback;
+    let back =
+        Back { redirect_uri: attempt.redirect_uri.clone(), state: attempt.state.clone(), mode: attempt.mode };
     let now = deps.clock.now();
     let expires_at = attempt.began_at + Duration::from_secs(2 * ATTEMPT_SECONDS);
     let outcome = match attempts::claim(&deps.db, id, now, expires_at).await {
-        Ok(true) => win(deps, id, &attempt, answer, user_agent.as_deref()).await,
+        Ok(true) => win(deps, id, &attempt, answer, &browser).await,
         Ok(false) => wait_for_winner(deps, id).await,
         Err(error) => Err(unavailable(&error)),
     };
-    Finished { back, outcome: outcome.map(|()| code_of(deps, &attempt)) }
+    let logged_in = |()| LoggedIn { code: code_of(deps, &attempt), session: session_of(deps, &attempt) };
+    Finished { back, outcome: outcome.map(logged_in) }
+}
+
+/// The cookie of the attempt's session, derived like its code.
+fn session_of(deps: &Deps, attempt: &LoginAttempt) -> Secret {
+    Secret::new(URL_SAFE_NO_PAD.encode(deps.keys.master.derive_session(attempt.seed.as_bytes())))
 }
 
 /// The attempt's code: derived, so that it stands nowhere and every repetition of the callback gives the same one.
@@ -123,10 +136,10 @@ async fn win(
     id: AttemptId,
     attempt: &LoginAttempt,
     answer: Answer,
-    user_agent: Option<&str>,
+    browser: &FromBrowser,
 ) -> Result<(), LoginFailure> {
     let outcome = match answer {
-        Answer::Code(code) => log_in(deps, id, attempt, &code, user_agent).await,
+        Answer::Code(code) => log_in(deps, id, attempt, &code, browser).await,
         Answer::Error(fault) => Err(fault_met(&fault)),
     };
     if let Err(failure) = outcome
@@ -196,11 +209,19 @@ async fn log_in(
     id: AttemptId,
     attempt: &LoginAttempt,
     code: &Secret,
-    user_agent: Option<&str>,
+    browser: &FromBrowser,
 ) -> Result<(), LoginFailure> {
     let Known { tokens, auth_time, person } = ask_kakao(deps, attempt, code).await?;
     let now = deps.clock.now();
     let client = deps.clients.find(attempt.client.as_str()).ok_or(LoginFailure::Internal)?;
+    if let Some(expected) = attempt.expected {
+        let found =
+            users::find_by_kakao_id(&deps.db, person.id).await.map_err(|error| unavailable(&error))?;
+        if found.is_none_or(|user| user.id != expected) {
+            info!(client = %client.id, "somebody else logged in than the client expects");
+            return Err(LoginFailure::OtherUser);
+        }
+    }
     let refresh_token = seal_refresh_token(deps, person.id.0, &tokens).map_err(|error| broken(&error))?;
     let login = NewLogin {
         user: UserId::generate(),
@@ -209,13 +230,19 @@ async fn log_in(
         kakao_refresh_token: refresh_token.as_deref(),
         kakao_refresh_expires_at: tokens.refresh_token_expires_in.map(|length| now + length),
         kakao_scope: tokens.scope.as_deref(),
+        session: NewSession {
+            id: SessionId::generate(),
+            token: session_of(deps, attempt).fingerprint(),
+            idle_expires_at: now + deps.session_idle,
+            expires_at: now + deps.session_absolute,
+        },
         now,
     };
     let grant = NewGrant {
         id: GrantId::generate(),
         client: client.id.clone(),
         scope: attempt.scope.clone(),
-        attempt: id,
+        attempt: Some(id),
         code: code_of(deps, attempt).fingerprint(),
         code_expires_at: now + client.lifetimes.code,
         redirect_uri: attempt.redirect_uri.clone(),
@@ -224,7 +251,7 @@ async fn log_in(
         auth_time: auth_time.unwrap_or(now),
         expires_at: now + client.lifetimes.refresh_absolute,
         resource: attempt.resource.clone(),
-        user_agent: user_agent.map(str::to_owned),
+        user_agent: browser.user_agent.clone(),
     };
     let recorded = logins::record(&deps.db, &login, &grant).await.map_err(|error| unavailable(&error))?;
     let Some(user) = recorded else {
@@ -232,6 +259,12 @@ async fn log_in(
         return Err(LoginFailure::UserDisabled);
     };
     keep_access_token(deps, user, &tokens).await;
+    if let Some(old) = &browser.session
+        && let Err(error) = sessions::replace(&deps.db, &old.fingerprint(), login.session.id, user, now).await
+    {
+        // The login stands; the session from before ends by itself.
+        warn!(cause = chain(&error), "the browser's earlier session was not ended");
+    }
     info!(user = %user, client = %client.id, grant = %grant.id, "logged in");
     Ok(())
 }

@@ -9,9 +9,11 @@ pub mod begin_login;
 pub mod client_credentials;
 pub mod exchange_code;
 pub mod finish_login;
+pub mod id_token_hint;
 pub mod introspect;
 pub mod issue;
 pub mod lockout;
+pub mod logout;
 pub mod params;
 pub mod refresh;
 pub mod refusal;
@@ -58,6 +60,10 @@ pub struct Deps {
     pub clock: Clock,
     /// How long the previous refresh token is answered with the current one.
     pub reuse_window: Duration,
+    /// How long a browser session lives unused.
+    pub session_idle: Duration,
+    /// How long a browser session lives at all.
+    pub session_absolute: Duration,
     /// Who guesses client secrets.
     pub lockout: lockout::Lockout,
 }

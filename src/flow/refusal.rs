@@ -102,6 +102,11 @@ pub enum Refusal {
     /// `resource` names what the client may not reach, or what was not granted (RFC 8707 §2).
     ResourceUnknown,
 
+    /// `id_token_hint` is not an ID token of ours, or contradicts the rest.
+    HintInvalid,
+    /// `post_logout_redirect_uri` is not one of the client's.
+    PostLogoutUriUnknown,
+
     /// The callback has no `state`, or one of no attempt of this browser.
     AttemptUnknown,
     /// The attempt is too old.
@@ -122,6 +127,8 @@ pub enum LoginFailure {
     PersonRefused,
     /// The operator keeps this user out.
     UserDisabled,
+    /// Somebody else logged in than the client's `id_token_hint` names.
+    OtherUser,
     /// Kakao's code was spent or too old: start again.
     StartAgain,
     /// Kakao does not answer, or asks to wait.
@@ -137,11 +144,12 @@ pub enum LoginFailure {
 }
 
 impl LoginFailure {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Cancelled,
         Self::UnderAge,
         Self::PersonRefused,
         Self::UserDisabled,
+        Self::OtherUser,
         Self::StartAgain,
         Self::TryLater,
         Self::KakaoBroken,
@@ -157,6 +165,7 @@ impl LoginFailure {
             Self::UnderAge => "person_under_age",
             Self::PersonRefused => "person_refused",
             Self::UserDisabled => "user_disabled",
+            Self::OtherUser => "other_user",
             Self::StartAgain => "start_again",
             Self::TryLater => "kakao_try_later",
             Self::KakaoBroken => "kakao_broken",

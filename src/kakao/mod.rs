@@ -46,6 +46,8 @@ pub struct Config {
     pub api_base_url: Url,
     /// As registered at Kakao.
     pub redirect_uri: String,
+    /// The logout redirect URI, as registered at Kakao.
+    pub logout_redirect_uri: String,
     /// For one call in all.
     pub timeout: Duration,
 }
@@ -89,6 +91,11 @@ impl Kakao {
     /// Where to send a person to log in.
     pub fn authorize_url(&self, ask: &Authorize<'_>) -> String {
         wire::authorize_url(&self.0.config, ask)
+    }
+
+    /// Where to send a person to end the Kakao account's own session in this browser (`GET /oauth/logout` of kauth).
+    pub fn logout_url(&self, state: Option<&str>) -> String {
+        wire::logout_url(&self.0.config, state)
     }
 
     /// Exchanges Kakao's code for tokens (`POST /oauth/token`).

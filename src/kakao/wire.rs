@@ -81,6 +81,17 @@ fn append_query(url: &mut Url, config: &Config, ask: &Authorize<'_>) {
     }
 }
 
+/// Kakao ends its own session, then sends the browser to the registered logout redirect URI (else KOE007).
+pub(super) fn logout_url(config: &Config, state: Option<&str>) -> String {
+    let mut url = config.auth_base_url.clone();
+    url.set_path("/oauth/logout");
+    url.query_pairs_mut()
+        .append_pair("client_id", &config.client_id)
+        .append_pair("logout_redirect_uri", &config.logout_redirect_uri)
+        .extend_pairs(state.map(|state| ("state", state)));
+    url.into()
+}
+
 /// `client_secret_post` is the only way Kakao takes; with Basic it answers KOE101.
 pub(super) fn code_form(config: &Config, code: &Secret, verifier: &Secret) -> Vec<(&'static str, String)> {
     let mut form = vec![
@@ -207,6 +218,7 @@ mod tests {
             auth_base_url: Url::parse("https://kauth.kakao.com").unwrap(),
             api_base_url: Url::parse("https://kapi.kakao.com").unwrap(),
             redirect_uri: "https://auth.example.com/kakao/callback".into(),
+            logout_redirect_uri: "https://auth.example.com/kakao/logout".into(),
             timeout: Duration::from_secs(5),
         }
     }

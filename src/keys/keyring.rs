@@ -114,6 +114,16 @@ impl Keys {
         Ok(Self { current: Arc::new(ArcSwap::from_pointee(keyring)), master, jwks_max_age })
     }
 
+    /// Seals where a logout goes on, for a URL.
+    pub fn seal_logout(&self, bytes: &[u8]) -> Result<String, Error> {
+        Ok(URL_SAFE_NO_PAD.encode(self.master.seal(Purpose::LogoutState, b"", bytes)?))
+    }
+
+    /// Opens what [`Keys::seal_logout`] sealed.
+    pub fn open_logout(&self, text: &str) -> Option<Vec<u8>> {
+        self.master.open(Purpose::LogoutState, b"", &URL_SAFE_NO_PAD.decode(text).ok()?)
+    }
+
     /// The keyring of this moment.
     pub fn ring(&self) -> Guard<Arc<Keyring>> {
         self.current.load()

@@ -20,11 +20,18 @@ pub enum Purpose {
     KakaoAccessToken,
     /// The private part of a signing key in the store.
     SigningKey,
+    /// Where a logout goes on after Kakao's.
+    LogoutState,
 }
 
 impl Purpose {
-    const ALL: [Self; 4] =
-        [Self::LoginCookie, Self::KakaoRefreshToken, Self::KakaoAccessToken, Self::SigningKey];
+    const ALL: [Self; 5] = [
+        Self::LoginCookie,
+        Self::KakaoRefreshToken,
+        Self::KakaoAccessToken,
+        Self::SigningKey,
+        Self::LogoutState,
+    ];
 
     const fn label(self) -> &'static str {
         match self {
@@ -32,6 +39,7 @@ impl Purpose {
             Self::KakaoRefreshToken => "kakao-auth kakao refresh token",
             Self::KakaoAccessToken => "kakao-auth kakao access token",
             Self::SigningKey => "kakao-auth signing key",
+            Self::LogoutState => "kakao-auth logout state",
         }
     }
 }
@@ -48,6 +56,7 @@ struct Derived {
     seal: [(LessSafeKey, [u8; KEY_ID_LEN]); Purpose::ALL.len()],
     refresh_token: hmac::Key,
     code: hmac::Key,
+    session: hmac::Key,
 }
 
 struct Bytes32;
@@ -76,11 +85,18 @@ impl Derived {
             id.copy_from_slice(&expand(&format!("{} id", purpose.label()))?[..KEY_ID_LEN]);
             Ok((LessSafeKey::new(key), id))
         };
-        let [cookie, refresh, access, signing] = Purpose::ALL;
+        let [cookie, refresh, access, signing, logout] = Purpose::ALL;
         Ok(Self {
-            seal: [sealing(cookie)?, sealing(refresh)?, sealing(access)?, sealing(signing)?],
+            seal: [
+                sealing(cookie)?,
+                sealing(refresh)?,
+                sealing(access)?,
+                sealing(signing)?,
+                sealing(logout)?,
+            ],
             refresh_token: hmac::Key::new(hmac::HMAC_SHA256, &expand("kakao-auth refresh token")?),
             code: hmac::Key::new(hmac::HMAC_SHA256, &expand("kakao-auth authorization code")?),
+            session: hmac::Key::new(hmac::HMAC_SHA256, &expand("kakao-auth browser session")?),
         })
     }
 
@@ -155,6 +171,13 @@ impl MasterKeys {
     pub fn derive_code(&self, seed: &[u8]) -> [u8; 32] {
         let mut out = [0; 32];
         out.copy_from_slice(hmac::sign(&self.current.code, seed).as_ref());
+        out
+    }
+
+    /// The same for the cookie of the session that the attempt begins.
+    pub fn derive_session(&self, seed: &[u8]) -> [u8; 32] {
+        let mut out = [0; 32];
+        out.copy_from_slice(hmac::sign(&self.current.session, seed).as_ref());
         out
     }
 

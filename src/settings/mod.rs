@@ -40,6 +40,8 @@ pub struct Settings {
     pub lifetimes: Lifetimes,
     /// `[refresh] reuse_window`
     pub reuse_window: Duration,
+    /// `[session]`
+    pub session: Session,
     /// `[keys]`
     pub keys: Keys,
     /// `[limits]`
@@ -118,6 +120,15 @@ pub struct Kakao {
     pub api_base_url: Url,
     /// For one call in all.
     pub timeout: Duration,
+}
+
+/// `[session]`: the browser's, across clients.
+#[derive(Debug)]
+pub struct Session {
+    /// One that no client uses.
+    pub idle: Duration,
+    /// One that is used all the time.
+    pub absolute: Duration,
 }
 
 /// `[keys]`
@@ -257,6 +268,10 @@ fn read(r: &mut Reader) -> Option<Settings> {
         refresh_absolute: r.duration("refresh.absolute_ttl", seconds(60)..=seconds(3_650 * 86_400)),
     };
     let reuse_window = r.duration("refresh.reuse_window", seconds(0)..=seconds(300));
+    let session = Session {
+        idle: r.duration("session.idle_ttl", seconds(60)..=seconds(90 * 86_400)),
+        absolute: r.duration("session.absolute_ttl", seconds(60)..=seconds(400 * 86_400)),
+    };
     let keys = Keys {
         algorithms: algorithms(r),
         jwks_max_age: r.duration("keys.jwks_max_age", seconds(10)..=seconds(3_600)),
@@ -286,6 +301,7 @@ fn read(r: &mut Reader) -> Option<Settings> {
         kakao: kakao?,
         lifetimes,
         reuse_window,
+        session,
         keys,
         limits,
         telemetry,

@@ -1,14 +1,14 @@
-//! What a login writes: the user in `users` and its grant in `grants`, all or nothing.
+//! What a login writes: the user in `users`, its grant in `grants` and the browser's session in `sessions`, all or nothing.
 //!
 //! Postgres does it in one statement: as BEGIN, two statements and COMMIT it was four round trips, and most of a login's
-//! own cost (see `docs/performance.md`). SQLite, which has no data-changing CTE and no network, runs the same two texts
+//! own cost (see `docs/performance.md`). SQLite, which has no data-changing CTE and no network, runs the same texts
 //! in a transaction.
 
 use uuid::Uuid;
 
 use super::{Db, Result, row};
 use crate::domain::pkce::CodeChallenge;
-use crate::domain::{KakaoId, NewGrant, Profile, Timestamp, UserId};
+use crate::domain::{AttemptId, Fingerprint, KakaoId, NewGrant, Profile, SessionId, Timestamp, UserId};
 
 /// What a login writes about its person.
 pub struct NewLogin<'a> {
@@ -24,8 +24,22 @@ pub struct NewLogin<'a> {
     pub kakao_refresh_expires_at: Option<Timestamp>,
     /// The consent items that Kakao says were granted.
     pub kakao_scope: Option<&'a str>,
+    /// The browser's new session.
+    pub session: NewSession,
     /// Now.
     pub now: Timestamp,
+}
+
+/// A browser session about to be stored.
+pub struct NewSession {
+    /// Its row.
+    pub id: SessionId,
+    /// SHA-256 of its cookie.
+    pub token: Fingerprint,
+    /// Until when it lives unused.
+    pub idle_expires_at: Timestamp,
+    /// Until when it lives at all.
+    pub expires_at: Timestamp,
 }
 
 /// Makes or updates the user of a Kakao number, in one statement, so that two first logins at once make one user.
@@ -61,8 +75,20 @@ macro_rules! insert_grant {
         concat!(
             "INSERT INTO grants (id, user_id, client_id, scope, attempt_id, code_hash, code_expires_at, redirect_uri,
                                  challenge, nonce, auth_time, refreshed_at, idle_expires_at, expires_at, created_at,
-                                 resource, user_agent)
-             SELECT $13, id, $14, $15, $16, $17, $18, $19, $20, $21, $22, $9, $18, $23, $9, $24, $25 FROM ",
+                                 resource, user_agent, session_id)
+             SELECT $13, id, $14, $15, $16, $17, $18, $19, $20, $21, $22, $9, $18, $23, $9, $24, $25, $26 FROM ",
+            $from
+        )
+    };
+}
+
+/// Begins the browser's session.
+macro_rules! insert_session {
+    ($from:literal) => {
+        concat!(
+            "INSERT INTO sessions (id, token_hash, user_id, auth_time, created_at, last_used_at, idle_expires_at,
+                                   expires_at)
+             SELECT $26, $27, id, $22, $9, $9, $28, $29 FROM ",
             $from
         )
     };
@@ -72,10 +98,18 @@ row!(RecordedRow { id: Uuid });
 
 /// Records a login; the user it belongs to, or `None` if the operator keeps that user out, and then nothing is written.
 pub async fn record(db: &Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<Option<UserId>> {
-    const BOTH: &str =
-        concat!("WITH u AS (", upsert_user!(), "), g AS (", insert_grant!("u"), ") SELECT id FROM u");
+    const BOTH: &str = concat!(
+        "WITH u AS (",
+        upsert_user!(),
+        "), g AS (",
+        insert_grant!("u"),
+        "), s AS (",
+        insert_session!("u"),
+        ") SELECT id FROM u"
+    );
     const USER: &str = upsert_user!();
     const GRANT: &str = insert_grant!("users WHERE kakao_id = $2");
+    const SESSION: &str = insert_session!("users WHERE kakao_id = $2");
 
     macro_rules! bound {
         ($query:expr) => {
@@ -95,7 +129,7 @@ pub async fn record(db: &Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<O
                 .bind(grant.id.0)
                 .bind(grant.client.as_str())
                 .bind(grant.scope.as_str())
-                .bind(grant.attempt.as_bytes())
+                .bind(grant.attempt.as_ref().map(AttemptId::as_bytes))
                 .bind(grant.code.as_bytes())
                 .bind(grant.code_expires_at)
                 .bind(grant.redirect_uri.as_str())
@@ -105,6 +139,10 @@ pub async fn record(db: &Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<O
                 .bind(grant.expires_at)
                 .bind((!grant.resource.is_empty()).then(|| grant.resource.join(" ")))
                 .bind(grant.user_agent.as_deref())
+                .bind(login.session.id.0)
+                .bind(login.session.token.as_bytes())
+                .bind(login.session.idle_expires_at)
+                .bind(login.session.expires_at)
         };
     }
     let user: Option<RecordedRow> = match db {
@@ -114,6 +152,7 @@ pub async fn record(db: &Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<O
             let user = bound!(sqlx::query_as(USER)).fetch_optional(&mut *tx).await?;
             if user.is_some() {
                 bound!(sqlx::query(GRANT)).execute(&mut *tx).await?;
+                bound!(sqlx::query(SESSION)).execute(&mut *tx).await?;
             }
             tx.commit().await?;
             user

@@ -15,6 +15,8 @@ pub struct Swept {
     pub attempts: u64,
     /// Rows of `grants`.
     pub grants: u64,
+    /// Rows of `sessions`.
+    pub sessions: u64,
 }
 
 /// Deletes up to a thousand rows of each kind.
@@ -23,9 +25,13 @@ pub async fn expired(db: &Db, now: Timestamp) -> Result<Swept> {
                             (SELECT id FROM login_attempts WHERE expires_at <= $1 LIMIT 1000)";
     const GRANTS: &str =
         "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at <= $1 LIMIT 1000)";
+    const SESSIONS: &str =
+        "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 LIMIT 1000)";
     let attempts = on!(db, pool => sqlx::query(ATTEMPTS).bind(now)
         .execute(pool).await.map(|done| done.rows_affected()))?;
     let grants = on!(db, pool => sqlx::query(GRANTS).bind(now - GRANTS_STAY)
         .execute(pool).await.map(|done| done.rows_affected()))?;
-    Ok(Swept { attempts, grants })
+    let sessions = on!(db, pool => sqlx::query(SESSIONS).bind(now)
+        .execute(pool).await.map(|done| done.rows_affected()))?;
+    Ok(Swept { attempts, grants, sessions })
 }

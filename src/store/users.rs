@@ -3,7 +3,7 @@
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Db, Result, Tx, grants, on, on_tx, row};
+use super::{Db, Result, Tx, grants, on, on_tx, row, sessions};
 use crate::domain::{EndReason, KakaoId, Profile, Timestamp, User, UserId};
 
 row!(UserRow {
@@ -74,7 +74,7 @@ pub async fn kakao_refresh_token(db: &Db, user: UserId) -> Result<Option<Vec<u8>
     Ok(row.and_then(|row| row.kakao_refresh_token))
 }
 
-/// Keeps a user out and ends all its grants, in one transaction. False if there is no such user or it was out already.
+/// Keeps a user out and ends all its grants and sessions, in one transaction. False if there is no such user or it was out already.
 ///
 /// A login that is under way either commits before, and its grant is ended here, or sees the mark and rolls back.
 pub async fn disable(db: &Db, user: UserId, now: Timestamp) -> Result<bool> {
@@ -84,6 +84,7 @@ pub async fn disable(db: &Db, user: UserId, now: Timestamp) -> Result<bool> {
         .execute(conn).await.map(|done| done.rows_affected()))?;
     if done == 1 {
         grants::end_of_user(&mut tx, user, EndReason::UserDisabled, now).await?;
+        sessions::end_of_user(&mut tx, user, None, now).await?;
     }
     tx.commit().await?;
     Ok(done == 1)

@@ -2,14 +2,13 @@
 
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
-use actix_web::http::header;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::read::{self, Unread};
 use super::{Shared, error, page, redirect};
-use crate::domain::AttemptId;
-use crate::flow::begin_login::{ATTEMPT_SECONDS, AuthorizeError, begin_login, cookie_context};
+use crate::domain::{AttemptId, Secret};
+use crate::flow::begin_login::{ATTEMPT_SECONDS, AuthorizeError, Begun, begin_login, cookie_context};
 use crate::flow::{Error, Params};
 
 /// Attempts that one browser may have under way: each has a cookie, and proxies refuse requests with too many.
@@ -17,25 +16,26 @@ const MOST_ATTEMPTS: usize = 6;
 
 pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
     match read::query(&request) {
-        Ok(params) => begin(&request, &site, &params),
+        Ok(params) => begin(&request, &site, &params).await,
         Err(refusal) => page::refused(&request, &refusal.into()),
     }
 }
 
 pub(super) async fn post(request: HttpRequest, site: Shared, payload: Payload) -> HttpResponse {
     match read::form(&request, payload).await {
-        Ok(params) => begin(&request, &site, &params),
+        Ok(params) => begin(&request, &site, &params).await,
         Err(Unread::Refused(refusal)) => page::refused(&request, &refusal.into()),
         Err(unread) => error::unread(&request, &unread),
     }
 }
 
-fn begin(request: &HttpRequest, site: &Shared, params: &Params) -> HttpResponse {
-    let language = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    match begin_login(&site.deps, params, language) {
-        Ok(begun) => {
-            let mut response = redirect(&begun.location);
-            let cookie = attempt_cookie(site.https, begun.attempt, begun.sealed, ATTEMPT_SECONDS);
+async fn begin(request: &HttpRequest, site: &Shared, params: &Params) -> HttpResponse {
+    let browser = read::browser(request, site.https);
+    let flow = begin_login(&site.deps, params, &browser);
+    match tokio::time::timeout(super::DEADLINE, flow).await {
+        Ok(Ok(Begun::AtKakao { location, attempt, sealed })) => {
+            let mut response = redirect(&location);
+            let cookie = attempt_cookie(site.https, attempt, sealed, ATTEMPT_SECONDS);
             let mut failed = response.add_cookie(&cookie).is_err();
             for old in surplus_attempts(request, site.https) {
                 failed |= response.add_removal_cookie(&old).is_err();
@@ -46,9 +46,38 @@ fn begin(request: &HttpRequest, site: &Shared, params: &Params) -> HttpResponse 
                 response
             }
         }
-        Err(AuthorizeError { error, back: None }) => page::refused(request, &error),
-        Err(AuthorizeError { error, back: Some(back) }) => error::back_to_client(site, &error, &back),
+        Ok(Ok(Begun::Done { code, back })) => error::with_code(request, site, &code, &back),
+        Ok(Err(AuthorizeError { error, back: None })) => page::refused(request, &error),
+        Ok(Err(AuthorizeError { error, back: Some(back) })) => {
+            error::back_to_client(request, site, &error, &back)
+        }
+        Err(_) => page::refused(request, &Error::Unavailable("a flow took too long".to_owned())),
     }
+}
+
+/// `__Host-session`, or `session` where there is no https.
+pub(super) fn session_cookie_name(https: bool) -> &'static str {
+    if https { "__Host-session" } else { "session" }
+}
+
+/// The session's cookie. Lax, because Strict would not come along from a client's link.
+pub(super) fn session_cookie(https: bool, value: &Secret, seconds: u64) -> Cookie<'static> {
+    cookie(session_cookie_name(https).to_owned(), value.reveal().to_owned(), https, seconds)
+}
+
+/// Removes a cookie: the same attributes, else browsers keep it.
+pub(super) fn removal(name: String, https: bool) -> Cookie<'static> {
+    cookie(name, String::new(), https, 0)
+}
+
+fn cookie(name: String, value: String, https: bool, seconds: u64) -> Cookie<'static> {
+    Cookie::build(name, value)
+        .path("/")
+        .http_only(true)
+        .secure(https)
+        .same_site(SameSite::Lax)
+        .max_age(Duration::seconds(i64::try_from(seconds).unwrap_or(i64::MAX)))
+        .finish()
 }
 
 /// `__Host-login-<attempt>`, or `login-<attempt>` where there is no https.
@@ -63,13 +92,7 @@ pub(super) fn attempt_cookie(
     sealed: String,
     seconds: u64,
 ) -> Cookie<'static> {
-    Cookie::build(cookie_name(https, attempt), sealed)
-        .path("/")
-        .http_only(true)
-        .secure(https)
-        .same_site(SameSite::Lax)
-        .max_age(Duration::seconds(i64::try_from(seconds).unwrap_or(i64::MAX)))
-        .finish()
+    cookie(cookie_name(https, attempt), sealed, https, seconds)
 }
 
 /// The attempts beyond those a browser may keep. Browsers send older cookies first (RFC 6265 §5.4).
@@ -79,10 +102,5 @@ fn surplus_attempts(request: &HttpRequest, https: bool) -> Vec<Cookie<'static>> 
     let attempts: Vec<&Cookie<'_>> =
         cookies.iter().filter(|cookie| cookie.name().starts_with(prefix)).collect();
     let surplus = attempts.len().saturating_sub(MOST_ATTEMPTS - 1);
-    attempts[..surplus]
-        .iter()
-        .map(|cookie| {
-            Cookie::build(cookie.name().to_owned(), "").path("/").secure(https).http_only(true).finish()
-        })
-        .collect()
+    attempts[..surplus].iter().map(|cookie| removal(cookie.name().to_owned(), https)).collect()
 }

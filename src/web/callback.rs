@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::cookie::Cookie;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::authorize::{attempt_cookie, cookie_name};
+use super::authorize::{attempt_cookie, cookie_name, session_cookie};
 use super::{Shared, error, page, read};
+use crate::flow::finish_login::LoggedIn;
 use crate::flow::{Callback, Error, Finished, finish_login};
 
 /// A repeated callback finds its cookie for as long as its code may live; after that the page says to start again.
@@ -21,7 +23,7 @@ pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
         Err(refusal) => return page::refused(&request, &refusal.into()),
     };
     let mut sealed = None;
-    let callback = Callback::read(&site.deps, &params, read::user_agent(&request), |attempt| {
+    let callback = Callback::read(&site.deps, &params, read::browser(&request, site.https), |attempt| {
         sealed = read::cookie(&request, &cookie_name(site.https, attempt));
         sealed.clone()
     });
@@ -42,12 +44,20 @@ pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
         Err(_) => return page::refused(&request, &Error::Unavailable("a login took too long".to_owned())),
     };
     let mut response = match outcome {
-        Ok(code) => error::with_code(&site, &code, &back),
-        Err(failure) => error::failed_login(&site, failure, &back),
+        Ok(LoggedIn { code, session }) => {
+            let mut response = error::with_code(&request, &site, &code, &back);
+            let seconds = site.deps.session_absolute.as_secs();
+            set(&mut response, &session_cookie(site.https, &session, seconds));
+            response
+        }
+        Err(failure) => error::failed_login(&request, &site, failure, &back),
     };
-    let cookie = attempt_cookie(site.https, attempt, sealed.unwrap_or_default(), COOKIE_STAYS);
-    if response.add_cookie(&cookie).is_err() {
-        tracing::warn!("the attempt's cookie could not be shortened");
-    }
+    set(&mut response, &attempt_cookie(site.https, attempt, sealed.unwrap_or_default(), COOKIE_STAYS));
     response
+}
+
+fn set(response: &mut HttpResponse, cookie: &Cookie<'_>) {
+    if response.add_cookie(cookie).is_err() {
+        tracing::warn!(name = cookie.name(), "a cookie could not be set");
+    }
 }

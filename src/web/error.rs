@@ -9,8 +9,8 @@ use serde_json::json;
 use tracing::{error, info, warn};
 
 use super::read::Unread;
-use super::{Site, redirect};
-use crate::domain::Secret;
+use super::{Site, page, redirect};
+use crate::domain::{ResponseMode, Secret};
 use crate::flow::begin_login::Back;
 use crate::flow::{Error, LoginFailure, Refusal};
 use crate::telemetry::request_id;
@@ -224,6 +224,16 @@ fn refused(refusal: &Refusal) -> Said {
             "resource_unknown",
             "resource must be among the audience of this client, and of this login.",
         ),
+        Refusal::HintInvalid => bad(
+            "invalid_request",
+            "id_token_hint_invalid",
+            "id_token_hint is not an ID token of this service, or of another client than client_id names.",
+        ),
+        Refusal::PostLogoutUriUnknown => bad(
+            "invalid_request",
+            "post_logout_redirect_uri_unknown",
+            "post_logout_redirect_uri is not registered for this client. It must equal a registered one byte for byte.",
+        ),
         Refusal::AttemptUnknown => bad(
             "invalid_request",
             "attempt_unknown",
@@ -317,23 +327,29 @@ pub(super) fn method_not_allowed(request: &HttpRequest) -> HttpResponse {
 }
 
 /// Sends a refusal back to the client (RFC 6749 §4.1.2.1, RFC 9207).
-pub(super) fn back_to_client(site: &Site, error: &Error, back: &Back) -> HttpResponse {
+pub(super) fn back_to_client(request: &HttpRequest, site: &Site, error: &Error, back: &Back) -> HttpResponse {
     let said = said(error);
-    answer(site, back, &[("error", said.oauth), ("error_description", &said.sentence)])
+    answer(request, site, back, &[("error", said.oauth), ("error_description", &said.sentence)])
 }
 
 /// Sends a code to the client (RFC 6749 §4.1.2, RFC 9207).
-pub(super) fn with_code(site: &Site, code: &Secret, back: &Back) -> HttpResponse {
-    answer(site, back, &[("code", code.reveal())])
+pub(super) fn with_code(request: &HttpRequest, site: &Site, code: &Secret, back: &Back) -> HttpResponse {
+    answer(request, site, back, &[("code", code.reveal())])
 }
 
 /// Sends the client word of a login that failed. What went wrong at Kakao is in the log, not in the URL.
-pub(super) fn failed_login(site: &Site, failure: LoginFailure, back: &Back) -> HttpResponse {
+pub(super) fn failed_login(
+    request: &HttpRequest,
+    site: &Site,
+    failure: LoginFailure,
+    back: &Back,
+) -> HttpResponse {
     let (oauth, sentence) = match failure {
         LoginFailure::Cancelled => ("access_denied", "The person cancelled the login."),
         LoginFailure::UnderAge => ("access_denied", "Kakao does not let people under 14 use this app."),
         LoginFailure::PersonRefused => ("access_denied", "Kakao did not let the person log in."),
         LoginFailure::UserDisabled => ("access_denied", "This account has been disabled."),
+        LoginFailure::OtherUser => ("login_required", "Somebody else logged in than id_token_hint names."),
         LoginFailure::StartAgain => {
             ("temporarily_unavailable", "The login could not be finished. Start it again.")
         }
@@ -351,17 +367,21 @@ pub(super) fn failed_login(site: &Site, failure: LoginFailure, back: &Back) -> H
             ("server_error", "Something is wrong with the login service. Tell its operator.")
         }
     };
-    answer(site, back, &[("error", oauth), ("error_description", sentence)])
+    answer(request, site, back, &[("error", oauth), ("error_description", sentence)])
 }
 
-/// Appends the parameters to the redirect URI, keeping its own query as it is (RFC 6749 §3.1.2).
-fn answer(site: &Site, back: &Back, parameters: &[(&str, &str)]) -> HttpResponse {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(parameters);
-    if let Some(state) = &back.state {
-        query.append_pair("state", state);
+/// Appends the parameters to the redirect URI, keeping its own query as it is (RFC 6749 §3.1.2), or has the browser post
+/// them there (Form Post Response Mode §2).
+fn answer(request: &HttpRequest, site: &Site, back: &Back, parameters: &[(&str, &str)]) -> HttpResponse {
+    let mut pairs = parameters.to_vec();
+    pairs.extend(back.state.as_deref().map(|state| ("state", state)));
+    pairs.push(("iss", &site.deps.issuer));
+    match back.mode {
+        ResponseMode::Query => {
+            let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+            let separator = if back.redirect_uri.contains('?') { '&' } else { '?' };
+            redirect(&format!("{}{separator}{query}", back.redirect_uri))
+        }
+        ResponseMode::FormPost => page::form_post(request, &back.redirect_uri, &pairs),
     }
-    query.append_pair("iss", &site.deps.issuer);
-    let separator = if back.redirect_uri.contains('?') { '&' } else { '?' };
-    redirect(&format!("{}{separator}{}", back.redirect_uri, query.finish()))
 }

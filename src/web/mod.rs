@@ -9,6 +9,7 @@ mod documents;
 mod error;
 mod health;
 mod introspect;
+mod logout;
 mod page;
 mod read;
 mod revoke;
@@ -84,6 +85,17 @@ pub fn routes(config: &mut web::ServiceConfig, site: &Arc<Site>) {
             .service(
                 web::resource("/kakao/callback")
                     .route(web::get().to(callback::get))
+                    .default_service(not_allowed("GET")),
+            )
+            .service(
+                web::resource("/oauth/logout")
+                    .route(web::get().to(logout::get))
+                    .route(web::post().to(logout::post))
+                    .default_service(not_allowed("GET, POST")),
+            )
+            .service(
+                web::resource("/kakao/logout")
+                    .route(web::get().to(logout::back_from_kakao))
                     .default_service(not_allowed("GET")),
             )
             .service(

@@ -17,13 +17,8 @@ use crate::telemetry::request_id;
 
 const STYLE: &str = include_str!("templates/page.css");
 
-/// The page's own style and nothing else: named by its hash, so that no injected one would run.
-static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| {
-    let hash = STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
-    format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-});
+/// Of a page that only says something.
+static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| policy("'none'", None));
 
 #[derive(Template)]
 #[template(path = "error.html")]
@@ -104,6 +99,101 @@ pub(super) async fn not_found(request: HttpRequest) -> HttpResponse {
         retry_after: None,
     };
     render(&request, &said, &words)
+}
+
+#[derive(Template)]
+#[template(path = "logout.html")]
+struct LogoutPage<'a> {
+    lang: &'static str,
+    style: &'static str,
+    title: &'static str,
+    what: &'static str,
+    act: &'static str,
+    confirm: Option<&'a str>,
+}
+
+/// Asks whether the person means it: nothing shows that whoever linked here may end the login.
+pub(super) fn confirm_logout(request: &HttpRequest, token: &str) -> HttpResponse {
+    let words = Words {
+        title: ["로그아웃할까요?", "Log out?"],
+        what: [
+            "이 브라우저에서 이 서비스로 로그인한 모든 앱과 사이트에서 로그아웃돼요.",
+            "You will be logged out of every app and site that you logged in to from this browser.",
+        ],
+        act: ["로그아웃", "Log out"],
+    };
+    logout_page(request, &words, Some(token))
+}
+
+/// The end of a logout that leads nowhere else.
+pub(super) fn logged_out(request: &HttpRequest) -> HttpResponse {
+    let words = Words {
+        title: ["로그아웃했어요", "You are logged out"],
+        what: ["이 브라우저의 로그인이 끝났어요.", "The login in this browser has ended."],
+        act: ["이 창은 닫아도 돼요.", "You can close this window."],
+    };
+    logout_page(request, &words, None)
+}
+
+fn logout_page(request: &HttpRequest, words: &Words, confirm: Option<&str>) -> HttpResponse {
+    let locale = locale(request);
+    let pick = |pair: [&'static str; 2]| locale.pick(pair[0], pair[1]);
+    let page = LogoutPage {
+        lang: locale.tag(),
+        style: STYLE,
+        title: pick(words.title),
+        what: pick(words.what),
+        act: pick(words.act),
+        confirm,
+    };
+    html(locale, &policy("'self'", None), page.render())
+}
+
+/// Sends the form without a click where scripts run.
+const SUBMIT: &str = "document.forms[0].submit()";
+
+#[derive(Template)]
+#[template(path = "form_post.html")]
+struct FormPost<'a> {
+    lang: &'static str,
+    style: &'static str,
+    title: &'static str,
+    action: &'a str,
+    fields: &'a [(&'a str, &'a str)],
+    script: &'static str,
+}
+
+/// Has the browser post an authorization response to the client (Form Post Response Mode §2).
+pub(super) fn form_post(request: &HttpRequest, action: &str, fields: &[(&str, &str)]) -> HttpResponse {
+    let locale = locale(request);
+    let title = locale.pick("계속하기", "Continue");
+    let page = FormPost { lang: locale.tag(), style: STYLE, title, action, fields, script: SUBMIT };
+    // The action is a registered redirect URI. A policy cannot name every one of them (private schemes, say), so it names
+    // the scheme alone.
+    let scheme = action.split(':').next().unwrap_or("https");
+    html(locale, &policy(&format!("{scheme}:"), Some(SUBMIT)), page.render())
+}
+
+/// Only this style, and only this script, named by their hashes: no injected one would run.
+fn policy(form_action: &str, script: Option<&str>) -> String {
+    let hash = |text: &str| STANDARD.encode(digest(&SHA256, text.as_bytes()));
+    let script = script.map_or_else(String::new, |script| format!(" script-src 'sha256-{}';", hash(script)));
+    format!(
+        "default-src 'none'; style-src 'sha256-{}';{script} base-uri 'none'; form-action {form_action}; \
+         frame-ancestors 'none'",
+        hash(STYLE)
+    )
+}
+
+fn html(locale: Locale, policy: &str, body: Result<String, askama::Error>) -> HttpResponse {
+    match body {
+        Ok(body) => HttpResponse::Ok()
+            .insert_header((header::CONTENT_SECURITY_POLICY, policy))
+            .insert_header((header::CONTENT_LANGUAGE, locale.tag()))
+            .content_type("text/html; charset=utf-8")
+            .body(body),
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
 }
 
 /// Korean and English, in that order.

@@ -11,7 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
 use ipnet::IpNet;
 
+use super::authorize::session_cookie_name;
 use crate::domain::Secret;
+use crate::flow::begin_login::FromBrowser;
 use crate::flow::{Credentials, Error, Params, Refusal};
 
 /// The largest form: a token request has a few hundred bytes.
@@ -127,9 +129,17 @@ pub(super) fn cookie(request: &HttpRequest, name: &str) -> Option<String> {
     request.cookie(name).map(|cookie| cookie.value().to_owned())
 }
 
-/// How the browser names itself.
-pub(super) fn user_agent(request: &HttpRequest) -> Option<&str> {
-    request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok())
+/// What is kept of a browser's name for itself, characters.
+const LONGEST_USER_AGENT: usize = 256;
+
+/// What the browser shows with a request of the login.
+pub(super) fn browser(request: &HttpRequest, https: bool) -> FromBrowser {
+    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    FromBrowser {
+        language: text(header::ACCEPT_LANGUAGE).map(str::to_owned),
+        user_agent: text(header::USER_AGENT).map(|text| text.chars().take(LONGEST_USER_AGENT).collect()),
+        session: cookie(request, session_cookie_name(https)).map(Secret::new),
+    }
 }
 
 /// The bearer token of the Authorization header (RFC 6750 §2.1). Never the query, never a cookie.

@@ -276,6 +276,7 @@ id = "web"
 name = "<b>Shop</b>"
 type = "public"
 redirect_uris = ["{WEB}", "https://app.example/cb?tenant=7"]
+post_logout_redirect_uris = ["https://app.example/bye", "https://app.example/bye?a=b"]
 allowed_origins = ["https://app.example"]
 audience = ["orders"]
 
@@ -283,6 +284,7 @@ audience = ["orders"]
 id = "other"
 type = "public"
 redirect_uris = ["https://other.example/cb"]
+post_logout_redirect_uris = ["https://other.example/bye"]
 
 [[clients]]
 id = "wide"
@@ -411,6 +413,30 @@ impl<'a> Browser<'a> {
     pub(crate) async fn open_callback(&self, instance: usize, callback: &str) -> Response {
         let path = callback.strip_prefix(ISSUER).unwrap();
         self.get(&self.rig.url(instance, path)).await
+    }
+
+    /// Posts a form to an instance.
+    pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Response {
+        self.send(self.http.post(self.rig.url(0, path)).form(form)).await
+    }
+
+    /// Logs in at the web client and redeems the code.
+    pub(crate) async fn tokens(&self, changes: &[(&str, &str)]) -> Value {
+        let landed = self.log_in(&authorization_request(changes)).await;
+        self.redeem(&landed).await
+    }
+
+    /// A login without Kakao: where the browser's session leads at once.
+    pub(crate) async fn at_once(&self, changes: &[(&str, &str)]) -> String {
+        let landed = location(&self.authorize(&authorization_request(changes)).await);
+        assert!(!landed.starts_with(self.rig.kakao.base_url()), "to Kakao: {landed}");
+        landed
+    }
+
+    /// Redeems the code of the web client's address.
+    pub(crate) async fn redeem(&self, landed: &str) -> Value {
+        let code = parameter(landed, "code").unwrap_or_else(|| panic!("no code in {landed}"));
+        self.rig.redeem(0, &code).await.json().await.unwrap()
     }
 
     /// The whole way: the address at the client where the browser lands.

@@ -6,9 +6,9 @@ use futures_util::future::join_all;
 use kakao_auth::cache::{Cache, Decision, Quota};
 use kakao_auth::domain::{
     AttemptId, AttemptOutcome, ClientId, Clock, Fingerprint, GrantId, KakaoId, NewGrant, Profile, Scope,
-    Timestamp, UserId,
+    SessionId, Timestamp, UserId,
 };
-use kakao_auth::store::logins::{self, NewLogin};
+use kakao_auth::store::logins::{self, NewLogin, NewSession};
 use kakao_auth::store::{Db, attempts, leases, sweep, users};
 
 use crate::rig::{Rig, Setup, Stores, variable};
@@ -31,6 +31,12 @@ async fn log_in(db: &Db, kakao_id: i64, profile: &Profile, now: Timestamp) -> Op
         kakao_refresh_token: Some(b"sealed"),
         kakao_refresh_expires_at: None,
         kakao_scope: None,
+        session: NewSession {
+            id: SessionId::generate(),
+            token: Fingerprint::of(uuid::Uuid::now_v7().as_bytes()),
+            idle_expires_at: now,
+            expires_at: now,
+        },
         now,
     };
     let id = GrantId::generate();
@@ -38,7 +44,7 @@ async fn log_in(db: &Db, kakao_id: i64, profile: &Profile, now: Timestamp) -> Op
         id,
         client: ClientId("web".into()),
         scope: Scope::parse("profile").unwrap(),
-        attempt: AttemptId::of_state(&id.to_string()),
+        attempt: Some(AttemptId::of_state(&id.to_string())),
         code: Fingerprint::of(id.0.as_bytes()),
         code_expires_at: now,
         redirect_uri: "https://app.example/cb".into(),

@@ -14,21 +14,47 @@ use anyhow::Context;
 use askama::Template;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use oauth2::basic::{BasicClient, BasicTokenResponse};
-use oauth2::{
-    AuthUrl, AuthorizationCode, ClientId, CsrfToken, EndpointNotSet, EndpointSet,
-    HttpRequest as OAuthRequest, HttpResponse as OAuthResponse, PkceCodeChallenge, PkceCodeVerifier,
-    RedirectUrl, RefreshToken, Scope, TokenResponse, TokenUrl,
+use oauth2::basic::{
+    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
 };
-use serde::Deserialize;
+use oauth2::{
+    AuthUrl, AuthorizationCode, ClientId, CsrfToken, EndpointNotSet, EndpointSet, ExtraTokenFields,
+    HttpRequest as OAuthRequest, HttpResponse as OAuthResponse, PkceCodeChallenge, PkceCodeVerifier,
+    RedirectUrl, RefreshToken, Scope, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
+};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use url::Url;
 
 const SESSION: &str = "demo_session";
 
-type Client = BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+/// What OpenID Connect adds to a token response.
+#[derive(Debug, Serialize, Deserialize)]
+struct OpenId {
+    id_token: Option<String>,
+}
+
+impl ExtraTokenFields for OpenId {}
+
+type Tokens = StandardTokenResponse<OpenId, BasicTokenType>;
+
+type Client<Auth = EndpointSet, Token = EndpointSet> = oauth2::Client<
+    BasicErrorResponse,
+    Tokens,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    Auth,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    Token,
+>;
 
 struct Frontend {
     client: Client,
+    own: String,
+    logout: Url,
     http: reqwest::Client,
     sibling: String,
     sessions: Mutex<HashMap<String, Session>>,
@@ -37,7 +63,9 @@ struct Frontend {
 #[derive(Default)]
 struct Session {
     pending: Option<(CsrfToken, PkceCodeVerifier)>,
-    tokens: Option<BasicTokenResponse>,
+    tokens: Option<Tokens>,
+    /// Kept for the logout: it shows the service which login is meant.
+    id_token: Option<String>,
     refreshes: u32,
     message: Option<String>,
 }
@@ -48,7 +76,7 @@ pub(crate) fn serve(
     issuer: &str,
     sibling: String,
 ) -> anyhow::Result<Server> {
-    let client = BasicClient::new(ClientId::new("demo".to_owned()))
+    let client = Client::<EndpointNotSet, EndpointNotSet>::new(ClientId::new("demo".to_owned()))
         .set_auth_uri(AuthUrl::new(format!("{issuer}/oauth/authorize"))?)
         .set_token_uri(TokenUrl::new(format!("{issuer}/oauth/token"))?)
         .set_redirect_uri(RedirectUrl::new(format!("{own}/callback"))?);
@@ -56,7 +84,14 @@ pub(crate) fn serve(
         .redirect(reqwest::redirect::Policy::none())
         .timeout(Duration::from_secs(10))
         .build()?;
-    let frontend = Data::new(Frontend { client, http, sibling, sessions: Mutex::default() });
+    let frontend = Data::new(Frontend {
+        client,
+        own: format!("{own}/"),
+        logout: Url::parse(&format!("{issuer}/oauth/logout"))?,
+        http,
+        sibling,
+        sessions: Mutex::default(),
+    });
     let server = HttpServer::new(move || {
         App::new()
             .app_data(frontend.clone())
@@ -65,6 +100,7 @@ pub(crate) fn serve(
             .route("/callback", web::get().to(callback))
             .route("/refresh", web::post().to(refresh))
             .route("/orders", web::post().to(orders))
+            .route("/forget", web::post().to(forget))
             .route("/logout", web::post().to(logout))
     });
     Ok(server.workers(1).disable_signals().listen(listener)?.run())
@@ -131,7 +167,10 @@ async fn callback(request: HttpRequest, site: Data<Frontend>, answer: Query<Answ
         _ => Err(error_description.or(error).unwrap_or_else(|| "This login was not begun here.".to_owned())),
     };
     site.with(&request, |session| match outcome {
-        Ok(tokens) => session.tokens = Some(tokens),
+        Ok(tokens) => {
+            session.id_token.clone_from(&tokens.extra_fields().id_token);
+            session.tokens = Some(tokens);
+        }
         Err(sentence) => session.message = Some(sentence),
     });
     go_home()
@@ -167,14 +206,29 @@ async fn orders(request: HttpRequest, site: Data<Frontend>) -> HttpResponse {
     go_home()
 }
 
-async fn logout(request: HttpRequest, site: Data<Frontend>) -> HttpResponse {
-    if let Some(cookie) = request.cookie(SESSION) {
-        site.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(cookie.value());
-    }
+/// The page forgets; the login service and Kakao do not: the next login needs no click.
+async fn forget(request: HttpRequest, site: Data<Frontend>) -> HttpResponse {
+    site.end(&request);
     go_home()
 }
 
+/// Logs out of the login service and, with `kakao=true`, of the Kakao account too.
+async fn logout(request: HttpRequest, site: Data<Frontend>) -> HttpResponse {
+    let Some(hint) = site.end(&request).and_then(|session| session.id_token) else { return go_home() };
+    let mut url = site.logout.clone();
+    url.query_pairs_mut()
+        .append_pair("id_token_hint", &hint)
+        .append_pair("post_logout_redirect_uri", &site.own)
+        .append_pair("kakao", "true");
+    HttpResponse::SeeOther().insert_header((header::LOCATION, url.as_str())).finish()
+}
+
 impl Frontend {
+    fn end(&self, request: &HttpRequest) -> Option<Session> {
+        let id = request.cookie(SESSION)?;
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(id.value())
+    }
+
     fn with<T>(&self, request: &HttpRequest, act: impl FnOnce(&mut Session) -> T) -> Option<T> {
         let id = request.cookie(SESSION)?;
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner).get_mut(id.value()).map(act)

@@ -126,6 +126,7 @@ id = "demo"
 name = "Demo"
 type = "public"
 redirect_uris = ["{frontend}/callback"]
+post_logout_redirect_uris = ["{frontend}/"]
 allowed_origins = ["{frontend}"]
 audience = ["orders"]
 claims = ["nickname", "picture", "email"]

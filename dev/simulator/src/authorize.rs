@@ -98,6 +98,30 @@ pub(crate) async fn choose(request: HttpRequest, state: Data<State>, body: Bytes
     }
 }
 
+/// "Logout with Kakao Account": ends the browser's session at Kakao and goes back. No page asks whether to.
+pub(crate) async fn log_out(request: HttpRequest, state: Data<State>) -> HttpResponse {
+    let asked = query(&request);
+    if get_value(&asked, "client_id") != Some(state.app.rest_api_key.as_str()) {
+        return fault(&state, "KOE101", "invalid_client: wrong app key.");
+    }
+    let back = get_value(&asked, "logout_redirect_uri").unwrap_or_default();
+    // Kakao has a list of its own for these; here whatever stands on the site of a registered redirect URI is on it.
+    let origin = |uri: &str| url::Url::parse(uri).map(|url| url.origin());
+    let registered = origin(back).is_ok_and(|wanted| {
+        state.with(|inner| inner.redirect_uris.iter().any(|uri| origin(uri).is_ok_and(|mine| mine == wanted)))
+    });
+    let Some(mut target) = url::Url::parse(back).ok().filter(|_| registered) else {
+        return fault(&state, "KOE007", "logout_redirect_uri is not registered.");
+    };
+    if let Some(text) = get_value(&asked, "state") {
+        target.query_pairs_mut().append_pair("state", text);
+    }
+    let mut response =
+        HttpResponse::build(StatusCode::FOUND).insert_header((header::LOCATION, target.as_str())).finish();
+    let _ = response.add_removal_cookie(&Cookie::build(SESSION, "").path("/").finish());
+    response
+}
+
 fn get_value<'a>(pairs: &'a Pairs, name: &str) -> Option<&'a str> {
     crate::state::get(pairs, name)
 }

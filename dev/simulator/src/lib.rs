@@ -221,6 +221,7 @@ fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/oauth/authorize", web::get().to(authorize::get))
         .route("/oauth/authorize", web::post().to(authorize::choose))
+        .route("/oauth/logout", web::get().to(authorize::log_out))
         .route("/oauth/token", web::post().to(token::post))
         .route("/oauth/tokeninfo", web::post().to(token::info))
         .route("/v2/user/me", web::get().to(api::me))

@@ -1,0 +1,26 @@
+//! Reads an ID token of ours that a client shows back: `id_token_hint` (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2).
+
+use serde::Deserialize;
+
+use super::Deps;
+use crate::domain::{GrantId, UserId};
+use crate::keys::signer::TokenType;
+
+/// What a genuine ID token of ours says. It may be long expired: it tells who is meant, it proves nobody's presence.
+#[derive(Deserialize)]
+pub struct Hint {
+    iss: String,
+    /// Who.
+    pub sub: UserId,
+    /// At which client.
+    #[serde(rename = "aud")]
+    pub client: String,
+    /// In which login.
+    pub sid: GrantId,
+}
+
+/// The hint, if a key of ours signed it.
+pub fn read(deps: &Deps, text: &str) -> Option<Hint> {
+    let hint: Hint = deps.keys.ring().verify(TokenType::IdToken, text)?;
+    (hint.iss == *deps.issuer).then_some(hint)
+}

@@ -1,0 +1,150 @@
+//! Logs a person out of this browser (OpenID Connect RP-Initiated Logout 1.0): the session and every login that came of it.
+//!
+//! A genuine ID token shows that the client means this person; without one the person is asked first, because any page
+//! could link here.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tracing::info;
+
+use super::exchange_code::end;
+use super::id_token_hint::{self, Hint};
+use super::{Deps, Error, Params, Refusal};
+use crate::domain::session::Session;
+use crate::domain::{EndReason, Fingerprint, Secret};
+use crate::store::audit::{self, AuditEvent};
+use crate::store::{grants, sessions};
+
+/// What the browser and the client show.
+pub struct Logout<'a> {
+    /// The parameters.
+    pub params: &'a Params,
+    /// The browser's session cookie.
+    pub session: Option<Secret>,
+}
+
+/// What is left to do.
+pub enum LoggedOut {
+    /// The person is logged out: on to the client, if it said where, by way of Kakao, if it said so.
+    Done {
+        /// Where to send the browser.
+        to: Option<String>,
+    },
+    /// Ask the person first. The form sends this back.
+    Confirm {
+        /// Known to this browser alone.
+        token: String,
+    },
+}
+
+/// The parameters that are read, none of which may stand twice.
+const KNOWN: [&str; 7] =
+    ["id_token_hint", "client_id", "post_logout_redirect_uri", "state", "kakao", "confirm", "ui_locales"];
+
+/// Ends the browser's session, or asks for a confirmation.
+pub async fn logout(deps: &Deps, ask: Logout<'_>) -> Result<LoggedOut, Error> {
+    let Logout { params, session: cookie } = ask;
+    if let Some(name) = params.repeated(&KNOWN) {
+        return Err(Refusal::ParameterRepeated(name).into());
+    }
+    let hint = match params.get("id_token_hint") {
+        None => None,
+        Some(text) => Some(id_token_hint::read(deps, text).ok_or(Refusal::HintInvalid)?),
+    };
+    let target = target(deps, params, hint.as_ref())?;
+    let now = deps.clock.now();
+    let session = match &cookie {
+        None => None,
+        Some(cookie) => sessions::find_live(&deps.db, &cookie.fingerprint(), now).await?,
+    };
+    if let Some(hint) = &hint {
+        if let Some(session) = session.filter(|session| session.user == hint.sub) {
+            end_session(deps, session).await?;
+        }
+        // The login of the hint, should it be of another browser or from before this one's session.
+        if let Some(client) = deps.clients.find(&hint.client)
+            && let Some(grant) = grants::find(&deps.db, hint.sid).await?
+            && grant.user == hint.sub
+        {
+            end(deps, grant.id, grant.user, client, EndReason::LoggedOut).await?;
+        }
+    } else if let (Some(session), Some(cookie)) = (session, &cookie) {
+        let token = confirmation(cookie);
+        if !params.get("confirm").is_some_and(|given| Secret::new(token.as_str()).matches(given)) {
+            return Ok(LoggedOut::Confirm { token });
+        }
+        end_session(deps, session).await?;
+    }
+    Ok(LoggedOut::Done { to: way_out(deps, params, target)? })
+}
+
+/// Where the client wants the browser. Only a genuine hint shows which client it is that asks.
+fn target(deps: &Deps, params: &Params, hint: Option<&Hint>) -> Result<Option<String>, Refusal> {
+    if let (Some(hint), Some(client)) = (hint, params.get("client_id"))
+        && hint.client != client
+    {
+        return Err(Refusal::HintInvalid);
+    }
+    let (Some(uri), Some(hint)) = (params.get("post_logout_redirect_uri"), hint) else { return Ok(None) };
+    let client = deps.clients.find(&hint.client).ok_or(Refusal::ClientUnknown)?;
+    if !client.post_logout_redirect_uris.iter().any(|registered| registered.matches(uri)) {
+        return Err(Refusal::PostLogoutUriUnknown);
+    }
+    Ok(Some(match params.get("state") {
+        None => uri.to_owned(),
+        Some(state) => {
+            let mut query = url::form_urlencoded::Serializer::new(String::new());
+            query.append_pair("state", state);
+            format!("{uri}{}{}", if uri.contains('?') { '&' } else { '?' }, query.finish())
+        }
+    }))
+}
+
+/// `kakao=true` ends the Kakao account's session in this browser too; Kakao sends it back to us, and we on to the client.
+fn way_out(deps: &Deps, params: &Params, target: Option<String>) -> Result<Option<String>, Error> {
+    if params.get("kakao") != Some("true") {
+        return Ok(target);
+    }
+    let state = match target {
+        None => None,
+        Some(to) => Some(deps.keys.seal_logout(
+            &serde_json::to_vec(&Onward { to }).map_err(|error| Error::Broken(error.to_string()))?,
+        )?),
+    };
+    Ok(Some(deps.kakao.logout_url(state.as_deref())))
+}
+
+/// Where to go once Kakao has sent the browser back, sealed, so that nobody else's address comes out of it.
+#[derive(Serialize, Deserialize)]
+struct Onward {
+    to: String,
+}
+
+/// Opens the `state` that came back from Kakao's logout.
+pub fn after_kakao(deps: &Deps, state: Option<&str>) -> Option<String> {
+    let onward: Onward = serde_json::from_slice(&deps.keys.open_logout(state?)?).ok()?;
+    Some(onward.to)
+}
+
+/// Only this browser can make it: the cookie is not readable for pages.
+fn confirmation(cookie: &Secret) -> String {
+    let digest = Fingerprint::of(format!("confirm logout {}", cookie.reveal()).as_bytes());
+    digest.as_bytes().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+async fn end_session(deps: &Deps, session: Session) -> Result<(), Error> {
+    let now = deps.clock.now();
+    let logins = sessions::end(&deps.db, session.id, EndReason::LoggedOut, now).await?;
+    info!(user = %session.user, logins, "logged out");
+    let event = AuditEvent {
+        at: now,
+        kind: "session.ended",
+        user: Some(session.user),
+        client: None,
+        grant: None,
+        request_id: None,
+        detail: json!({ "reason": EndReason::LoggedOut.name(), "logins": logins }),
+    };
+    audit::record(&deps.db, &event).await?;
+    Ok(())
+}
