@@ -14,6 +14,7 @@ use crate::domain::Clock;
 use crate::flow::Deps;
 use crate::flow::lockout::Lockout;
 use crate::flow::refusal::chain;
+use crate::flow::revocations::Revocations;
 use crate::kakao::{self, Kakao};
 use crate::keys::{self, Keys, MasterKeys};
 use crate::settings::Settings;
@@ -143,13 +144,18 @@ async fn load_keys(settings: &Settings, db: &Db, clock: &Clock) -> anyhow::Resul
     let previous = previous_master_keys.iter().map(|key| &**key);
     let master = Arc::new(MasterKeys::new(master_key, previous)?);
     let load = || async {
-        let algorithms = &settings.keys.algorithms;
-        match Keys::load(db, Arc::clone(&master), algorithms, settings.keys.jwks_max_age, clock).await {
+        match Keys::load(db, Arc::clone(&master), settings.key_policy(), clock).await {
             Err(keys::Error::Store(error)) => Err(error),
             other => Ok(other),
         }
     };
     Ok(waiting_for_database(load).await??)
+}
+
+/// How long the revocation feed must remember.
+fn longest_access(settings: &Settings) -> Duration {
+    let own = settings.clients.iter().map(|client| client.lifetimes.access);
+    own.max().unwrap_or_default().max(settings.lifetimes.access)
 }
 
 fn kakao_config(settings: &Settings) -> kakao::Config {
@@ -191,6 +197,7 @@ fn site(settings: Settings, db: Db, cache: Cache, keys: Keys, kakao: Kakao, cloc
         trusted_proxies: settings.server.trusted_proxies.clone(),
         documents,
         deps: Arc::new(Deps {
+            revocations: Revocations::new(longest_access(&settings)),
             db,
             cache,
             keys,

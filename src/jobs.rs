@@ -1,39 +1,101 @@
-//! Owns what happens by itself: periodic steps, each callable once by a test. Stands on `flow` and `store`.
+//! Owns what happens by itself: periodic steps, each callable once by a test. Stands on `flow`, `keys` and `store`.
 //!
-//! One replica at a time runs them, by a lease row.
+//! Housekeeping is done by one replica at a time, by a lease row; what each keeps in memory, by each.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 use uuid::Uuid;
 
-use crate::flow::Deps;
+use crate::domain::rotation::Step;
 use crate::flow::refusal::chain;
+use crate::flow::{Deps, revocations};
+use crate::keys::{self, lifecycle};
 use crate::store::sweep::Swept;
 use crate::store::{self, leases, sweep};
 
-/// How often the steps run.
-const EVERY: Duration = Duration::from_mins(1);
+/// How often the house is kept: sweeping, keys, re-sealing.
+const HOUSEKEEPING: Duration = Duration::from_mins(1);
+
+/// How often the keys in memory are compared with those of the database.
+const KEYS: Duration = Duration::from_secs(2);
+
+/// How often the revocation feed looks for what other replicas ended.
+const FEED: Duration = Duration::from_millis(500);
 
 /// Runs the periodic steps until it is dropped.
 pub async fn run(deps: Arc<Deps>) {
+    tokio::join!(keep_house(&deps), follow_keys(&deps), feed(&deps));
+}
+
+async fn keep_house(deps: &Deps) {
     let holder = Uuid::now_v7();
-    let mut ticks = tokio::time::interval(EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut ticks = every(HOUSEKEEPING);
     loop {
         ticks.tick().await;
-        match sweep_once(&deps, holder).await {
+        match sweep_once(deps, holder).await {
             Ok(swept) => debug!(?swept, "swept"),
             Err(error) => warn!(cause = chain(&error), "the sweep was put off"),
         }
+        match keys_once(deps, holder).await {
+            Ok(Some(steps)) if !steps.is_empty() => debug!(?steps, "signing keys changed"),
+            Ok(_) => {}
+            Err(error) => warn!(cause = chain(&error), "the signing keys were left as they are"),
+        }
     }
+}
+
+async fn follow_keys(deps: &Deps) {
+    let mut ticks = every(KEYS);
+    loop {
+        ticks.tick().await;
+        match deps.keys.reload(&deps.db, deps.clock.now()).await {
+            Ok(true) => info!("other signing keys are in use now"),
+            Ok(false) => {}
+            Err(error) => debug!(cause = chain(&error), "the signing keys could not be read"),
+        }
+    }
+}
+
+async fn feed(deps: &Deps) {
+    let mut ticks = every(FEED);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = deps.revocations.poked() => {}
+        }
+        if let Err(error) = revocations::refresh(deps).await {
+            debug!(?error, "the revocation feed could not be read");
+        }
+    }
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Does what is due with the signing keys, and seals anew what an older master key sealed, if this replica has the lease;
+/// `None` if another has it.
+pub async fn keys_once(deps: &Deps, holder: Uuid) -> Result<Option<Vec<Step>>, keys::Error> {
+    let now = deps.clock.now();
+    if !leases::acquire(&deps.db, "keys", holder, now, now + HOUSEKEEPING * 2).await? {
+        return Ok(None);
+    }
+    let steps = lifecycle::step(&deps.db, &deps.keys.master, &deps.keys.policy, now).await?;
+    let resealed = lifecycle::reseal(&deps.db, &deps.keys.master).await?;
+    if resealed > 0 {
+        info!(resealed, "values were sealed anew with the current master key");
+    }
+    Ok(Some(steps))
 }
 
 /// Deletes what is over, if this replica has the lease; `None` if another has it.
 pub async fn sweep_once(deps: &Deps, holder: Uuid) -> Result<Option<Swept>, store::Error> {
     let now = deps.clock.now();
-    if leases::acquire(&deps.db, "sweep", holder, now, now + EVERY * 2).await? {
+    if leases::acquire(&deps.db, "sweep", holder, now, now + HOUSEKEEPING * 2).await? {
         Ok(Some(sweep::expired(&deps.db, now).await?))
     } else {
         Ok(None)

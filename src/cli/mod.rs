@@ -6,6 +6,7 @@
 mod check;
 mod clients;
 mod health;
+mod keys;
 mod migrate;
 mod serve;
 
@@ -41,6 +42,9 @@ enum Command {
     /// Clients.
     #[command(subcommand)]
     Clients(clients::Command),
+    /// Signing keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Asks the service of these settings whether it is ready; for container health checks.
     Health,
 }
@@ -63,6 +67,7 @@ pub fn run() -> ExitCode {
         Command::Migrate => migrate::run(&settings),
         Command::Check(options) => check::run(&options, &settings),
         Command::Health => health::run(&settings),
+        Command::Keys(command) => keys::run(&command, &settings),
         Command::Clients(command) => clients::run(&command),
     })
 }

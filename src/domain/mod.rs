@@ -10,6 +10,7 @@ pub mod locale;
 pub mod pkce;
 pub mod redirect;
 pub mod refresh;
+pub mod rotation;
 pub mod scope;
 pub mod secret;
 pub mod session;

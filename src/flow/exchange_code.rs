@@ -111,6 +111,7 @@ pub(super) async fn end(
             request_id: None,
             detail: json!({ "reason": reason.name() }),
         };
+        deps.revocations.poke();
         audit::record(&deps.db, &event).await?;
     }
     Ok(())

@@ -135,6 +135,7 @@ fn confirmation(cookie: &Secret) -> String {
 async fn end_session(deps: &Deps, session: Session) -> Result<(), Error> {
     let now = deps.clock.now();
     let logins = sessions::end(&deps.db, session.id, EndReason::LoggedOut, now).await?;
+    deps.revocations.poke();
     info!(user = %session.user, logins, "logged out");
     let event = AuditEvent {
         at: now,

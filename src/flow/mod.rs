@@ -17,6 +17,7 @@ pub mod logout;
 pub mod params;
 pub mod refresh;
 pub mod refusal;
+pub mod revocations;
 pub mod revoke;
 pub mod userinfo;
 
@@ -64,6 +65,8 @@ pub struct Deps {
     pub session_idle: Duration,
     /// How long a browser session lives at all.
     pub session_absolute: Duration,
+    /// What siblings are told of ended logins.
+    pub revocations: revocations::Revocations,
     /// Who guesses client secrets.
     pub lockout: lockout::Lockout,
 }

@@ -1,7 +1,6 @@
 //! The signing keys in memory: who signs now, and what the JWKS endpoint answers.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use base64::Engine;
@@ -12,13 +11,15 @@ use serde::de::DeserializeOwned;
 use super::jwk::PublicJwk;
 use super::signer::{SigningKey, TokenType};
 use super::verify::{VerifyingKey, verify};
-use super::{Error, MasterKeys, Purpose};
+use super::{Error, MasterKeys, Purpose, lifecycle};
+use crate::domain::rotation::{Policy, Stage};
 use crate::domain::{Clock, Fingerprint, SigningAlg, Timestamp};
 use crate::store::Db;
 use crate::store::signing_keys::{self, StoredKey};
 
 /// All that token endpoints and the JWKS endpoint need, immutable; a change swaps the whole.
 pub struct Keyring {
+    stages: Vec<(String, Stage)>,
     signing: Vec<SigningKey>,
     verifying: Vec<VerifyingKey>,
     /// The JWKS document (RFC 7517 §5), ready to send.
@@ -53,9 +54,9 @@ impl Keyring {
     fn of(master: &MasterKeys, stored: &[StoredKey], now: Timestamp) -> Result<Self, Error> {
         let mut signing = Vec::new();
         let mut public = Vec::new();
-        for key in stored.iter().filter(|key| key.expires_at.is_none_or(|end| end > now)) {
+        for key in stored.iter().filter(|key| key.state().stage(now) != Stage::Gone) {
             public.push(serde_json::from_str::<PublicJwk>(&key.public_jwk)?);
-            if key.activated_at.is_some() && key.superseded_at.is_none() {
+            if key.state().stage(now) == Stage::Current {
                 let der = master
                     .open(Purpose::SigningKey, key.kid.as_bytes(), &key.private_sealed)
                     .ok_or(Error::Sealed("a signing key"))?;
@@ -69,7 +70,7 @@ impl Keyring {
             .iter()
             .map(|key| VerifyingKey::of(key).ok_or(Error::Crypto("reading a public key")))
             .collect::<Result<_, _>>()?;
-        Ok(Self { signing, verifying, jwks, jwks_etag })
+        Ok(Self { stages: stages(stored, now), signing, verifying, jwks, jwks_etag })
     }
 }
 
@@ -79,39 +80,41 @@ pub struct Keys {
     current: Arc<ArcSwap<Keyring>>,
     /// Seals, opens and proves.
     pub master: Arc<MasterKeys>,
-    /// How long a sibling may keep the JWKS.
-    pub jwks_max_age: Duration,
+    /// When keys are made and go.
+    pub policy: Arc<Policy>,
 }
 
 impl Keys {
-    /// Reads the keys of the database, making those that `algorithms` name and nobody has made yet.
+    /// Reads the keys of the database, making those that nobody has made yet.
     ///
-    /// Several replicas may start at once on an empty database: each offers a key, the database keeps one per
-    /// algorithm, and everybody reads that one back.
+    /// Several replicas may start at once on an empty database: each offers keys, the database keeps one per algorithm and
+    /// stage, and everybody reads those back.
     ///
     /// # Errors
     /// When the store does not answer, or a key was sealed with a master key that the settings do not list.
     pub async fn load(
         db: &Db,
         master: Arc<MasterKeys>,
-        algorithms: &[SigningAlg],
-        jwks_max_age: Duration,
+        policy: Policy,
         clock: &Clock,
     ) -> Result<Self, Error> {
-        let mut stored = signing_keys::all(db).await?;
-        let missing: Vec<SigningAlg> = algorithms
-            .iter()
-            .copied()
-            .filter(|alg| !stored.iter().any(|key| signs_with(key, *alg)))
-            .collect();
-        for alg in &missing {
-            signing_keys::insert_current(db, &new_key(&master, *alg, clock.now()).await?).await?;
+        let now = clock.now();
+        lifecycle::step(db, &master, &policy, now).await?;
+        let keyring = Keyring::of(&master, &signing_keys::all(db).await?, now)?;
+        Ok(Self { current: Arc::new(ArcSwap::from_pointee(keyring)), master, policy: Arc::new(policy) })
+    }
+
+    /// Takes over what changed in the database; whether anything did.
+    ///
+    /// # Errors
+    /// As [`Keys::load`]; the keyring in memory stays as it is.
+    pub async fn reload(&self, db: &Db, now: Timestamp) -> Result<bool, Error> {
+        let stored = signing_keys::all(db).await?;
+        if self.ring().stages == stages(&stored, now) {
+            return Ok(false);
         }
-        if !missing.is_empty() {
-            stored = signing_keys::all(db).await?;
-        }
-        let keyring = Keyring::of(&master, &stored, clock.now())?;
-        Ok(Self { current: Arc::new(ArcSwap::from_pointee(keyring)), master, jwks_max_age })
+        self.current.store(Arc::new(Keyring::of(&self.master, &stored, now)?));
+        Ok(true)
     }
 
     /// Seals where a logout goes on, for a URL.
@@ -130,25 +133,10 @@ impl Keys {
     }
 }
 
-fn signs_with(key: &StoredKey, alg: SigningAlg) -> bool {
-    key.alg == alg && key.activated_at.is_some() && key.superseded_at.is_none()
-}
-
-async fn new_key(master: &Arc<MasterKeys>, alg: SigningAlg, now: Timestamp) -> Result<StoredKey, Error> {
-    // An RSA key takes long enough to hold up other requests of this thread.
-    let der = tokio::task::spawn_blocking(move || SigningKey::generate(alg))
-        .await
-        .map_err(|_| Error::Crypto("making a signing key"))??;
-    let public = SigningKey::from_pkcs8(alg, &der)?.public().clone();
-    Ok(StoredKey {
-        private_sealed: master.seal(Purpose::SigningKey, public.kid.as_bytes(), &der)?,
-        public_jwk: serde_json::to_string(&public)?,
-        kid: public.kid,
-        alg,
-        created_at: now,
-        published_at: now,
-        activated_at: Some(now),
-        superseded_at: None,
-        expires_at: None,
-    })
+fn stages(stored: &[StoredKey], now: Timestamp) -> Vec<(String, Stage)> {
+    stored
+        .iter()
+        .map(|key| (key.kid.clone(), key.state().stage(now)))
+        .filter(|(_, s)| *s != Stage::Gone)
+        .collect()
 }

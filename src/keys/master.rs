@@ -144,6 +144,11 @@ impl MasterKeys {
         Ok(out)
     }
 
+    /// Names the key that seals now: the first bytes of what it sealed.
+    pub fn key_id(&self, purpose: Purpose) -> &[u8] {
+        &self.current.sealing(purpose).1
+    }
+
     /// Opens what [`MasterKeys::seal`] sealed for the same purpose and context, with the current or an older master key.
     /// `None` when it was tampered with, cut, or sealed for something else.
     pub fn open(&self, purpose: Purpose, context: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {

@@ -5,6 +5,7 @@
 
 pub mod jwk;
 pub mod keyring;
+pub mod lifecycle;
 pub mod master;
 pub mod refresh_token;
 pub mod signer;

@@ -25,14 +25,22 @@ pub enum TokenType {
     AccessToken,
     /// `JWT`.
     IdToken,
+    /// `revocations+jwt`: the revocation feed (`docs/revocation-feed.md`).
+    Revocations,
+    /// `logout+jwt` (OpenID Connect Back-Channel Logout §2.4).
+    LogoutToken,
 }
 
 impl TokenType {
+    const ALL: [Self; 4] = [Self::AccessToken, Self::IdToken, Self::Revocations, Self::LogoutToken];
+
     /// The value of `typ`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::AccessToken => "at+jwt",
             Self::IdToken => "JWT",
+            Self::Revocations => "revocations+jwt",
+            Self::LogoutToken => "logout+jwt",
         }
     }
 }
@@ -41,8 +49,8 @@ impl TokenType {
 pub struct SigningKey {
     pair: Pair,
     public: PublicJwk,
-    access_token_header: String,
-    id_token_header: String,
+    /// By [`TokenType`].
+    headers: [String; TokenType::ALL.len()],
     random: SystemRandom,
 }
 
@@ -107,9 +115,8 @@ impl SigningKey {
             let json = format!(r#"{{"alg":"{}","typ":"{typ}","kid":"{}"}}"#, alg.name(), public.kid);
             format!("{}.", URL_SAFE_NO_PAD.encode(json))
         };
-        let (access_token_header, id_token_header) =
-            (header(TokenType::AccessToken.name()), header(TokenType::IdToken.name()));
-        Ok(Self { pair, public, access_token_header, id_token_header, random: SystemRandom::new() })
+        let headers = TokenType::ALL.map(|typ| header(typ.name()));
+        Ok(Self { pair, public, headers, random: SystemRandom::new() })
     }
 
     /// The public half.
@@ -122,10 +129,7 @@ impl SigningKey {
     /// # Errors
     /// When the claims cannot be written as JSON or the crypto library fails.
     pub fn sign(&self, typ: TokenType, claims: &impl Serialize) -> Result<String, Error> {
-        let header = match typ {
-            TokenType::AccessToken => &self.access_token_header,
-            TokenType::IdToken => &self.id_token_header,
-        };
+        let header = &self.headers[typ as usize];
         let claims = serde_json::to_vec(claims)?;
         let mut token = String::with_capacity(header.len() + claims.len() * 4 / 3 + 360);
         token.push_str(header);

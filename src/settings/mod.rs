@@ -15,6 +15,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::domain::redirect::is_this_machine;
+use crate::domain::rotation::Policy;
 use crate::domain::{Clients, Lifetimes, Secret, SigningAlg};
 
 pub use reader::{Problem, Problems};
@@ -136,6 +137,8 @@ pub struct Session {
 pub struct Keys {
     /// Algorithms to have a key of.
     pub algorithms: Vec<SigningAlg>,
+    /// How long a key signs.
+    pub rotate_every: Duration,
     /// How long siblings may keep the JWKS.
     pub jwks_max_age: Duration,
 }
@@ -229,6 +232,20 @@ impl Issuer {
 }
 
 impl Settings {
+    /// When signing keys are made and go.
+    pub fn key_policy(&self) -> Policy {
+        let longest = |life: fn(&Lifetimes) -> Duration| {
+            let own = self.clients.iter().map(|client| life(&client.lifetimes));
+            own.max().unwrap_or_default().max(life(&self.lifetimes))
+        };
+        Policy {
+            algorithms: self.keys.algorithms.clone(),
+            rotate_every: self.keys.rotate_every,
+            jwks_max_age: self.keys.jwks_max_age,
+            longest_token: longest(|life| life.access).max(longest(|life| life.id)),
+        }
+    }
+
     /// Merges the layers and reads every key.
     ///
     /// `file` is `--config`; without it `KAKAO_AUTH_CONFIG` of `environment` counts.
@@ -274,6 +291,7 @@ fn read(r: &mut Reader) -> Option<Settings> {
     };
     let keys = Keys {
         algorithms: algorithms(r),
+        rotate_every: r.duration("keys.rotate_every", seconds(600)..=seconds(400 * 86_400)),
         jwks_max_age: r.duration("keys.jwks_max_age", seconds(10)..=seconds(3_600)),
     };
     let limits = Limits {

@@ -135,10 +135,12 @@ type Step = (i64, &'static str, &'static str);
 const POSTGRES: &[Step] = &[
     (1, "first", include_str!("../../migrations/postgres/0001_first.sql")),
     (2, "sessions", include_str!("../../migrations/postgres/0002_sessions.sql")),
+    (3, "revocations", include_str!("../../migrations/postgres/0003_revocations.sql")),
 ];
 const SQLITE: &[Step] = &[
     (1, "first", include_str!("../../migrations/sqlite/0001_first.sql")),
     (2, "sessions", include_str!("../../migrations/sqlite/0002_sessions.sql")),
+    (3, "revocations", include_str!("../../migrations/sqlite/0003_revocations.sql")),
 ];
 
 fn migrator(steps: &'static [Step]) -> Migrator {

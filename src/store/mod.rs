@@ -12,6 +12,7 @@ pub mod audit;
 pub mod grants;
 pub mod leases;
 pub mod logins;
+pub mod revocations;
 pub mod sessions;
 pub mod signing_keys;
 pub mod sweep;

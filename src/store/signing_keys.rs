@@ -1,6 +1,7 @@
 //! Table `signing_keys`: one current and at most one next key per algorithm, kept so by partial unique indexes.
 
-use super::{Db, Error, Result, on, row};
+use super::{Db, Error, Result, Tx, on, on_tx, row};
+use crate::domain::rotation::KeyState;
 use crate::domain::{SigningAlg, Timestamp};
 
 /// A signing key as the store keeps it.
@@ -63,15 +64,83 @@ pub async fn all(db: &Db) -> Result<Vec<StoredKey>> {
         .collect()
 }
 
-/// Offers a key that signs at once. True for the one caller whose key the database took; of several replicas that start
+impl StoredKey {
+    /// Without its secrets.
+    pub fn state(&self) -> KeyState {
+        KeyState {
+            kid: self.kid.clone(),
+            alg: self.alg,
+            published_at: self.published_at,
+            activated_at: self.activated_at,
+            superseded_at: self.superseded_at,
+            expires_at: self.expires_at,
+        }
+    }
+}
+
+/// Offers a key: one that signs at once, or the next one. True for the one caller whose key the database took; of several replicas that start
 /// on an empty database, the others read that one back.
-pub async fn insert_current(db: &Db, key: &StoredKey) -> Result<bool> {
+pub async fn insert(db: &Db, key: &StoredKey) -> Result<bool> {
     const SQL: &str = "
         INSERT INTO signing_keys (kid, alg, public_jwk, private_sealed, created_at, published_at, activated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
     let done = on!(db, pool => sqlx::query(SQL)
         .bind(key.kid.as_str()).bind(key.alg.name()).bind(key.public_jwk.as_str())
         .bind(key.private_sealed.as_slice()).bind(key.created_at).bind(key.published_at).bind(key.activated_at)
+        .execute(pool).await.map(|done| done.rows_affected()))?;
+    Ok(done == 1)
+}
+
+/// Has the next key sign and the current one verify on. False if somebody else did.
+pub async fn activate(
+    db: &Db,
+    next: &str,
+    current: Option<&str>,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<bool> {
+    const CURRENT: &str = "UPDATE signing_keys SET superseded_at = $2, expires_at = $3
+                           WHERE kid = $1 AND activated_at IS NOT NULL AND superseded_at IS NULL";
+    const NEXT: &str = "UPDATE signing_keys SET activated_at = $2 WHERE kid = $1 AND activated_at IS NULL";
+    let mut tx = Tx::begin(db).await?;
+    if let Some(kid) = current {
+        let done = on_tx!(&mut tx, conn => sqlx::query(CURRENT).bind(kid).bind(now).bind(expires_at)
+            .execute(conn).await.map(|done| done.rows_affected()))?;
+        if done == 0 {
+            return Ok(false);
+        }
+    }
+    let done = on_tx!(&mut tx, conn => sqlx::query(NEXT).bind(next).bind(now)
+        .execute(conn).await.map(|done| done.rows_affected()))?;
+    if done == 0 {
+        return Ok(false);
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Takes a key out of signing; it is published until `expires_at`. False if there is no such key, or it was out already.
+pub async fn supersede(db: &Db, kid: &str, now: Timestamp, expires_at: Timestamp) -> Result<bool> {
+    const SQL: &str = "UPDATE signing_keys SET activated_at = COALESCE(activated_at, $2), superseded_at = $2, expires_at = $3
+                       WHERE kid = $1 AND (expires_at IS NULL OR expires_at > $3)";
+    let done = on!(db, pool => sqlx::query(SQL).bind(kid).bind(now).bind(expires_at)
+        .execute(pool).await.map(|done| done.rows_affected()))?;
+    Ok(done == 1)
+}
+
+/// Forgets a key that does not sign.
+pub async fn remove(db: &Db, kid: &str) -> Result<bool> {
+    const SQL: &str =
+        "DELETE FROM signing_keys WHERE kid = $1 AND (activated_at IS NULL OR superseded_at IS NOT NULL)";
+    let done =
+        on!(db, pool => sqlx::query(SQL).bind(kid).execute(pool).await.map(|done| done.rows_affected()))?;
+    Ok(done == 1)
+}
+
+/// Replaces the sealed private part, if it is still the one that was read.
+pub async fn reseal(db: &Db, kid: &str, old: &[u8], new: &[u8]) -> Result<bool> {
+    const SQL: &str = "UPDATE signing_keys SET private_sealed = $3 WHERE kid = $1 AND private_sealed = $2";
+    let done = on!(db, pool => sqlx::query(SQL).bind(kid).bind(old).bind(new)
         .execute(pool).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }

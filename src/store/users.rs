@@ -65,6 +65,48 @@ pub async fn find_by_kakao_id(db: &Db, kakao_id: KakaoId) -> Result<Option<User>
     Ok(row.map(User::from))
 }
 
+/// Voids all tokens of a user that were issued before.
+pub async fn void_tokens(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<()> {
+    const SQL: &str = "UPDATE users SET not_before = $2 WHERE id = $1";
+    on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(now).execute(conn).await.map(drop))?;
+    Ok(())
+}
+
+row!(SealedRow { id: Uuid, kakao_id: i64, kakao_refresh_token: Vec<u8> });
+
+/// A sealed Kakao refresh token, with the user and the number that its seal is bound to.
+pub struct SealedToken {
+    /// The user.
+    pub user: UserId,
+    /// Kakao's number.
+    pub kakao_id: KakaoId,
+    /// The token, sealed.
+    pub sealed: Vec<u8>,
+}
+
+/// Some of the Kakao refresh tokens that were not sealed with this key (their first bytes name it).
+pub async fn sealed_otherwise(db: &Db, key_id: &[u8], most: i32) -> Result<Vec<SealedToken>> {
+    const SQL: &str = "SELECT id, kakao_id, kakao_refresh_token FROM users
+                       WHERE kakao_refresh_token IS NOT NULL AND kakao_id IS NOT NULL
+                         AND substr(kakao_refresh_token, 1, 4) <> $1 LIMIT $2";
+    let rows: Vec<SealedRow> =
+        on!(db, pool => sqlx::query_as(SQL).bind(key_id).bind(most).fetch_all(pool).await)?;
+    let token = |row: SealedRow| SealedToken {
+        user: UserId(row.id),
+        kakao_id: KakaoId(row.kakao_id),
+        sealed: row.kakao_refresh_token,
+    };
+    Ok(rows.into_iter().map(token).collect())
+}
+
+/// Replaces a sealed Kakao refresh token, if it is still the one that was read.
+pub async fn reseal(db: &Db, user: UserId, old: &[u8], new: &[u8]) -> Result<bool> {
+    const SQL: &str = "UPDATE users SET kakao_refresh_token = $3 WHERE id = $1 AND kakao_refresh_token = $2";
+    let done = on!(db, pool => sqlx::query(SQL).bind(user.0).bind(old).bind(new)
+        .execute(pool).await.map(|done| done.rows_affected()))?;
+    Ok(done == 1)
+}
+
 row!(Sealed { kakao_refresh_token: Option<Vec<u8>> });
 
 /// The sealed Kakao refresh token of a user.
@@ -78,7 +120,8 @@ pub async fn kakao_refresh_token(db: &Db, user: UserId) -> Result<Option<Vec<u8>
 ///
 /// A login that is under way either commits before, and its grant is ended here, or sees the mark and rolls back.
 pub async fn disable(db: &Db, user: UserId, now: Timestamp) -> Result<bool> {
-    const SQL: &str = "UPDATE users SET disabled_at = $2 WHERE id = $1 AND disabled_at IS NULL";
+    const SQL: &str =
+        "UPDATE users SET disabled_at = $2, not_before = $2 WHERE id = $1 AND disabled_at IS NULL";
     let mut tx = Tx::begin(db).await?;
     let done = on_tx!(&mut tx, conn => sqlx::query(SQL).bind(user.0).bind(now)
         .execute(conn).await.map(|done| done.rows_affected()))?;

@@ -46,6 +46,7 @@ impl Documents {
             "userinfo_endpoint": format!("{issuer}/oauth/userinfo"),
             "introspection_endpoint": format!("{issuer}/oauth/introspect"),
             "revocation_endpoint": format!("{issuer}/oauth/revoke"),
+            "revocation_feed": format!("{issuer}/v1/revocations"),
             "end_session_endpoint": format!("{issuer}/oauth/logout"),
             "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
             "scopes_supported": scopes.iter().collect::<Vec<_>>(),
@@ -91,8 +92,7 @@ fn document(
     media_type: &str,
     body: &[u8],
 ) -> HttpResponse {
-    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let unchanged = known.is_some_and(|list| list.split(',').any(|tag| matches(tag.trim(), etag)));
+    let unchanged = is_known(request, etag);
     let mut response = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
         .insert_header((header::CACHE_CONTROL, cache_control))
@@ -103,6 +103,12 @@ fn document(
         return response.finish();
     }
     response.insert_header((header::CONTENT_TYPE, media_type)).body(body.to_vec())
+}
+
+/// Whether the reader has this version already.
+pub(super) fn is_known(request: &HttpRequest, etag: &str) -> bool {
+    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    known.is_some_and(|list| list.split(',').any(|tag| matches(tag.trim(), etag)))
 }
 
 /// Weak comparison (RFC 9110 §13.1.2).

@@ -295,6 +295,27 @@ fn json_response(request: &HttpRequest, said: &Said) -> HttpResponse {
     }))
 }
 
+/// An error of `/v1` (RFC 9457).
+pub(super) fn problem(request: &HttpRequest, error: &Error) -> HttpResponse {
+    let said = said(error);
+    let mut response = HttpResponse::build(said.status);
+    if let Some(seconds) = said.retry_after {
+        response.insert_header((header::RETRY_AFTER, seconds));
+    }
+    let body = json!({
+        "type": "about:blank",
+        "title": said.status.canonical_reason().unwrap_or_default(),
+        "status": said.status.as_u16(),
+        "detail": said.sentence,
+        "code": said.code,
+        "request_id": request_id(request),
+    });
+    response
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .content_type("application/problem+json")
+        .body(body.to_string())
+}
+
 /// A body that was not read.
 pub(super) fn unread(request: &HttpRequest, unread: &Unread) -> HttpResponse {
     let (status, code, sentence) = match unread {

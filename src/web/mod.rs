@@ -12,6 +12,7 @@ mod introspect;
 mod logout;
 mod page;
 mod read;
+mod revocations;
 mod revoke;
 mod token;
 mod userinfo;
@@ -71,6 +72,11 @@ pub fn routes(config: &mut web::ServiceConfig, site: &Arc<Site>) {
         let resource = get(&path, web::get().to(documents::discovery), web::head().to(documents::discovery));
         config.service(resource);
     }
+    config.service(get(
+        &at("/v1/revocations"),
+        web::get().to(revocations::get),
+        web::head().to(revocations::get),
+    ));
     config.service(get(&at("/health/live"), web::get().to(health::live), web::head().to(health::live)));
     config.service(get(&at("/health/ready"), web::get().to(health::ready), web::head().to(health::ready)));
     // --- the login

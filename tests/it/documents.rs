@@ -44,7 +44,7 @@ async fn discovery_says_exactly_what_works() {
 }
 
 #[tokio::test]
-async fn the_jwks_has_public_members_only_and_one_key_for_each_algorithm() {
+async fn the_jwks_has_public_members_only_and_the_current_and_next_key_of_each_algorithm() {
     let rig = Rig::with(Setup {
         settings: vec![("KEYS__ALGORITHMS", "ES256,RS256,EdDSA".into())],
         ..Setup::default()
@@ -55,7 +55,7 @@ async fn the_jwks_has_public_members_only_and_one_key_for_each_algorithm() {
     let algorithms: BTreeSet<&str> = keys.iter().map(|key| key["alg"].as_str().unwrap()).collect();
     assert_eq!(algorithms, ["ES256", "EdDSA", "RS256"].into());
     let kids: BTreeSet<&str> = keys.iter().map(|key| key["kid"].as_str().unwrap()).collect();
-    assert_eq!(kids.len(), 3);
+    assert_eq!(kids.len(), 6, "a current and a next one each");
     for key in keys {
         assert_eq!(key["use"], "sig");
         for secret in ["d", "p", "q", "dp", "dq", "qi", "k"] {
@@ -117,7 +117,7 @@ async fn replicas_that_start_together_make_one_set_of_keys() {
     }))
     .await;
     assert_eq!(documents.iter().collect::<BTreeSet<_>>().len(), 1);
-    assert_eq!(rig.count("SELECT count(*) FROM signing_keys").await, 2);
+    assert_eq!(rig.count("SELECT count(*) FROM signing_keys").await, 4, "a current and a next one each");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("kakao", &["domain"]),
     ("keys", &["domain", "store"]),
     ("flow", &["domain", "store", "cache", "kakao", "keys"]),
-    ("jobs", &["domain", "store", "flow"]),
+    ("jobs", &["domain", "store", "keys", "flow"]),
     ("web", &["domain", "flow", "telemetry"]),
     ("app", &["domain", "settings", "store", "cache", "kakao", "keys", "flow", "jobs", "web", "telemetry"]),
     ("cli", &["domain", "settings", "store", "cache", "keys", "flow", "app", "telemetry"]),

@@ -45,6 +45,7 @@ pub(crate) struct Rig {
 }
 
 struct Instance {
+    site: std::sync::Arc<kakao_auth::web::Site>,
     address: String,
     stop: Option<oneshot::Sender<()>>,
     ended: Option<tokio::task::JoinHandle<anyhow::Result<()>>>,
@@ -166,9 +167,10 @@ impl Rig {
             Settings::load(Some(&file), environment).unwrap_or_else(|problems| panic!("{problems}"));
         let app = App::build(settings, self.clock.clone(), Migrate::First).await.unwrap();
         let address = format!("http://{}", app.address());
+        let site = app.site();
         let (stop, stopped) = oneshot::channel::<()>();
         let ended = tokio::spawn(app.run(async move { drop(stopped.await) }));
-        Instance { address, stop: Some(stop), ended: Some(ended) }
+        Instance { site, address, stop: Some(stop), ended: Some(ended) }
     }
 
     /// Instances that start at the same moment, on a database that nobody has prepared.
@@ -177,6 +179,11 @@ impl Rig {
         let starting = (0..count).map(|_| self.launch(&setup));
         let started = futures_util::future::join_all(starting).await;
         self.instances.extend(started);
+    }
+
+    /// What the flows of an instance stand on: a test steps its jobs.
+    pub(crate) fn deps(&self, instance: usize) -> &kakao_auth::flow::Deps {
+        &self.instances[instance % self.instances.len()].site.deps
     }
 
     /// The address of an instance.

@@ -1,0 +1,288 @@
+//! When signing keys are made, begin to sign, stop, and go: the plan alone, from the keys and the time.
+//!
+//! For each algorithm: *next* (published, not signing) → *current* → *previous* (verifying until the last token it signed
+//! has expired) → gone. A key signs only after it was published for longer than siblings may keep the JWKS, and is published
+//! for longer than its tokens live, so that a sibling that caches the JWKS for its full `max-age` meets no unknown key.
+
+use std::time::Duration;
+
+use super::{SigningAlg, Timestamp};
+
+/// What replicas need to see a change, and clocks may be apart.
+pub const MARGIN: Duration = Duration::from_mins(1);
+
+/// A key, without its secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyState {
+    /// RFC 7638 thumbprint.
+    pub kid: String,
+    /// What it signs with.
+    pub alg: SigningAlg,
+    /// When it first stood in the JWKS.
+    pub published_at: Timestamp,
+    /// When it began to sign.
+    pub activated_at: Option<Timestamp>,
+    /// When another key took its place.
+    pub superseded_at: Option<Timestamp>,
+    /// Until when it is published, once superseded.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Where a key is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Published, not signing.
+    Next,
+    /// Signing.
+    Current,
+    /// Verifying only.
+    Previous,
+    /// Its last token has expired.
+    Gone,
+}
+
+impl KeyState {
+    /// Its stage at a moment.
+    pub fn stage(&self, now: Timestamp) -> Stage {
+        match (self.activated_at, self.superseded_at, self.expires_at) {
+            (_, _, Some(end)) if end <= now => Stage::Gone,
+            (_, Some(_), _) => Stage::Previous,
+            (Some(_), None, _) => Stage::Current,
+            (None, None, _) => Stage::Next,
+        }
+    }
+}
+
+/// What the settings say.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Algorithms to have keys of.
+    pub algorithms: Vec<SigningAlg>,
+    /// How long a key signs.
+    pub rotate_every: Duration,
+    /// How long siblings may keep the JWKS.
+    pub jwks_max_age: Duration,
+    /// The longest life of a token.
+    pub longest_token: Duration,
+}
+
+impl Policy {
+    /// How long a key is published before it signs.
+    pub fn published_first(&self) -> Duration {
+        self.jwks_max_age + MARGIN
+    }
+
+    /// How long a superseded key stays published.
+    pub fn verifies_on(&self) -> Duration {
+        self.longest_token + MARGIN
+    }
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// There is no key at all: one that signs at once, for nobody has a JWKS yet.
+    MakeCurrent(SigningAlg),
+    /// Publish the key that will sign next.
+    MakeNext(SigningAlg),
+    /// The next key signs; the current one, if there is one, verifies on.
+    Activate {
+        /// Begins to sign.
+        next: String,
+        /// Stops.
+        current: Option<String>,
+    },
+    /// The algorithm is not wanted any more: it verifies on.
+    Supersede(String),
+    /// Nobody can hold a token of it.
+    Remove(String),
+}
+
+/// What is to be done now. Applied, it leaves nothing to do until time passes.
+pub fn plan(keys: &[KeyState], policy: &Policy, now: Timestamp) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for alg in SigningAlg::ALL {
+        let at = |stage| keys.iter().find(move |key| key.alg == alg && key.stage(now) == stage);
+        let wanted = policy.algorithms.contains(&alg);
+        match (at(Stage::Current), at(Stage::Next)) {
+            (None, None) if wanted => steps.extend([Step::MakeCurrent(alg), Step::MakeNext(alg)]),
+            // The current one was retired in haste.
+            (None, Some(next)) if wanted => {
+                steps.extend([Step::Activate { next: next.kid.clone(), current: None }, Step::MakeNext(alg)]);
+            }
+            (Some(_), None) if wanted => steps.push(Step::MakeNext(alg)),
+            (Some(current), Some(next)) if wanted => {
+                let signed_for = current.activated_at.map_or(Duration::ZERO, |since| now.since(since));
+                if signed_for >= policy.rotate_every && is_known(next, policy, now) {
+                    let (next, current) = (next.kid.clone(), Some(current.kid.clone()));
+                    steps.extend([Step::Activate { next, current }, Step::MakeNext(alg)]);
+                }
+            }
+            (current, next) if !wanted => {
+                steps.extend(current.map(|key| Step::Supersede(key.kid.clone())));
+                steps.extend(next.map(|key| Step::Remove(key.kid.clone())));
+            }
+            _ => {}
+        }
+    }
+    let gone = keys.iter().filter(|key| key.stage(now) == Stage::Gone);
+    steps.extend(gone.map(|key| Step::Remove(key.kid.clone())));
+    steps
+}
+
+/// Whether every cached JWKS holds this key by now.
+pub fn is_known(next: &KeyState, policy: &Policy, now: Timestamp) -> bool {
+    now.since(next.published_at) >= policy.published_first()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn policy() -> Policy {
+        Policy {
+            algorithms: vec![SigningAlg::Es256, SigningAlg::Rs256],
+            rotate_every: 24 * HOUR,
+            jwks_max_age: Duration::from_mins(5),
+            longest_token: Duration::from_mins(10),
+        }
+    }
+
+    /// Does to a list what the store does to its table.
+    fn apply(keys: &mut Vec<KeyState>, steps: &[Step], policy: &Policy, now: Timestamp, made: &mut u32) {
+        let mut make = |alg, activated_at| {
+            *made += 1;
+            KeyState {
+                kid: format!("key-{made}"),
+                alg,
+                published_at: now,
+                activated_at,
+                superseded_at: None,
+                expires_at: None,
+            }
+        };
+        for step in steps {
+            match step {
+                Step::MakeCurrent(alg) => keys.push(make(*alg, Some(now))),
+                Step::MakeNext(alg) => keys.push(make(*alg, None)),
+                Step::Activate { next, current } => {
+                    for key in keys.iter_mut() {
+                        if Some(&key.kid) == current.as_ref() {
+                            key.superseded_at = Some(now);
+                            key.expires_at = Some(now + policy.verifies_on());
+                        } else if key.kid == *next {
+                            key.activated_at = Some(now);
+                        }
+                    }
+                }
+                Step::Supersede(kid) => {
+                    for key in keys.iter_mut().filter(|key| key.kid == *kid) {
+                        key.superseded_at = Some(now);
+                        key.expires_at = Some(now + policy.verifies_on());
+                    }
+                }
+                Step::Remove(kid) => keys.retain(|key| key.kid != *kid),
+            }
+        }
+    }
+
+    /// A small generator of numbers: the histories below are the same on every machine.
+    struct Lcg(u64);
+
+    impl Lcg {
+        fn below(&mut self, n: u64) -> u64 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) % n
+        }
+    }
+
+    /// Whatever the pauses between two looks: a verifier that keeps a JWKS for its full `max-age` finds the key of every
+    /// token that has not expired, and there is never more than one key that signs.
+    #[test]
+    fn in_any_history_every_live_token_verifies_with_any_fresh_jwks() {
+        for seed in 0..200 {
+            let (policy, mut random) = (policy(), Lcg(seed));
+            let (mut keys, mut made) = (Vec::new(), 0);
+            let mut now = Timestamp::from_micros(1_800_000_000_000_000);
+            // What was published and what signed, over the last hour.
+            let mut history: Vec<(Timestamp, Vec<String>, Vec<String>)> = Vec::new();
+            for _ in 0..300 {
+                let steps = plan(&keys, &policy, now);
+                apply(&mut keys, &steps, &policy, now, &mut made);
+                assert_eq!(plan(&keys, &policy, now), [], "a plan that was applied leaves nothing to do");
+                let signing: Vec<String> = keys
+                    .iter()
+                    .filter(|key| key.stage(now) == Stage::Current)
+                    .map(|key| key.kid.clone())
+                    .collect();
+                assert_eq!(signing.len(), policy.algorithms.len());
+                let published: Vec<String> = keys.iter().map(|key| key.kid.clone()).collect();
+                history.push((now, published, signing));
+                history.retain(|(at, ..)| now.since(*at) <= HOUR);
+                let began = history[0].0;
+                for (fetched, published, _) in &history {
+                    for (signed, _, signing) in &history {
+                        let cached = now.since(*fetched) <= policy.jwks_max_age;
+                        let lives = now.since(*signed) <= policy.longest_token;
+                        // The very first keys sign at once: nobody has a JWKS without them.
+                        if cached && lives && *fetched > began {
+                            assert!(signing.iter().all(|kid| published.contains(kid)), "seed {seed}");
+                        }
+                    }
+                }
+                let longest = if random.below(4) == 0 { 40_000 } else { 200 };
+                now = now + Duration::from_secs(1 + random.below(longest));
+            }
+            assert!(made > 6, "keys were rotated");
+        }
+    }
+
+    #[test]
+    fn a_key_signs_only_after_it_was_published_long_enough() {
+        let policy = policy();
+        let start = Timestamp::from_micros(1_800_000_000_000_000);
+        let (mut keys, mut made) = (Vec::new(), 0);
+        apply(&mut keys, &plan(&[], &policy, start), &policy, start, &mut made);
+        let just = start + policy.rotate_every;
+        assert_eq!(plan(&keys, &policy, just).len(), 4, "two activations, two new ones");
+        for key in keys.iter_mut().filter(|key| key.activated_at.is_none()) {
+            key.published_at = just - policy.jwks_max_age;
+        }
+        assert_eq!(plan(&keys, &policy, just), [], "published for the max-age alone is not enough");
+    }
+
+    #[test]
+    fn an_algorithm_that_is_not_wanted_any_more_verifies_on_and_goes() {
+        let mut policy = policy();
+        let start = Timestamp::from_micros(1_800_000_000_000_000);
+        let (mut keys, mut made) = (Vec::new(), 0);
+        apply(&mut keys, &plan(&[], &policy, start), &policy, start, &mut made);
+        policy.algorithms = vec![SigningAlg::Es256];
+        let steps = plan(&keys, &policy, start);
+        apply(&mut keys, &steps, &policy, start, &mut made);
+        let stages: Vec<Stage> =
+            keys.iter().filter(|key| key.alg == SigningAlg::Rs256).map(|key| key.stage(start)).collect();
+        assert_eq!(stages, [Stage::Previous]);
+        let later = start + policy.verifies_on();
+        let steps = plan(&keys, &policy, later);
+        apply(&mut keys, &steps, &policy, later, &mut made);
+        assert!(keys.iter().all(|key| key.alg == SigningAlg::Es256));
+    }
+
+    #[test]
+    fn a_key_retired_in_haste_is_replaced_at_once_by_the_published_one() {
+        let policy = policy();
+        let start = Timestamp::from_micros(1_800_000_000_000_000);
+        let (mut keys, mut made) = (Vec::new(), 0);
+        apply(&mut keys, &plan(&[], &policy, start), &policy, start, &mut made);
+        for key in keys.iter_mut().filter(|key| key.kid == "key-1") {
+            key.superseded_at = Some(start);
+            key.expires_at = Some(start);
+        }
+        let steps = plan(&keys, &policy, start);
+        assert!(steps.contains(&Step::Activate { next: "key-2".into(), current: None }), "{steps:?}");
+        assert!(steps.contains(&Step::Remove("key-1".into())), "{steps:?}");
+    }
+}

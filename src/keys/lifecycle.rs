@@ -1,0 +1,158 @@
+//! The life of signing keys in the store: carries out the plan of [`crate::domain::rotation`], and re-seals after the master
+//! key was changed.
+
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use super::signer::SigningKey;
+use super::{Error, MasterKeys, Purpose};
+use crate::domain::rotation::{KeyState, Policy, Stage, Step, is_known, plan};
+use crate::domain::{SigningAlg, Timestamp};
+use crate::store::signing_keys::{self, StoredKey};
+use crate::store::{Db, users};
+
+/// What a rotation by command did.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Rotated {
+    /// This key signs now.
+    Now(String),
+    /// The next key is not known to every sibling before this moment.
+    NotBefore(Timestamp),
+}
+
+/// Does what is due. Several replicas at once do it once: each change is conditional.
+pub async fn step(
+    db: &Db,
+    master: &Arc<MasterKeys>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Vec<Step>, Error> {
+    let states = states(db).await?;
+    let steps = plan(&states, policy, now);
+    for step in &steps {
+        apply(db, master, policy, step, now).await?;
+    }
+    Ok(steps)
+}
+
+/// All keys, oldest first.
+pub async fn states(db: &Db) -> Result<Vec<KeyState>, Error> {
+    Ok(signing_keys::all(db).await?.iter().map(StoredKey::state).collect())
+}
+
+/// Has the next key of an algorithm sign, before its time but not before every sibling knows it.
+pub async fn rotate(
+    db: &Db,
+    master: &Arc<MasterKeys>,
+    policy: &Policy,
+    alg: SigningAlg,
+    now: Timestamp,
+) -> Result<Rotated, Error> {
+    step(db, master, policy, now).await?;
+    let keys = states(db).await?;
+    let at = |stage| keys.iter().find(move |key| key.alg == alg && key.stage(now) == stage);
+    let (Some(current), Some(next)) = (at(Stage::Current), at(Stage::Next)) else {
+        return Err(Error::NoKey(alg.name()));
+    };
+    if !is_known(next, policy, now) {
+        return Ok(Rotated::NotBefore(next.published_at + policy.published_first()));
+    }
+    let activation = Step::Activate { next: next.kid.clone(), current: Some(current.kid.clone()) };
+    apply(db, master, policy, &activation, now).await?;
+    step(db, master, policy, now).await?;
+    Ok(Rotated::Now(next.kid.clone()))
+}
+
+/// Takes a key out at once, as after a leak: its tokens fail here from now on. False if there is no such key.
+pub async fn retire(
+    db: &Db,
+    master: &Arc<MasterKeys>,
+    policy: &Policy,
+    kid: &str,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    if !signing_keys::supersede(db, kid, now, now).await? {
+        return Ok(false);
+    }
+    warn!(kid, "a signing key was retired at once");
+    step(db, master, policy, now).await?;
+    Ok(true)
+}
+
+async fn apply(
+    db: &Db,
+    master: &Arc<MasterKeys>,
+    policy: &Policy,
+    step: &Step,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let until = now + policy.verifies_on();
+    let done = match step {
+        Step::MakeCurrent(alg) => {
+            signing_keys::insert(db, &new_key(master, *alg, now, Some(now)).await?).await?
+        }
+        Step::MakeNext(alg) => signing_keys::insert(db, &new_key(master, *alg, now, None).await?).await?,
+        Step::Activate { next, current } => {
+            signing_keys::activate(db, next, current.as_deref(), now, until).await?
+        }
+        Step::Supersede(kid) => signing_keys::supersede(db, kid, now, until).await?,
+        Step::Remove(kid) => signing_keys::remove(db, kid).await?,
+    };
+    if done {
+        info!(?step, "signing keys changed");
+    }
+    Ok(())
+}
+
+async fn new_key(
+    master: &Arc<MasterKeys>,
+    alg: SigningAlg,
+    now: Timestamp,
+    activated_at: Option<Timestamp>,
+) -> Result<StoredKey, Error> {
+    // An RSA key takes long enough to hold up other requests of this thread.
+    let der = tokio::task::spawn_blocking(move || SigningKey::generate(alg))
+        .await
+        .map_err(|_| Error::Crypto("making a signing key"))??;
+    let public = SigningKey::from_pkcs8(alg, &der)?.public().clone();
+    Ok(StoredKey {
+        private_sealed: master.seal(Purpose::SigningKey, public.kid.as_bytes(), &der)?,
+        public_jwk: serde_json::to_string(&public)?,
+        kid: public.kid,
+        alg,
+        created_at: now,
+        published_at: now,
+        activated_at,
+        superseded_at: None,
+        expires_at: None,
+    })
+}
+
+/// How many Kakao refresh tokens one step re-seals.
+const BATCH: i32 = 500;
+
+/// Seals with the current master key what an older one sealed; how many values. Repeated until it is zero, the older master
+/// key is needed for refresh tokens and cookies alone, which die out.
+pub async fn reseal(db: &Db, master: &MasterKeys) -> Result<u64, Error> {
+    let mut resealed = 0;
+    for key in signing_keys::all(db).await? {
+        if !key.private_sealed.starts_with(master.key_id(Purpose::SigningKey)) {
+            let context = key.kid.as_bytes();
+            let der = master
+                .open(Purpose::SigningKey, context, &key.private_sealed)
+                .ok_or(Error::Sealed("a signing key"))?;
+            let sealed = master.seal(Purpose::SigningKey, context, &der)?;
+            resealed += u64::from(signing_keys::reseal(db, &key.kid, &key.private_sealed, &sealed).await?);
+        }
+    }
+    let purpose = Purpose::KakaoRefreshToken;
+    for token in users::sealed_otherwise(db, master.key_id(purpose), BATCH).await? {
+        let context = token.kakao_id.0.to_be_bytes();
+        let clear =
+            master.open(purpose, &context, &token.sealed).ok_or(Error::Sealed("a Kakao refresh token"))?;
+        let sealed = master.seal(purpose, &context, &clear)?;
+        resealed += u64::from(users::reseal(db, token.user, &token.sealed, &sealed).await?);
+    }
+    Ok(resealed)
+}

@@ -1,0 +1,52 @@
+//! `GET /v1/revocations`: the signed revocation feed (`docs/revocation-feed.md`).
+
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::documents::is_known;
+use super::{Shared, error, read};
+use crate::flow::{Error, Refusal};
+
+/// The longest that a reader may wait for a change.
+const LONGEST_WAIT: u64 = 30;
+
+pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
+    let wait = match read_wait(&request) {
+        Ok(wait) => wait,
+        Err(refusal) => return error::problem(&request, &refusal.into()),
+    };
+    let revocations = &site.deps.revocations;
+    let mut changes = revocations.changes();
+    changes.mark_unchanged();
+    let Some(mut feed) = revocations.feed() else {
+        let cause = "the revocation feed was not read yet".to_owned();
+        return error::problem(&request, &Error::Unavailable(cause));
+    };
+    if !wait.is_zero() && is_known(&request, &feed.etag) {
+        // Whether it changed or the time is over: the answer tells.
+        let _ = tokio::time::timeout(wait, changes.changed()).await;
+        feed = revocations.feed().unwrap_or(feed);
+    }
+    let unchanged = is_known(&request, &feed.etag);
+    let mut response = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response
+        .insert_header((header::CACHE_CONTROL, "public, max-age=1"))
+        .insert_header((header::ETAG, feed.etag.as_str()))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    if unchanged {
+        return response.finish();
+    }
+    response.content_type("application/jwt").body(feed.body.clone())
+}
+
+fn read_wait(request: &HttpRequest) -> Result<Duration, Refusal> {
+    let params = read::query(request)?;
+    let wait = params.one("wait").map_err(|_| Refusal::ParameterRepeated("wait"))?.unwrap_or("0");
+    let seconds = wait.parse::<u64>().ok().filter(|seconds| *seconds <= LONGEST_WAIT);
+    seconds
+        .map(Duration::from_secs)
+        .ok_or(Refusal::ParameterInvalid("wait", "it must be a whole number of seconds, at most 30"))
+}

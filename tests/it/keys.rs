@@ -1,0 +1,204 @@
+//! The life of signing keys: rotation that nobody notices, and a leak that everybody does.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use kakao_auth::domain::SigningAlg;
+use kakao_auth::domain::rotation::{Stage, Step};
+use kakao_auth::jobs::keys_once;
+use kakao_auth::keys::lifecycle::{self, Rotated};
+use kakao_auth::keys::{MasterKeys, Purpose};
+use kakao_auth::store::signing_keys;
+use kakao_auth_verifier::{Refused, Verifier};
+use reqwest::StatusCode;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::rig::{ISSUER, Rig, Setup, header, http, json};
+
+fn verifier(rig: &Rig) -> Verifier {
+    let clock = rig.clock.clone();
+    Verifier::builder(ISSUER, "orders")
+        .jwks_url(rig.url(0, "/.well-known/jwks.json"))
+        .clock(Arc::new(move || clock.now().secs()))
+        .build()
+        .unwrap()
+}
+
+/// What the jobs of both instances do within a minute.
+async fn look(rig: &Rig, instances: usize) -> Vec<Step> {
+    let steps = keys_once(rig.deps(0), Uuid::from_u128(1)).await.unwrap().unwrap_or_default();
+    for instance in 0..instances {
+        let deps = rig.deps(instance);
+        deps.keys.reload(&deps.db, rig.clock.now()).await.unwrap();
+    }
+    steps
+}
+
+fn kid(tokens: &Value) -> String {
+    header(tokens["access_token"].as_str().unwrap())["kid"].as_str().unwrap().to_owned()
+}
+
+/// The sibling reads the JWKS when its copy is older than `max-age`, or lacks a key and has not read lately; tokens are
+/// made and verified all the time, on both instances.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_rotations_under_load_fail_no_verification() {
+    let settings = vec![("KEYS__ROTATE_EVERY", "10m".to_owned())];
+    let rig = Arc::new(Rig::with(Setup { instances: 2, settings, ..Setup::default() }).await);
+    let verifier = verifier(&rig);
+    let (stop, verified) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let load = {
+        let (rig, stop, verified, verifier) =
+            (Arc::clone(&rig), Arc::clone(&stop), Arc::clone(&verified), verifier.clone());
+        tokio::spawn(async move {
+            let mut tokens = rig.tokens().await;
+            let mut instance = 0;
+            while !stop.load(Ordering::Relaxed) {
+                instance += 1;
+                let reply = rig.refresh(instance, tokens["refresh_token"].as_str().unwrap()).await;
+                assert_eq!(reply.status(), StatusCode::OK);
+                tokens = json(reply).await;
+                verifier.verify(tokens["access_token"].as_str().unwrap()).await.unwrap();
+                verified.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    };
+    let mut rotations = 0;
+    while rotations < 10 {
+        rig.clock.advance(Duration::from_secs(30));
+        let steps = look(&rig, 2).await;
+        rotations += steps
+            .iter()
+            .filter(|step| matches!(step, Step::Activate { current: Some(_), .. }))
+            .count()
+            .div_ceil(2);
+        // The load takes part in each half minute.
+        let before = verified.load(Ordering::Relaxed);
+        while verified.load(Ordering::Relaxed) < before + 2 && !load.is_finished() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        assert!(!load.is_finished(), "a verification failed");
+    }
+    stop.store(true, Ordering::Relaxed);
+    load.await.unwrap();
+    assert!(verified.load(Ordering::Relaxed) > 200);
+}
+
+#[tokio::test]
+async fn a_key_signs_on_every_replica_after_it_was_published_and_the_one_before_verifies_on() {
+    let settings = vec![("KEYS__ROTATE_EVERY", "10m".to_owned())];
+    let rig = Rig::with(Setup { instances: 2, settings, ..Setup::default() }).await;
+    let before = rig.tokens().await;
+    rig.clock.advance(Duration::from_secs(599));
+    assert_eq!(look(&rig, 2).await, []);
+    rig.clock.advance(Duration::from_secs(1));
+    let old = rig.tokens().await;
+    assert_eq!(kid(&old), kid(&before));
+    assert_eq!(look(&rig, 2).await.len(), 4);
+    assert_eq!(keys_once(rig.deps(1), Uuid::from_u128(2)).await.unwrap(), None, "one replica at a time");
+    for instance in 0..2 {
+        let new = json(rig.refresh(instance, old["refresh_token"].as_str().unwrap()).await).await;
+        assert_ne!(kid(&new), kid(&old));
+        let active =
+            rig.introspected(instance, old["access_token"].as_str().unwrap()).await["active"].clone();
+        assert_eq!(active, true, "tokens of the key before are good");
+    }
+    rig.clock.advance(Duration::from_mins(11));
+    look(&rig, 2).await;
+    let jwks = json(http().get(rig.url(1, "/.well-known/jwks.json")).send().await.unwrap()).await;
+    let kids: Vec<&str> =
+        jwks["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap()).collect();
+    assert!(!kids.contains(&kid(&old).as_str()), "gone when its last token has expired");
+}
+
+#[tokio::test]
+async fn a_command_rotates_when_every_sibling_knows_the_next_key_and_not_before() {
+    let rig = Rig::start().await;
+    let keys = &rig.deps(0).keys;
+    let rotate = async || {
+        lifecycle::rotate(&rig.db, &keys.master, &keys.policy, SigningAlg::Es256, rig.clock.now())
+            .await
+            .unwrap()
+    };
+    let first = kid(&rig.tokens().await);
+    let Rotated::NotBefore(when) = rotate().await else { panic!("the next key is not known yet") };
+    rig.clock.advance(when.since(rig.clock.now()));
+    let Rotated::Now(second) = rotate().await else { panic!("it is known now") };
+    look(&rig, 1).await;
+    assert_eq!(kid(&rig.tokens().await), second);
+    assert_ne!(first, second);
+}
+
+#[tokio::test]
+async fn a_leaked_key_s_tokens_fail_here_at_once_and_at_siblings_within_the_max_age() {
+    let rig = Rig::start().await;
+    let tokens = rig.tokens().await;
+    let token = tokens["access_token"].as_str().unwrap();
+    let sibling = verifier(&rig);
+    sibling.verify(token).await.unwrap();
+    let keys = &rig.deps(0).keys;
+    let now = rig.clock.now();
+    assert!(lifecycle::retire(&rig.db, &keys.master, &keys.policy, &kid(&tokens), now).await.unwrap());
+    assert!(
+        !lifecycle::retire(&rig.db, &keys.master, &keys.policy, &kid(&tokens), now).await.unwrap(),
+        "once"
+    );
+    look(&rig, 1).await;
+    assert_eq!(rig.introspected(0, token).await["active"], false);
+    let reply = rig.refresh(0, tokens["refresh_token"].as_str().unwrap()).await;
+    let fresh = json(reply).await;
+    sibling.verify(fresh["access_token"].as_str().unwrap()).await.unwrap();
+    rig.clock.advance(Duration::from_secs(301));
+    assert_eq!(sibling.verify(token).await.err(), Some(Refused::UnknownKey));
+}
+
+#[tokio::test]
+async fn after_the_master_key_was_changed_everything_is_sealed_anew_and_the_old_one_can_go() {
+    let mut rig = Rig::start().await;
+    let tokens = rig.tokens().await;
+    let old = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let new = "HxAREhMUFRYXGBkaGxwdHgABAgMEBQYHCAkKCwwNDg8=";
+    let changed =
+        vec![("SECRETS__MASTER_KEY", new.to_owned()), ("SECRETS__PREVIOUS_MASTER_KEYS", old.to_owned())];
+    rig.add_instance(&Setup { settings: changed, ..Setup::default() }).await;
+    let reply = rig.refresh(1, tokens["refresh_token"].as_str().unwrap()).await;
+    assert_eq!(reply.status(), StatusCode::OK, "tokens of the old master key are good");
+    let tokens = json(reply).await;
+    let deps = rig.deps(1);
+    assert_eq!(
+        lifecycle::reseal(&rig.db, &deps.keys.master).await.unwrap(),
+        4 + 1,
+        "four keys, one Kakao token"
+    );
+    assert_eq!(lifecycle::reseal(&rig.db, &deps.keys.master).await.unwrap(), 0, "nothing is left");
+
+    rig.add_instance(&Setup { settings: vec![("SECRETS__MASTER_KEY", new.to_owned())], ..Setup::default() })
+        .await;
+    let reply = rig.refresh(2, tokens["refresh_token"].as_str().unwrap()).await;
+    assert_eq!(reply.status(), StatusCode::OK, "without the old master key");
+    let bytes: [u8; 32] = std::array::from_fn(|i| u8::try_from(i).unwrap());
+    let forgotten = MasterKeys::new(&bytes, []).unwrap();
+    for key in signing_keys::all(&rig.db).await.unwrap() {
+        assert!(forgotten.open(Purpose::SigningKey, key.kid.as_bytes(), &key.private_sealed).is_none());
+    }
+}
+
+#[tokio::test]
+async fn on_both_databases_a_change_is_applied_once() {
+    for stores in [crate::rig::Stores::PostgresAndRedis, crate::rig::Stores::SqliteAndMemory] {
+        let rig = Rig::with(Setup { stores, ..Setup::default() }).await;
+        let now = rig.clock.now();
+        let states = lifecycle::states(&rig.db).await.unwrap();
+        let find = |stage| {
+            states.iter().find(|key| key.alg == SigningAlg::Es256 && key.stage(now) == stage).unwrap()
+        };
+        let (current, next) = (&find(Stage::Current).kid, &find(Stage::Next).kid);
+        let until = now + Duration::from_mins(1);
+        assert!(!signing_keys::remove(&rig.db, current).await.unwrap(), "a key that signs stays");
+        assert!(signing_keys::activate(&rig.db, next, Some(current), now, until).await.unwrap());
+        assert!(!signing_keys::activate(&rig.db, next, Some(current), now, until).await.unwrap());
+        assert!(signing_keys::remove(&rig.db, current).await.unwrap());
+        assert!(!signing_keys::remove(&rig.db, current).await.unwrap());
+    }
+}
