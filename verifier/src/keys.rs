@@ -86,6 +86,13 @@ impl Keys {
         Ok(Self { url, http, current: ArcSwap::default(), fetching: Mutex::new(None) })
     }
 
+    #[cfg(feature = "testing")]
+    pub(crate) fn fixed(url: Url, jwks: &[u8]) -> Result<Self, BuildError> {
+        let keys = Self::new(url)?;
+        keys.current.store(Arc::new(KeySet::read(jwks, 0, i64::MAX).unwrap_or_default()));
+        Ok(keys)
+    }
+
     /// The keys, fetched when they are old or lack this one.
     pub(crate) async fn with(&self, kid: &str, now: i64) -> Result<Arc<KeySet>, Refused> {
         let keys = self.current.load_full();

@@ -10,7 +10,7 @@ use kakao_auth_verifier::actix::Bearer;
 use serde_json::json;
 
 pub(crate) fn serve(listener: TcpListener, issuer: String) -> anyhow::Result<Server> {
-    let verifier = Verifier::builder(issuer, "orders").build()?;
+    let verifier = Verifier::builder(issuer, "orders").revocation_feed().build()?;
     let server = HttpServer::new(move || {
         App::new().app_data(Data::new(verifier.clone())).route("/orders", web::get().to(orders))
     });
