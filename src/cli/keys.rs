@@ -34,7 +34,7 @@ pub(super) struct ListOptions {
 
 #[derive(Args)]
 pub(super) struct RotateOptions {
-    /// ES256, RS256 or EdDSA; all of the settings unless named.
+    /// ES256, RS256 or `EdDSA`; all of the settings unless named.
     #[arg(long)]
     alg: Option<String>,
 }

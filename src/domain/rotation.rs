@@ -152,7 +152,7 @@ mod tests {
 
     /// Does to a list what the store does to its table.
     fn apply(keys: &mut Vec<KeyState>, steps: &[Step], policy: &Policy, now: Timestamp, made: &mut u32) {
-        let mut make = |alg, activated_at| {
+        let mut new_key = |alg, activated_at| {
             *made += 1;
             KeyState {
                 kid: format!("key-{made}"),
@@ -165,8 +165,8 @@ mod tests {
         };
         for step in steps {
             match step {
-                Step::MakeCurrent(alg) => keys.push(make(*alg, Some(now))),
-                Step::MakeNext(alg) => keys.push(make(*alg, None)),
+                Step::MakeCurrent(alg) => keys.push(new_key(*alg, Some(now))),
+                Step::MakeNext(alg) => keys.push(new_key(*alg, None)),
                 Step::Activate { next, current } => {
                     for key in keys.iter_mut() {
                         if Some(&key.kid) == current.as_ref() {

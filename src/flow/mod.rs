@@ -7,6 +7,7 @@ pub mod authenticate_client;
 pub mod bearer;
 pub mod begin_login;
 pub mod client_credentials;
+pub mod devices;
 pub mod exchange_code;
 pub mod finish_login;
 pub mod id_token_hint;

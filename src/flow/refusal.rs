@@ -102,6 +102,8 @@ pub enum Refusal {
     /// `resource` names what the client may not reach, or what was not granted (RFC 8707 §2).
     ResourceUnknown,
 
+    /// There is no such thing, or it is somebody else's.
+    NotFound,
     /// `id_token_hint` is not an ID token of ours, or contradicts the rest.
     HintInvalid,
     /// `post_logout_redirect_uri` is not one of the client's.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Db, Error, Result, Tx, on, on_tx, row};
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::{
-    ClientId, EndReason, Fingerprint, Grant, GrantId, Rotated, Scope, SpentCode, Timestamp, UserId,
+    ClientId, EndReason, Fingerprint, Grant, GrantId, Rotated, Scope, SessionId, SpentCode, Timestamp, UserId,
 };
 
 row!(SpentRow {
@@ -162,6 +162,81 @@ pub async fn end(db: &Db, grant: GrantId, reason: EndReason, now: Timestamp) -> 
     let done = on!(db, pool => sqlx::query(SQL).bind(grant.0).bind(reason.name()).bind(now)
         .execute(pool).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
+}
+
+/// A login of a user, as its own list of devices shows it.
+pub struct Login {
+    /// The grant.
+    pub id: GrantId,
+    /// At which client.
+    pub client: ClientId,
+    /// The browser, as it named itself.
+    pub user_agent: Option<String>,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last refreshed.
+    pub last_used_at: Timestamp,
+    /// The browser session that it belongs to.
+    pub session: Option<SessionId>,
+}
+
+row!(LoginRow {
+    id: Uuid,
+    client_id: String,
+    user_agent: Option<String>,
+    created_at: Timestamp,
+    refreshed_at: Timestamp,
+    session_id: Option<Uuid>,
+});
+
+impl From<LoginRow> for Login {
+    fn from(row: LoginRow) -> Self {
+        Self {
+            id: GrantId(row.id),
+            client: ClientId(row.client_id),
+            user_agent: row.user_agent,
+            created_at: row.created_at,
+            last_used_at: row.refreshed_at,
+            session: row.session_id.map(SessionId),
+        }
+    }
+}
+
+/// The living logins of a user, the last used first, a hundred at most.
+pub async fn of_user(db: &Db, user: UserId, now: Timestamp) -> Result<Vec<Login>> {
+    const SQL: &str = "
+        SELECT id, client_id, user_agent, created_at, refreshed_at, session_id FROM grants
+        WHERE user_id = $1 AND ended_at IS NULL AND generation > 0 AND idle_expires_at > $2 AND expires_at > $2
+        ORDER BY refreshed_at DESC, id LIMIT 100";
+    let rows: Vec<LoginRow> =
+        on!(db, pool => sqlx::query_as(SQL).bind(user.0).bind(now).fetch_all(pool).await)?;
+    Ok(rows.into_iter().map(Login::from).collect())
+}
+
+/// The login of this id, if it is this user's and was not ended.
+pub async fn of_user_by_id(db: &Db, user: UserId, grant: GrantId) -> Result<Option<Login>> {
+    const SQL: &str = "SELECT id, client_id, user_agent, created_at, refreshed_at, session_id FROM grants
+                       WHERE id = $1 AND user_id = $2 AND ended_at IS NULL";
+    let row: Option<LoginRow> =
+        on!(db, pool => sqlx::query_as(SQL).bind(grant.0).bind(user.0).fetch_optional(pool).await)?;
+    Ok(row.map(Login::from))
+}
+
+/// Ends the logins of a user, save one and those of its browser session; returns how many.
+pub async fn end_others(
+    tx: &mut Tx,
+    user: UserId,
+    keep: &Login,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<u64> {
+    const SQL: &str = "UPDATE grants SET ended_at = $3, end_reason = $2
+                       WHERE user_id = $1 AND ended_at IS NULL AND id <> $4
+                         AND (session_id IS NULL OR $5 IS NULL OR session_id <> $5)";
+    let done = on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(reason.name()).bind(now)
+        .bind(keep.id.0).bind(keep.session.map(|session| session.0))
+        .execute(conn).await.map(|done| done.rows_affected()))?;
+    Ok(done)
 }
 
 /// Ends all grants of a user that still live; returns how many.

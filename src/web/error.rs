@@ -224,6 +224,12 @@ fn refused(refusal: &Refusal) -> Said {
             "resource_unknown",
             "resource must be among the audience of this client, and of this login.",
         ),
+        Refusal::NotFound => Said::new(
+            StatusCode::NOT_FOUND,
+            "invalid_request",
+            "not_found",
+            "There is nothing of this id, or it is not yours.",
+        ),
         Refusal::HintInvalid => bad(
             "invalid_request",
             "id_token_hint_invalid",
@@ -263,6 +269,11 @@ pub(super) fn oauth_json(request: &HttpRequest, error: &Error) -> HttpResponse {
 pub(super) fn bearer_json(request: &HttpRequest, error: &Error) -> HttpResponse {
     let said = said(error);
     let mut response = json_response(request, &said);
+    challenge(&mut response, error, &said);
+    response
+}
+
+fn challenge(response: &mut HttpResponse, error: &Error, said: &Said) {
     let challenge = match error {
         Error::Refused(Refusal::TokenMissing) => "Bearer".to_owned(),
         Error::Refused(Refusal::ScopeLacking(scope)) => {
@@ -271,15 +282,14 @@ pub(super) fn bearer_json(request: &HttpRequest, error: &Error) -> HttpResponse 
                 said.oauth, said.sentence
             )
         }
-        Error::Refused(_) => {
+        Error::Refused(Refusal::TokenInvalid) => {
             format!("Bearer error=\"{}\", error_description=\"{}\"", said.oauth, said.sentence)
         }
-        Error::Unavailable(_) | Error::Broken(_) => return response,
+        Error::Refused(_) | Error::Unavailable(_) | Error::Broken(_) => return,
     };
     if let Ok(challenge) = HeaderValue::from_str(&challenge) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
-    response
 }
 
 fn json_response(request: &HttpRequest, said: &Said) -> HttpResponse {
@@ -310,10 +320,12 @@ pub(super) fn problem(request: &HttpRequest, error: &Error) -> HttpResponse {
         "code": said.code,
         "request_id": request_id(request),
     });
-    response
+    let mut response = response
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .content_type("application/problem+json")
-        .body(body.to_string())
+        .body(body.to_string());
+    challenge(&mut response, error, &said);
+    response
 }
 
 /// A body that was not read.

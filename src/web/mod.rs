@@ -10,6 +10,7 @@ mod error;
 mod health;
 mod introspect;
 mod logout;
+mod me;
 mod page;
 mod read;
 mod revocations;
@@ -128,6 +129,25 @@ pub fn routes(config: &mut web::ServiceConfig, site: &Arc<Site>) {
                     .route(web::post().to(userinfo::answer))
                     .default_service(not_allowed("GET, POST")),
             )
+            .service(
+                web::resource("/v1/me")
+                    .wrap(cors(&site.allowed_origins))
+                    .route(web::get().to(me::profile))
+                    .default_service(not_allowed("GET")),
+            )
+            .service(
+                web::resource("/v1/me/sessions")
+                    .wrap(cors(&site.allowed_origins))
+                    .route(web::get().to(me::sessions))
+                    .route(web::delete().to(me::end_many))
+                    .default_service(not_allowed("GET, DELETE")),
+            )
+            .service(
+                web::resource("/v1/me/sessions/{id}")
+                    .wrap(cors(&site.allowed_origins))
+                    .route(web::delete().to(me::end_one))
+                    .default_service(not_allowed("DELETE")),
+            )
             .default_service(web::to(page::not_found))
             .wrap(TracingLogger::<RequestSpan>::new())
             .wrap(from_fn(identify))
@@ -156,7 +176,7 @@ fn cors(origins: &[String]) -> Cors {
         .allowed_origin_fn(move |origin, _| {
             origin.to_str().is_ok_and(|text| origins.iter().any(|o| o == text))
         })
-        .allowed_methods([Method::GET, Method::POST])
+        .allowed_methods([Method::GET, Method::POST, Method::DELETE])
         .allowed_headers([header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION])
         .expose_headers([crate::telemetry::REQUEST_ID, header::RETRY_AFTER])
         .block_on_origin_mismatch(false)

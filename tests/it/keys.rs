@@ -47,10 +47,10 @@ async fn ten_rotations_under_load_fail_no_verification() {
     let settings = vec![("KEYS__ROTATE_EVERY", "10m".to_owned())];
     let rig = Arc::new(Rig::with(Setup { instances: 2, settings, ..Setup::default() }).await);
     let verifier = verifier(&rig);
-    let (stop, verified) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let load = {
-        let (rig, stop, verified, verifier) =
-            (Arc::clone(&rig), Arc::clone(&stop), Arc::clone(&verified), verifier.clone());
+        let (rig, stop, count, verifier) =
+            (Arc::clone(&rig), Arc::clone(&stop), Arc::clone(&count), verifier.clone());
         tokio::spawn(async move {
             let mut tokens = rig.tokens().await;
             let mut instance = 0;
@@ -60,7 +60,7 @@ async fn ten_rotations_under_load_fail_no_verification() {
                 assert_eq!(reply.status(), StatusCode::OK);
                 tokens = json(reply).await;
                 verifier.verify(tokens["access_token"].as_str().unwrap()).await.unwrap();
-                verified.fetch_add(1, Ordering::Relaxed);
+                count.fetch_add(1, Ordering::Relaxed);
             }
         })
     };
@@ -74,15 +74,15 @@ async fn ten_rotations_under_load_fail_no_verification() {
             .count()
             .div_ceil(2);
         // The load takes part in each half minute.
-        let before = verified.load(Ordering::Relaxed);
-        while verified.load(Ordering::Relaxed) < before + 2 && !load.is_finished() {
+        let before = count.load(Ordering::Relaxed);
+        while count.load(Ordering::Relaxed) < before + 2 && !load.is_finished() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         assert!(!load.is_finished(), "a verification failed");
     }
     stop.store(true, Ordering::Relaxed);
     load.await.unwrap();
-    assert!(verified.load(Ordering::Relaxed) > 200);
+    assert!(count.load(Ordering::Relaxed) > 200);
 }
 
 #[tokio::test]

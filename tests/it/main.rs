@@ -15,6 +15,7 @@ mod introspection;
 mod keys;
 mod layering;
 mod logout;
+mod me;
 mod outages;
 mod program;
 mod refresh;

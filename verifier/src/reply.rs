@@ -45,6 +45,7 @@ impl Unauthorized {
 }
 
 /// The token of an `Authorization: Bearer` header. The scheme is case-insensitive (RFC 9110 §11.1).
+#[cfg(any(feature = "actix", feature = "tower"))]
 pub(crate) fn bearer(header: Option<&str>) -> Option<&str> {
     let (scheme, token) = header?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())

@@ -1,0 +1,103 @@
+//! A person's own logins: the list of devices, ending one, ending all others, ending all.
+
+use serde::Serialize;
+use serde_json::json;
+use tracing::info;
+
+use super::{Bearer, Deps, Error, Refusal};
+use crate::domain::{EndReason, GrantId, Timestamp, UserId};
+use crate::store::audit::{self, AuditEvent};
+use crate::store::grants::{self, Login};
+use crate::store::{Tx, sessions, users};
+
+/// A login, as its person sees it.
+#[derive(Serialize)]
+pub struct Device {
+    /// Ends it: `DELETE /v1/me/sessions/{id}`.
+    pub id: GrantId,
+    /// At which client.
+    pub client_id: String,
+    /// That client's name.
+    pub client_name: Option<String>,
+    /// The browser, as it named itself.
+    pub user_agent: Option<String>,
+    /// When it began, seconds since the epoch.
+    pub created_at: i64,
+    /// When it was last refreshed, seconds since the epoch.
+    pub last_used_at: i64,
+    /// The one that asks.
+    pub current: bool,
+}
+
+/// Which logins to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All, the one that asks among them.
+    All,
+    /// All but the one that asks and those of its browser.
+    Others,
+}
+
+/// The living logins of the caller, the last used first.
+pub async fn list(deps: &Deps, caller: &Bearer) -> Result<Vec<Device>, Error> {
+    let logins = grants::of_user(&deps.db, caller.user, deps.clock.now()).await?;
+    let device = |login: Login| Device {
+        id: login.id,
+        client_name: deps.clients.find(login.client.as_str()).map(|client| client.name.clone()),
+        client_id: login.client.0,
+        user_agent: login.user_agent,
+        created_at: login.created_at.secs(),
+        last_used_at: login.last_used_at.secs(),
+        current: login.id == caller.grant,
+    };
+    Ok(logins.into_iter().map(device).collect())
+}
+
+/// Ends one of the caller's logins, with the browser session that it belongs to: else that browser would be back without a
+/// page.
+pub async fn end_one(deps: &Deps, caller: &Bearer, id: GrantId) -> Result<(), Error> {
+    let now = deps.clock.now();
+    let login = grants::of_user_by_id(&deps.db, caller.user, id).await?.ok_or(Refusal::NotFound)?;
+    let ended = match login.session {
+        Some(session) => sessions::end(&deps.db, session, EndReason::LoggedOut, now).await?,
+        None => u64::from(grants::end(&deps.db, id, EndReason::LoggedOut, now).await?),
+    };
+    told(deps, caller.user, ended, now).await
+}
+
+/// Ends the caller's other logins, or all of them, in one transaction.
+pub async fn end_many(deps: &Deps, caller: &Bearer, which: Which) -> Result<(), Error> {
+    let now = deps.clock.now();
+    let (user, reason) = (caller.user, EndReason::LoggedOut);
+    let mut tx = Tx::begin(&deps.db).await?;
+    let ended = match which {
+        Which::All => {
+            users::void_tokens(&mut tx, user, now).await?;
+            sessions::end_of_user(&mut tx, user, None, now).await?;
+            grants::end_of_user(&mut tx, user, reason, now).await?
+        }
+        Which::Others => {
+            let keep =
+                grants::of_user_by_id(&deps.db, user, caller.grant).await?.ok_or(Refusal::TokenInvalid)?;
+            sessions::end_of_user(&mut tx, user, keep.session, now).await?;
+            grants::end_others(&mut tx, user, &keep, reason, now).await?
+        }
+    };
+    tx.commit().await?;
+    told(deps, user, ended, now).await
+}
+
+async fn told(deps: &Deps, user: UserId, ended: u64, now: Timestamp) -> Result<(), Error> {
+    deps.revocations.poke();
+    info!(user = %user, ended, "a person ended logins");
+    let event = AuditEvent {
+        at: now,
+        kind: "session.ended",
+        user: Some(user),
+        client: None,
+        grant: None,
+        request_id: None,
+        detail: json!({ "reason": EndReason::LoggedOut.name(), "logins": ended }),
+    };
+    Ok(audit::record(&deps.db, &event).await?)
+}

@@ -1,0 +1,126 @@
+//! `/v1/me`: a person's own account and logins; log out here, elsewhere, everywhere.
+
+use std::time::Duration;
+
+use reqwest::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::rig::{Browser, Rig, http, json as body, parameter};
+
+async fn call(rig: &Rig, method: Method, path: &str, token: &str) -> Response {
+    http().request(method, rig.url(0, path)).bearer_auth(token).send().await.unwrap()
+}
+
+fn token(tokens: &Value) -> &str {
+    tokens["access_token"].as_str().unwrap()
+}
+
+async fn sessions(rig: &Rig, token: &str) -> Vec<Value> {
+    let reply = call(rig, Method::GET, "/v1/me/sessions", token).await;
+    assert_eq!(reply.status(), StatusCode::OK);
+    body(reply).await["sessions"].as_array().unwrap().clone()
+}
+
+async fn is_live(rig: &Rig, tokens: &Value) -> bool {
+    let active = rig.introspected(0, token(tokens)).await["active"] == json!(true);
+    let refreshes =
+        rig.refresh(0, tokens["refresh_token"].as_str().unwrap()).await.status() == StatusCode::OK;
+    assert_eq!(active, refreshes);
+    active
+}
+
+#[tokio::test]
+async fn a_person_sees_what_the_scopes_tell_and_the_roles() {
+    let rig = Rig::start().await;
+    let tokens = rig.tokens().await;
+    let me = body(call(&rig, Method::GET, "/v1/me", token(&tokens)).await).await;
+    assert_eq!(me["nickname"], "김하늘");
+    assert_eq!(me["roles"], json!([]));
+    assert!(me["id"].is_string() && me["created_at"].is_i64() && me.get("phone_number").is_none(), "{me}");
+}
+
+#[tokio::test]
+async fn logins_are_listed_with_device_and_last_use_and_the_current_one_is_marked() {
+    let rig = Rig::start().await;
+    let first = Browser::new(&rig).tokens(&[]).await;
+    rig.clock.advance(Duration::from_mins(1));
+    let second = Browser::new(&rig).tokens(&[]).await;
+    Browser::new(&rig).log_in(&crate::rig::authorization_request(&[])).await;
+    let list = sessions(&rig, token(&second)).await;
+    assert_eq!(list.len(), 2, "a code that nobody redeemed is no login");
+    assert_eq!((&list[0]["current"], &list[1]["current"]), (&json!(true), &json!(false)));
+    assert_eq!((&list[0]["client_id"], &list[0]["client_name"]), (&json!("web"), &json!("<b>Shop</b>")));
+    assert!(list[0]["last_used_at"].as_i64() > list[1]["last_used_at"].as_i64());
+    assert_eq!(list[1]["id"], crate::rig::claims(token(&first))["sid"]);
+}
+
+#[tokio::test]
+async fn one_login_is_ended_with_its_browser_s_session() {
+    let rig = Rig::start().await;
+    let (lost, here) = (Browser::new(&rig), Browser::new(&rig));
+    let (phone, laptop) = (lost.tokens(&[]).await, here.tokens(&[]).await);
+    let devices = sessions(&rig, token(&laptop)).await;
+    let id =
+        devices.iter().find(|one| one["current"] == json!(false)).unwrap()["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/me/sessions/{id}");
+    assert_eq!(call(&rig, Method::DELETE, &path, token(&laptop)).await.status(), StatusCode::NO_CONTENT);
+    assert_eq!(
+        call(&rig, Method::DELETE, &path, token(&laptop)).await.status(),
+        StatusCode::NOT_FOUND,
+        "once"
+    );
+    assert!(!is_live(&rig, &phone).await && is_live(&rig, &laptop).await);
+    let silent = [("prompt", "none")];
+    assert_eq!(parameter(&lost.at_once(&silent).await, "error").as_deref(), Some("login_required"));
+    assert!(parameter(&here.at_once(&silent).await, "code").is_some());
+}
+
+#[tokio::test]
+async fn elsewhere_ends_all_but_this_browser_and_everywhere_ends_all() {
+    let rig = Rig::start().await;
+    let here = Browser::new(&rig);
+    let (mine, tab) = (here.tokens(&[]).await, here.redeem(&here.at_once(&[]).await).await);
+    let elsewhere = [Browser::new(&rig).tokens(&[]).await, Browser::new(&rig).tokens(&[]).await];
+    let keep = call(&rig, Method::DELETE, "/v1/me/sessions?keep=current", token(&mine)).await;
+    assert_eq!(keep.status(), StatusCode::NO_CONTENT);
+    for other in &elsewhere {
+        assert!(!is_live(&rig, other).await);
+    }
+    assert!(is_live(&rig, &tab).await, "the same browser");
+    let all = call(&rig, Method::DELETE, "/v1/me/sessions", token(&mine)).await;
+    assert_eq!(all.status(), StatusCode::NO_CONTENT);
+    assert!(!is_live(&rig, &mine).await && !is_live(&rig, &tab).await);
+    assert_eq!(
+        parameter(&here.at_once(&[("prompt", "none")]).await, "error").as_deref(),
+        Some("login_required")
+    );
+    let fresh = Browser::new(&rig).tokens(&[]).await;
+    assert!(is_live(&rig, &fresh).await, "a login after it counts");
+}
+
+#[tokio::test]
+async fn nobody_ends_what_is_somebody_else_s_and_bad_input_says_what_to_do() {
+    let rig = Rig::start().await;
+    let mine = Browser::new(&rig).tokens(&[]).await;
+    rig.kakao.autopilot(kakao_simulator::Autopilot::Person("no-email".into()));
+    let theirs = Browser::new(&rig).tokens(&[]).await;
+    let sid = crate::rig::claims(token(&theirs))["sid"].as_str().unwrap().to_owned();
+    for id in [sid.as_str(), "x", "00000000-0000-0000-0000-000000000000", "%00"] {
+        let reply = call(&rig, Method::DELETE, &format!("/v1/me/sessions/{id}"), token(&mine)).await;
+        assert_eq!(reply.status(), StatusCode::NOT_FOUND, "{id}");
+        assert_eq!(reply.headers()["content-type"], "application/problem+json");
+    }
+    assert!(is_live(&rig, &theirs).await);
+    let bad = call(&rig, Method::DELETE, "/v1/me/sessions?keep=all", token(&mine)).await;
+    assert_eq!(bad.status(), StatusCode::BAD_REQUEST, "a misspelt keep ends nothing");
+    assert!(is_live(&rig, &mine).await);
+    for path in ["/v1/me", "/v1/me/sessions"] {
+        let none = http().get(rig.url(0, path)).send().await.unwrap();
+        assert_eq!(
+            (none.status(), &none.headers()["www-authenticate"]),
+            (StatusCode::UNAUTHORIZED, &"Bearer".parse().unwrap())
+        );
+        let bad = call(&rig, Method::GET, path, "x").await;
+        assert!(bad.headers()["www-authenticate"].to_str().unwrap().contains("invalid_token"));
+    }
+}
