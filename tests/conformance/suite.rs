@@ -49,7 +49,13 @@ impl Suite {
             )
         });
         let settings = folder.path().join("settings.toml");
-        std::fs::write(&settings, clients.join("\n")).unwrap();
+        let others = format!(
+            "[[clients]]\nid = \"spa\"\ntype = \"public\"\nredirect_uris = [\"{CALLBACK}\"]\n\
+             [[clients]]\nid = \"service\"\ntype = \"confidential\"\nsecret_sha256 = [\"{}\"]\n\
+             grants = [\"client_credentials\"]\nscopes = [\"orders:read\"]\n",
+            hash(CLIENT.1)
+        );
+        std::fs::write(&settings, clients.join("\n") + &others).unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let app = kakao.app();
         let variables = [
@@ -128,7 +134,7 @@ impl Suite {
         self.token_by_basic(CLIENT, &form).await
     }
 
-    /// CheckTokenEndpointCacheHeaders, the response's members, and the ID token.
+    /// `CheckTokenEndpointCacheHeaders`, the response's members, and the ID token.
     pub(crate) async fn checked(&self, reply: Response) -> Value {
         assert_eq!(reply.status(), StatusCode::OK);
         assert!(reply.headers()["cache-control"].to_str().unwrap().contains("no-store"));
