@@ -17,6 +17,7 @@ use crate::flow::refusal::chain;
 use crate::flow::revocations::Revocations;
 use crate::kakao::{self, Kakao};
 use crate::keys::{self, Keys, MasterKeys};
+use crate::notify::Notifier;
 use crate::settings::Settings;
 use crate::store::{self, Db};
 use crate::web::{Documents, Site, routes};
@@ -69,7 +70,8 @@ impl App {
         let kakao =
             Kakao::new(kakao_config(&settings), clock.clone()).context("the Kakao client cannot be made")?;
         let grace = settings.server.shutdown_grace;
-        let site = Arc::new(site(settings, db, cache, keys, kakao, clock));
+        let notifier = Notifier::new().context("the client for back-channel logout cannot be made")?;
+        let site = Arc::new(site(settings, db, cache, keys, kakao, notifier, clock));
         Ok(Self { listener, address, site, grace })
     }
 
@@ -175,7 +177,15 @@ fn kakao_config(settings: &Settings) -> kakao::Config {
     }
 }
 
-fn site(settings: Settings, db: Db, cache: Cache, keys: Keys, kakao: Kakao, clock: Clock) -> Site {
+fn site(
+    settings: Settings,
+    db: Db,
+    cache: Cache,
+    keys: Keys,
+    kakao: Kakao,
+    notifier: Notifier,
+    clock: Clock,
+) -> Site {
     let issuer = &settings.server.public_url;
     let origins = settings
         .clients
@@ -202,6 +212,7 @@ fn site(settings: Settings, db: Db, cache: Cache, keys: Keys, kakao: Kakao, cloc
             cache,
             keys,
             kakao,
+            notifier,
             issuer: issuer.as_str().into(),
             clients: settings.clients,
             reuse_window: settings.reuse_window,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::domain::rotation::Step;
 use crate::flow::refusal::chain;
-use crate::flow::{Deps, revocations};
+use crate::flow::{Deps, revocations, tell_clients};
 use crate::keys::{self, lifecycle};
 use crate::store::sweep::Swept;
 use crate::store::{self, leases, sweep};
@@ -24,9 +24,12 @@ const KEYS: Duration = Duration::from_secs(2);
 /// How often the revocation feed looks for what other replicas ended.
 const FEED: Duration = Duration::from_millis(500);
 
+/// How often the outbox is looked into.
+const OUTBOX: Duration = Duration::from_secs(1);
+
 /// Runs the periodic steps until it is dropped.
 pub async fn run(deps: Arc<Deps>) {
-    tokio::join!(keep_house(&deps), follow_keys(&deps), feed(&deps));
+    tokio::join!(keep_house(&deps), follow_keys(&deps), feed(&deps), outbox(&deps));
 }
 
 async fn keep_house(deps: &Deps) {
@@ -67,6 +70,19 @@ async fn feed(deps: &Deps) {
         }
         if let Err(error) = revocations::refresh(deps).await {
             debug!(?error, "the revocation feed could not be read");
+        }
+    }
+}
+
+async fn outbox(deps: &Deps) {
+    if !tell_clients::is_wanted(deps) {
+        return;
+    }
+    let mut ticks = every(OUTBOX);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = tell_clients::tell_clients(deps).await {
+            debug!(?error, "the outbox could not be read");
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod flow;
 pub mod jobs;
 pub mod kakao;
 pub mod keys;
+pub mod notify;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

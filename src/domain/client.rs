@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::client_jwk::ClientJwk;
 use super::redirect::RedirectUri;
 use super::{ClientId, Fingerprint, Scope};
 
@@ -145,6 +146,10 @@ pub struct Client {
     pub name: String,
     /// Public, or confidential with its secrets.
     pub kind: ClientType,
+    /// The public keys with which it may prove who it is instead of a secret (`private_key_jwt`).
+    pub jwks: Vec<ClientJwk>,
+    /// Where it is told that a login has ended (OpenID Connect Back-Channel Logout §2.2).
+    pub backchannel_logout_uri: Option<String>,
     /// Where a code may be sent.
     pub redirect_uris: Vec<RedirectUri>,
     /// Where a browser may be sent after a logout.

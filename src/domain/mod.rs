@@ -4,6 +4,7 @@
 
 pub mod attempt;
 pub mod client;
+pub mod client_jwk;
 pub mod grant;
 pub mod ids;
 pub mod locale;

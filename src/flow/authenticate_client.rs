@@ -1,10 +1,14 @@
-//! Finds out which client is asking (RFC 6749 §2.3): by Basic, by secret in the body, or public.
+//! Finds out which client is asking (RFC 6749 §2.3): by Basic, by secret in the body, by a JWT it
+//! signed (RFC 7523), or public.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Deps, Error, Refusal};
 use crate::domain::{Client, ClientType, Fingerprint, Secret};
+use crate::keys::assertion::{self, Assertion};
+use crate::store::assertions;
 
 /// What a request to the token endpoint shows of its client.
 #[derive(Debug, Default)]
@@ -15,7 +19,15 @@ pub struct Credentials {
     pub id: Option<String>,
     /// `client_secret` of the body.
     pub secret: Option<Secret>,
+    /// `client_assertion` of the body (RFC 7523 §2.2).
+    pub assertion: Option<Secret>,
 }
+
+/// How far a client's clock may be ahead or behind.
+const LEEWAY: i64 = 30;
+
+/// The longest that an assertion may live: it is remembered for so long. Seconds.
+const LONGEST_ASSERTION: i64 = 600;
 
 /// Authenticates the client.
 ///
@@ -25,6 +37,9 @@ pub async fn authenticate_client(
     shown: &Credentials,
     address: IpAddr,
 ) -> Result<Arc<Client>, Error> {
+    if let Some(assertion) = &shown.assertion {
+        return by_assertion(deps, shown, assertion, address).await;
+    }
     let by_basic = shown.basic.is_some();
     let (id, secret) = match (&shown.basic, &shown.id, &shown.secret) {
         (Some(_), _, Some(_)) => return Err(Refusal::TwoCredentials.into()),
@@ -52,6 +67,49 @@ pub async fn authenticate_client(
             None => Err(Refusal::ClientUnproven { by_basic }.into()),
         },
     }
+}
+
+/// `private_key_jwt` (RFC 7523 §3, OpenID Connect Core §9).
+async fn by_assertion(
+    deps: &Deps,
+    shown: &Credentials,
+    assertion: &Secret,
+    address: IpAddr,
+) -> Result<Arc<Client>, Error> {
+    if shown.basic.is_some() || shown.secret.is_some() {
+        return Err(Refusal::TwoCredentials.into());
+    }
+    let named = shown.id.clone().or_else(|| assertion::subject(assertion.reveal())).unwrap_or_default();
+    if let Some(retry_after) = deps.lockout.remaining(&named, address) {
+        return Err(Refusal::TooManyFailures { retry_after }.into());
+    }
+    let client = deps.clients.find(&named);
+    let claims = client.and_then(|client| assertion::verify(&client.jwks, assertion.reveal()));
+    let now = deps.clock.now();
+    let good = claims.filter(|claims| is_for_us(deps, claims, &named, now.secs()));
+    if let (Some(client), Some(claims)) = (client, good) {
+        let id = Fingerprint::of(format!("{named}\n{}", claims.jti).as_bytes());
+        let until = now + Duration::from_secs(LONGEST_ASSERTION.unsigned_abs() + 2 * LEEWAY.unsigned_abs());
+        if assertions::spend(&deps.db, &id, until).await? {
+            return Ok(Arc::clone(client));
+        }
+    }
+    match deps.lockout.failed(&deps.cache, &named, address).await {
+        Some(retry_after) => Err(Refusal::TooManyFailures { retry_after }.into()),
+        None => Err(Refusal::ClientUnproven { by_basic: false }.into()),
+    }
+}
+
+fn is_for_us(deps: &Deps, claims: &Assertion, client: &str, now: i64) -> bool {
+    let endpoint = format!("{}/oauth/token", deps.issuer);
+    claims.iss == client
+        && claims.sub == client
+        && claims.aud.is_within(&[&deps.issuer, &endpoint])
+        && claims.exp > now.saturating_sub(LEEWAY)
+        && claims.exp <= now.saturating_add(LONGEST_ASSERTION + LEEWAY)
+        && claims.nbf.is_none_or(|from| from <= now.saturating_add(LEEWAY))
+        && claims.iat.is_none_or(|at| at <= now.saturating_add(LEEWAY))
+        && (1..=256).contains(&claims.jti.len())
 }
 
 /// The hash of no secret: no text is known to have it.

@@ -20,6 +20,7 @@ pub mod refresh;
 pub mod refusal;
 pub mod revocations;
 pub mod revoke;
+pub mod tell_clients;
 pub mod userinfo;
 
 use std::sync::Arc;
@@ -42,6 +43,7 @@ use crate::cache::Cache;
 use crate::domain::{Clients, Clock};
 use crate::kakao::Kakao;
 use crate::keys::Keys;
+use crate::notify::Notifier;
 use crate::store::Db;
 
 /// What the flows stand on, built once by `app`.
@@ -54,6 +56,8 @@ pub struct Deps {
     pub keys: Keys,
     /// The one way in.
     pub kakao: Kakao,
+    /// Speaks to clients' own servers.
+    pub notifier: Notifier,
     /// Who may ask.
     pub clients: Clients,
     /// `server.public_url`, byte for byte: the `iss` of everything.

@@ -3,6 +3,7 @@
 //! Two kinds: the master key of the settings, from which every symmetric key is derived ([`master`]), and the signing
 //! keys of the database, served from memory ([`Keyring`]).
 
+pub mod assertion;
 pub mod jwk;
 pub mod keyring;
 pub mod lifecycle;

@@ -9,16 +9,19 @@ use url::Url;
 
 use super::reader::{Reader, duration, nearest, seconds};
 use crate::domain::client::ProfileClaim;
-use crate::domain::redirect::RedirectUri;
+use crate::domain::client_jwk::ClientJwk;
+use crate::domain::redirect::{RedirectUri, is_this_machine};
 use crate::domain::{
     Client, ClientId, ClientType, Clients, Fingerprint, GrantType, Lifetimes, Scope, SigningAlg,
 };
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 21] = [
     "id",
     "name",
     "type",
     "secret_sha256",
+    "jwks",
+    "backchannel_logout_uri",
     "redirect_uris",
     "post_logout_redirect_uris",
     "allowed_origins",
@@ -67,7 +70,8 @@ impl Table<'_> {
     fn client(&mut self, lifetimes: Lifetimes, algorithms: &[SigningAlg]) -> Client {
         self.refuse_unknown_keys();
         let id = self.id();
-        let kind = self.kind();
+        let jwks = self.jwks();
+        let kind = self.kind(!jwks.is_empty());
         let confidential = matches!(kind, ClientType::Confidential(_));
         let grants = self.grants(confidential);
         let redirect_uris = self.uris("redirect_uris");
@@ -90,6 +94,8 @@ impl Table<'_> {
         Client {
             name: self.keys.get("name").and_then(Value::as_str).unwrap_or(id.as_str()).to_owned(),
             kind,
+            jwks,
+            backchannel_logout_uri: self.backchannel_logout_uri(),
             grants,
             redirect_uris,
             post_logout_redirect_uris: self.uris("post_logout_redirect_uris"),
@@ -145,10 +151,13 @@ impl Table<'_> {
         ClientId(id.to_owned())
     }
 
-    fn kind(&mut self) -> ClientType {
+    fn kind(&mut self, has_keys: bool) -> ClientType {
         let hashes = self.list("secret_sha256", &[], sha256);
         match self.keys.get("type").and_then(Value::as_str) {
             Some("public") => {
+                if has_keys {
+                    self.problem("jwks", "a public client has no key; set type = \"confidential\"");
+                }
                 if !hashes.is_empty() {
                     self.problem(
                         "secret_sha256",
@@ -158,7 +167,7 @@ impl Table<'_> {
                 ClientType::Public
             }
             Some("confidential") => {
-                if hashes.is_empty() {
+                if hashes.is_empty() && !has_keys {
                     self.problem(
                         "secret_sha256",
                         "needs at least one; make one with: kakao-auth clients new",
@@ -171,6 +180,45 @@ impl Table<'_> {
                 ClientType::Public
             }
         }
+    }
+
+    fn jwks(&mut self) -> Vec<ClientJwk> {
+        let values = match self.keys.get("jwks") {
+            None => return Vec::new(),
+            Some(Value::Array(values)) => values,
+            Some(_) => {
+                self.problem("jwks", "it must be a list of JWKs, each a table");
+                return Vec::new();
+            }
+        };
+        let mut keys = Vec::with_capacity(values.len());
+        for value in values {
+            match ClientJwk::read(value) {
+                Ok(key) => keys.push(key),
+                Err(sentence) => self.problem("jwks", sentence),
+            }
+        }
+        keys
+    }
+
+    /// The client's own server: https, or http to this machine or a neighbour in the same container network.
+    fn backchannel_logout_uri(&mut self) -> Option<String> {
+        let value = self.keys.get("backchannel_logout_uri")?;
+        let text = value.as_str().unwrap_or_default();
+        let fits = Url::parse(text).is_ok_and(|url| {
+            let near = is_this_machine(&url) || url.host_str().is_some_and(|host| !host.contains(['.', ':']));
+            (url.scheme() == "https" || url.scheme() == "http" && near)
+                && url.fragment().is_none()
+                && url.username().is_empty()
+        });
+        if fits {
+            return Some(text.to_owned());
+        }
+        self.problem(
+            "backchannel_logout_uri",
+            "write https://…, without a fragment; http only for this machine",
+        );
+        None
     }
 
     fn grants(&mut self, confidential: bool) -> Vec<GrantType> {

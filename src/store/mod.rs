@@ -7,11 +7,13 @@ mod db;
 mod error;
 mod types;
 
+pub mod assertions;
 pub mod attempts;
 pub mod audit;
 pub mod grants;
 pub mod leases;
 pub mod logins;
+pub mod logout_outbox;
 pub mod revocations;
 pub mod sessions;
 pub mod signing_keys;

@@ -27,6 +27,9 @@ pub async fn expired(db: &Db, now: Timestamp) -> Result<Swept> {
         "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at <= $1 LIMIT 1000)";
     const SESSIONS: &str =
         "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 LIMIT 1000)";
+    const ASSERTIONS: &str = "DELETE FROM client_assertions WHERE id IN
+                              (SELECT id FROM client_assertions WHERE expires_at <= $1 LIMIT 1000)";
+    on!(db, pool => sqlx::query(ASSERTIONS).bind(now).execute(pool).await.map(drop))?;
     let attempts = on!(db, pool => sqlx::query(ATTEMPTS).bind(now)
         .execute(pool).await.map(|done| done.rows_affected()))?;
     let grants = on!(db, pool => sqlx::query(GRANTS).bind(now - GRANTS_STAY)

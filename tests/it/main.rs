@@ -6,6 +6,7 @@
 #![expect(clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod authorization_request;
+mod backchannel_logout;
 mod callback;
 mod client_credentials;
 mod documents;
@@ -17,6 +18,7 @@ mod layering;
 mod logout;
 mod me;
 mod outages;
+mod private_key_jwt;
 mod program;
 mod refresh;
 mod resource;

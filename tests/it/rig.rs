@@ -84,6 +84,8 @@ pub(crate) fn variable(name: &str) -> String {
 
 /// Options of a rig.
 pub(crate) struct Setup {
+    /// Further `[[clients]]`.
+    pub(crate) clients: String,
     pub(crate) stores: Stores,
     pub(crate) instances: usize,
     pub(crate) settings: Vec<(&'static str, String)>,
@@ -91,7 +93,7 @@ pub(crate) struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { stores: Stores::PostgresAndRedis, instances: 1, settings: Vec::new() }
+        Self { clients: String::new(), stores: Stores::PostgresAndRedis, instances: 1, settings: Vec::new() }
     }
 }
 
@@ -148,7 +150,7 @@ impl Rig {
             Stores::SqliteAndMemory => "memory:".to_owned(),
         };
         let file = self.folder.path().join("clients.toml");
-        std::fs::write(&file, clients()).unwrap();
+        std::fs::write(&file, clients() + &setup.clients).unwrap();
         let mut values: HashMap<&str, String> = HashMap::from([
             ("SERVER__BIND", "127.0.0.1:0".to_owned()),
             ("SERVER__PUBLIC_URL", ISSUER.to_owned()),

@@ -191,6 +191,10 @@ fn every_bad_client_is_named_with_what_to_write_instead() {
         ("id_token_alg = \"EdDSA\"", "keys.algorithms"),
         ("claims = [\"birthday\"]", "is unknown"),
         ("access_ttl = \"1d\"", "to 1h"),
+        ("jwks = [{ kty = \"oct\", k = \"hunter2\" }]", "private key"),
+        ("jwks = \"{}\"", "list of JWKs"),
+        ("backchannel_logout_uri = \"http://a.example/out\"", "write https://"),
+        ("backchannel_logout_uri = \"https://a.example/out#x\"", "without a fragment"),
         ("redirect_uri = \"https://a.example/cb\"", "did you mean redirect_uris?"),
     ] {
         let key = change.split(' ').next().unwrap();

@@ -1,0 +1,13 @@
+//! Table `client_assertions`: each assertion of a client is good once.
+
+use super::{Db, Result, on};
+use crate::domain::{Fingerprint, Timestamp};
+
+/// Remembers an assertion until it expires. True for the one caller that shows it first.
+pub async fn spend(db: &Db, assertion: &Fingerprint, expires_at: Timestamp) -> Result<bool> {
+    const SQL: &str =
+        "INSERT INTO client_assertions (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
+    let done = on!(db, pool => sqlx::query(SQL).bind(assertion.as_bytes()).bind(expires_at)
+        .execute(pool).await.map(|done| done.rows_affected()))?;
+    Ok(done == 1)
+}

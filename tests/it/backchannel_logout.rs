@@ -1,0 +1,168 @@
+//! Back-channel logout (OpenID Connect Back-Channel Logout 1.0): a client's own server is told, again and again until it knows.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use actix_web::http::StatusCode as Status;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use kakao_auth::flow::tell_clients::tell_clients;
+use serde_json::{Value, json};
+
+use crate::rig::{
+    Browser, ISSUER, Rig, Setup, VERIFIER, authorization_request, claims, header, http, json as body,
+    parameter,
+};
+
+/// The client's server: keeps what it is told, and answers as it is asked to.
+struct Server {
+    url: String,
+    told: Arc<Mutex<Vec<String>>>,
+    status: Arc<AtomicU16>,
+}
+
+fn serve() -> Server {
+    let (told, status) = (Arc::<Mutex<Vec<String>>>::default(), Arc::new(AtomicU16::new(200)));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/logout", listener.local_addr().unwrap());
+    let (kept, answer) = (Arc::clone(&told), Arc::clone(&status));
+    std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async move {
+            let server = HttpServer::new(move || {
+                let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
+                let handler = move |form: web::Form<HashMap<String, String>>| {
+                    kept.lock().unwrap().push(form["logout_token"].clone());
+                    let status = Status::from_u16(answer.load(Ordering::SeqCst)).unwrap();
+                    async move { HttpResponse::build(status).finish() }
+                };
+                App::new().route("/logout", web::post().to(handler))
+            });
+            server.workers(1).disable_signals().listen(listener).unwrap().run().await.unwrap();
+        });
+    });
+    Server { url, told, status }
+}
+
+async fn rig(server: &Server, instances: usize) -> Rig {
+    let clients = format!(
+        "[[clients]]\nid = \"told\"\ntype = \"public\"\nredirect_uris = [\"https://told.example/cb\"]\n\
+         backchannel_logout_uri = \"{}\"\n",
+        server.url
+    );
+    Rig::with(Setup { clients, instances, ..Setup::default() }).await
+}
+
+async fn log_in(rig: &Rig, browser: &Browser<'_>) -> Value {
+    let request =
+        authorization_request(&[("client_id", "told"), ("redirect_uri", "https://told.example/cb")]);
+    let landed = browser.log_in(&request).await;
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("client_id", "told"),
+        ("code", &parameter(&landed, "code").unwrap()),
+        ("redirect_uri", "https://told.example/cb"),
+        ("code_verifier", VERIFIER),
+    ];
+    body(rig.token(0, &form).await).await
+}
+
+async fn revoke(rig: &Rig, tokens: &Value) {
+    let form = [("token", tokens["refresh_token"].as_str().unwrap()), ("client_id", "told")];
+    http().post(rig.url(0, "/oauth/revoke")).form(&form).send().await.unwrap();
+}
+
+fn told(server: &Server) -> Vec<String> {
+    server.told.lock().unwrap().clone()
+}
+
+async fn wait_for(server: &Server, count: usize) {
+    let began = Instant::now();
+    while told(server).len() < count {
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "the client was told {} times",
+            told(server).len()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_logout_reaches_the_client_once_with_a_token_it_can_check() {
+    let server = serve();
+    let rig = rig(&server, 2).await;
+    let browser = Browser::new(&rig);
+    let tokens = log_in(&rig, &browser).await;
+    let other = log_in(&rig, &Browser::new(&rig)).await;
+    browser.post("/oauth/logout", &[("id_token_hint", tokens["id_token"].as_str().unwrap())]).await;
+    wait_for(&server, 1).await;
+    // Both instances look again: nobody is told twice.
+    for instance in 0..2 {
+        assert_eq!(tell_clients(rig.deps(instance)).await.unwrap(), 0);
+    }
+    let all = told(&server);
+    assert_eq!(all.len(), 1);
+    assert_eq!(header(&all[0])["typ"], "logout+jwt");
+    let (said, id) = (claims(&all[0]), claims(tokens["id_token"].as_str().unwrap()));
+    for (name, value) in [
+        ("iss", json!(ISSUER)),
+        ("aud", json!("told")),
+        ("sub", id["sub"].clone()),
+        ("sid", id["sid"].clone()),
+    ] {
+        assert_eq!(said[name], value, "{name}");
+    }
+    assert_eq!(said["events"], json!({"http://schemas.openid.net/event/backchannel-logout": {}}));
+    assert!(said.get("nonce").is_none() && said["jti"].is_string());
+    assert_eq!(said["exp"].as_i64().unwrap() - said["iat"].as_i64().unwrap(), 120);
+    assert_ne!(said["sid"], claims(other["id_token"].as_str().unwrap())["sid"]);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_answer_is_told_again_until_it_knows_and_in_the_end_left_alone() {
+    let server = serve();
+    let rig = rig(&server, 1).await;
+    server.status.store(500, Ordering::SeqCst);
+    revoke(&rig, &log_in(&rig, &Browser::new(&rig)).await).await;
+    wait_for(&server, 1).await;
+    assert_eq!(tell_clients(rig.deps(0)).await.unwrap(), 0, "not before its back-off is over");
+    rig.clock.advance(Duration::from_secs(31));
+    wait_for(&server, 2).await;
+    server.status.store(204, Ordering::SeqCst);
+    rig.clock.advance(Duration::from_secs(31));
+    wait_for(&server, 3).await;
+    assert_ne!(
+        claims(&told(&server)[0])["jti"],
+        claims(&told(&server)[2])["jti"],
+        "each is a token of its own"
+    );
+    rig.clock.advance(Duration::from_hours(1));
+    assert_eq!(tell_clients(rig.deps(0)).await.unwrap(), 0, "it knows");
+
+    server.status.store(400, Ordering::SeqCst);
+    revoke(&rig, &log_in(&rig, &Browser::new(&rig)).await).await;
+    for tries in 1..=10 {
+        wait_for(&server, 3 + tries).await;
+        rig.clock.advance(Duration::from_hours(1));
+    }
+    for _ in 0..3 {
+        tell_clients(rig.deps(0)).await.unwrap();
+        rig.clock.advance(Duration::from_hours(1));
+    }
+    assert_eq!(told(&server).len(), 13, "ten tries and no more");
+}
+
+#[tokio::test]
+async fn a_code_that_nobody_redeemed_is_no_login_to_tell_of() {
+    let server = serve();
+    let rig = rig(&server, 1).await;
+    let browser = Browser::new(&rig);
+    let request =
+        authorization_request(&[("client_id", "told"), ("redirect_uri", "https://told.example/cb")]);
+    browser.log_in(&request).await;
+    let mine = browser.redeem(&browser.at_once(&[]).await).await;
+    browser.post("/oauth/logout", &[("id_token_hint", mine["id_token"].as_str().unwrap())]).await;
+    assert_eq!(tell_clients(rig.deps(0)).await.unwrap(), 0);
+    assert!(told(&server).is_empty());
+}

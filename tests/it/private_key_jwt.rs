@@ -1,0 +1,162 @@
+//! A client proves who it is with a key of its own (RFC 7523, OpenID Connect Core §9).
+
+use std::time::Duration;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::future::join_all;
+use reqwest::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::rig::{BACKEND_SECRET, ISSUER, Rig, Setup, json as body};
+
+const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+struct Signer(EcdsaKeyPair);
+
+impl Signer {
+    fn new() -> Self {
+        Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
+    }
+
+    fn sign(&self, header: &Value, claims: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let input = format!("{}.{}", part(header), part(claims));
+        let signature = self.0.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
+        format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    async fn rig(&self, instances: usize) -> Rig {
+        let (x, y) = self.0.public_key().as_ref()[1..].split_at(32);
+        let clients = format!(
+            "[[clients]]\nid = \"keyed\"\ntype = \"confidential\"\ngrants = [\"client_credentials\"]\nscopes = [\"a\"]\n\
+             jwks = [{{ kty = \"EC\", crv = \"P-256\", kid = \"one\", x = \"{}\", y = \"{}\" }}]\n",
+            URL_SAFE_NO_PAD.encode(x),
+            URL_SAFE_NO_PAD.encode(y)
+        );
+        Rig::with(Setup { clients, instances, ..Setup::default() }).await
+    }
+}
+
+fn good(rig: &Rig) -> (Value, Value) {
+    let now = rig.clock.now().secs();
+    let jti = uuid::Uuid::now_v7();
+    (
+        json!({"alg": "ES256", "kid": "one"}),
+        json!({"iss": "keyed", "sub": "keyed", "aud": ISSUER, "exp": now + 60, "iat": now, "jti": jti}),
+    )
+}
+
+async fn ask(rig: &Rig, instance: usize, assertion: &str, more: &[(&str, &str)]) -> Response {
+    let mut form = vec![
+        ("grant_type", "client_credentials"),
+        ("client_assertion_type", TYPE),
+        ("client_assertion", assertion),
+    ];
+    form.retain(|(name, _)| !more.iter().any(|(changed, _)| changed == name));
+    form.extend(more.iter().filter(|(_, value)| !value.is_empty()));
+    rig.token(instance, &form).await
+}
+
+#[tokio::test]
+async fn a_signed_assertion_is_as_good_as_a_secret() {
+    let signer = Signer::new();
+    let rig = signer.rig(1).await;
+    for (change, value) in [
+        ("aud", json!(ISSUER)),
+        ("aud", json!(format!("{ISSUER}/oauth/token"))),
+        ("aud", json!([ISSUER])),
+        ("nbf", json!(rig.clock.now().secs())),
+    ] {
+        let (header, mut claims) = good(&rig);
+        claims[change] = value;
+        let reply = ask(&rig, 0, &signer.sign(&header, &claims), &[]).await;
+        assert_eq!(reply.status(), StatusCode::OK, "{change}");
+    }
+    let (_, claims) = good(&rig);
+    let without_kid = signer.sign(&json!({"alg": "ES256"}), &claims);
+    assert_eq!(ask(&rig, 0, &without_kid, &[("client_id", "keyed")]).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn each_assertion_is_good_once_on_any_instance() {
+    let signer = Signer::new();
+    let rig = signer.rig(2).await;
+    let (header, claims) = good(&rig);
+    let assertion = signer.sign(&header, &claims);
+    let answers = join_all((0..10).map(|i| ask(&rig, i, &assertion, &[]))).await;
+    assert_eq!(answers.iter().filter(|reply| reply.status() == StatusCode::OK).count(), 1);
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_with_it_the_client_is_unproven() {
+    let signer = Signer::new();
+    let rig = signer.rig(1).await;
+    let now = rig.clock.now().secs();
+    let mut cases = Vec::new();
+    for (name, value) in [
+        ("iss", json!("other")),
+        ("sub", json!("other")),
+        ("aud", json!("https://elsewhere.example")),
+        ("aud", json!([ISSUER, "https://elsewhere.example"])),
+        ("aud", json!([])),
+        ("exp", json!(now - 31)),
+        ("exp", json!(now + 3_600)),
+        ("exp", json!("soon")),
+        ("exp", Value::Null),
+        ("nbf", json!(now + 60)),
+        ("iat", json!(now + 60)),
+        ("jti", Value::Null),
+        ("jti", json!("")),
+        ("jti", json!("x".repeat(257))),
+    ] {
+        let (header, mut claims) = good(&rig);
+        claims[name] = value.clone();
+        cases.push((format!("{name}={value}"), signer.sign(&header, &claims)));
+    }
+    for (name, value) in [
+        ("alg", json!("none")),
+        ("alg", json!("HS256")),
+        ("alg", json!("RS256")),
+        ("kid", json!("two")),
+        ("crit", json!(["b64"])),
+    ] {
+        let (mut header, claims) = good(&rig);
+        header[name] = value.clone();
+        cases.push((format!("{name}={value}"), signer.sign(&header, &claims)));
+    }
+    let (header, claims) = good(&rig);
+    cases.push(("a stranger's key".into(), Signer::new().sign(&header, &claims)));
+    cases.push(("garbage".into(), "x".into()));
+    cases.push(("huge".into(), "a".repeat(10_000)));
+    for (name, assertion) in cases {
+        let reply = ask(&rig, 0, &assertion, &[("client_id", "keyed")]).await;
+        let status = reply.status();
+        let said = body(reply).await;
+        // After some failures the pair of client and address must wait: still no token.
+        assert!(matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS), "{name}: {said}");
+        assert_eq!(said["error"], "invalid_client", "{name}");
+        rig.clock.advance(Duration::from_millis(1));
+    }
+}
+
+#[tokio::test]
+async fn two_ways_at_once_and_another_type_say_what_is_wrong() {
+    let signer = Signer::new();
+    let rig = signer.rig(1).await;
+    let (header, claims) = good(&rig);
+    let assertion = signer.sign(&header, &claims);
+    for more in [
+        vec![("client_secret", BACKEND_SECRET), ("client_id", "keyed")],
+        vec![("client_assertion_type", "")],
+        vec![("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:saml2-bearer")],
+    ] {
+        let reply = ask(&rig, 0, &assertion, &more).await;
+        assert_eq!(body(reply).await["error"], "invalid_request", "{more:?}");
+    }
+    assert_eq!(ask(&rig, 0, &assertion, &[]).await.status(), StatusCode::OK, "and nothing was spent");
+    let secretless = rig.token(0, &[("grant_type", "client_credentials"), ("client_id", "keyed")]).await;
+    assert_eq!(secretless.status(), StatusCode::UNAUTHORIZED);
+}
