@@ -20,7 +20,7 @@ use crate::keys::{self, Keys, MasterKeys};
 use crate::notify::Notifier;
 use crate::settings::Settings;
 use crate::store::{self, Db};
-use crate::web::{Documents, Site, routes};
+use crate::web::{Documents, Site, management_routes, routes};
 use crate::{jobs, settings};
 
 /// The path of the redirect URI that is registered at Kakao.
@@ -36,6 +36,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 pub struct App {
     listener: TcpListener,
     address: SocketAddr,
+    management: TcpListener,
+    management_address: SocketAddr,
     site: Arc<Site>,
     grace: Duration,
 }
@@ -60,6 +62,10 @@ impl App {
         let listener =
             TcpListener::bind(bind).with_context(|| format!("server.bind {bind} cannot be used"))?;
         let address = listener.local_addr()?;
+        let bind = settings.server.management_bind;
+        let management = TcpListener::bind(bind)
+            .with_context(|| format!("server.management_bind {bind} cannot be used"))?;
+        let management_address = management.local_addr()?;
 
         let db = Db::connect_lazy(settings.database.url.reveal(), settings.database.max_connections)?;
         let cache = Cache::open(settings.cache.url.reveal(), clock.clone())?;
@@ -72,12 +78,17 @@ impl App {
         let grace = settings.server.shutdown_grace;
         let notifier = Notifier::new().context("the client for back-channel logout cannot be made")?;
         let site = Arc::new(site(settings, db, cache, keys, kakao, notifier, clock));
-        Ok(Self { listener, address, site, grace })
+        Ok(Self { listener, address, management, management_address, site, grace })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where `/metrics` is.
+    pub fn management_address(&self) -> SocketAddr {
+        self.management_address
     }
 
     /// What the flows stand on; a test steps jobs and looks into the stores through it.
@@ -90,7 +101,7 @@ impl App {
     /// # Errors
     /// When the server cannot start.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { listener, address, site, grace } = self;
+        let Self { listener, address, management, management_address, site, grace } = self;
         let shared = Arc::clone(&site);
         let server = HttpServer::new(move || {
             let site = Arc::clone(&shared);
@@ -103,9 +114,21 @@ impl App {
         .listen(listener)?
         .run();
         let handle = server.handle();
+        let shared = Arc::clone(&site);
+        let watched = HttpServer::new(move || {
+            let site = Arc::clone(&shared);
+            Actix::new().configure(move |config: &mut actix::ServiceConfig| management_routes(config, &site))
+        })
+        .workers(1)
+        .shutdown_timeout(1)
+        .disable_signals()
+        .listen(management)?
+        .run();
+        let watch_handle = watched.handle();
+        let watching = tokio::spawn(watched);
         let mut serving = tokio::spawn(server);
         let jobs = tokio::spawn(jobs::run(Arc::clone(&site.deps)));
-        info!(%address, issuer = %site.deps.issuer, "serving");
+        info!(%address, management = %management_address, issuer = %site.deps.issuer, "serving");
 
         let ended = tokio::select! {
             ended = &mut serving => ended,
@@ -115,6 +138,9 @@ impl App {
                 serving.await
             }
         };
+        // Watched until the last request is answered.
+        watch_handle.stop(false).await;
+        drop(watching.await);
         jobs.abort();
         site.deps.db.close().await;
         ended.context("the server ended by itself")?.context("the server failed")

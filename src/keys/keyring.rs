@@ -12,7 +12,7 @@ use super::jwk::PublicJwk;
 use super::signer::{SigningKey, TokenType};
 use super::verify::{VerifyingKey, verify};
 use super::{Error, MasterKeys, Purpose, lifecycle};
-use crate::domain::rotation::{Policy, Stage};
+use crate::domain::rotation::{KeyState, Policy, Stage};
 use crate::domain::{Clock, Fingerprint, SigningAlg, Timestamp};
 use crate::store::Db;
 use crate::store::signing_keys::{self, StoredKey};
@@ -20,6 +20,7 @@ use crate::store::signing_keys::{self, StoredKey};
 /// All that token endpoints and the JWKS endpoint need, immutable; a change swaps the whole.
 pub struct Keyring {
     stages: Vec<(String, Stage)>,
+    states: Vec<KeyState>,
     signing: Vec<SigningKey>,
     verifying: Vec<VerifyingKey>,
     /// The JWKS document (RFC 7517 §5), ready to send.
@@ -46,6 +47,14 @@ impl Keyring {
         verify(&self.verifying, typ, token)
     }
 
+    /// Every published key, with how many tokens it signed since this process read it.
+    pub fn watch(&self) -> impl Iterator<Item = (&KeyState, u64)> {
+        self.states.iter().map(|state| {
+            let signing = self.signing.iter().find(|key| key.public().kid == state.kid);
+            (state, signing.map_or(0, SigningKey::signatures))
+        })
+    }
+
     /// The algorithms that can sign.
     pub fn algorithms(&self) -> impl Iterator<Item = SigningAlg> {
         self.signing.iter().map(|key| key.public().alg)
@@ -70,7 +79,8 @@ impl Keyring {
             .iter()
             .map(|key| VerifyingKey::of(key).ok_or(Error::Crypto("reading a public key")))
             .collect::<Result<_, _>>()?;
-        Ok(Self { stages: stages(stored, now), signing, verifying, jwks, jwks_etag })
+        let states = stored.iter().map(StoredKey::state).collect();
+        Ok(Self { stages: stages(stored, now), states, signing, verifying, jwks, jwks_etag })
     }
 }
 

@@ -60,6 +60,11 @@ impl Db {
         Ok(())
     }
 
+    /// Connections of the pool: open, and idle among them.
+    pub fn connections(&self) -> (u32, usize) {
+        on!(self, pool => (pool.size(), pool.num_idle()))
+    }
+
     /// Closes the pool, letting running statements end.
     pub async fn close(&self) {
         on!(self, pool => pool.close().await);

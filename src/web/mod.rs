@@ -11,6 +11,7 @@ mod health;
 mod introspect;
 mod logout;
 mod me;
+mod metrics;
 mod page;
 mod read;
 mod revocations;
@@ -153,6 +154,14 @@ pub fn routes(config: &mut web::ServiceConfig, site: &Arc<Site>) {
             .wrap(from_fn(identify))
             .wrap(security_headers(site.https)),
     );
+}
+
+/// Every route of the management address. Nothing here is for the internet.
+pub fn management_routes(config: &mut web::ServiceConfig, site: &Arc<Site>) {
+    config.app_data(web::Data::new(Arc::clone(site)));
+    config.service(get("/metrics", web::get().to(metrics::get), web::head().to(metrics::get)));
+    config.service(get("/health/live", web::get().to(health::live), web::head().to(health::live)));
+    config.service(get("/health/ready", web::get().to(health::ready), web::head().to(health::ready)));
 }
 
 /// A resource that is only read.

@@ -67,6 +67,9 @@ pub(super) async fn form(request: &HttpRequest, mut payload: Payload) -> Result<
     Params::read(&body).map_err(|_| refuse("the body must be valid UTF-8 without NUL"))
 }
 
+/// The one way to send a client assertion (RFC 7523 §2.2).
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
 /// What the request shows of its client: Basic (RFC 6749 §2.3.1) or the body. Never the query.
 pub(super) fn credentials(request: &HttpRequest, params: &Params) -> Result<Credentials, Error> {
     let basic = match request.headers().get(header::AUTHORIZATION) {
@@ -76,7 +79,6 @@ pub(super) fn credentials(request: &HttpRequest, params: &Params) -> Result<Cred
             Some(read.ok_or(Refusal::ClientUnproven { by_basic: true })?)
         }
     };
-    const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
     let assertion = params.get("client_assertion").map(Secret::new);
     if assertion.is_some() && params.get("client_assertion_type") != Some(JWT_BEARER) {
         let sentence = "it must be urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

@@ -202,3 +202,30 @@ async fn on_both_databases_a_change_is_applied_once() {
         assert!(!signing_keys::remove(&rig.db, current).await.unwrap());
     }
 }
+
+#[tokio::test]
+async fn an_operator_sees_age_stage_and_use_of_each_key_on_the_management_address_alone() {
+    let rig = Rig::start().await;
+    let kid = kid(&rig.tokens().await);
+    rig.clock.advance(Duration::from_mins(2));
+    let reply = http().get(rig.management_url(0, "/metrics")).send().await.unwrap();
+    assert!(reply.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
+    let text = reply.text().await.unwrap();
+    let line = |name: &str, part: &str| {
+        let found = text.lines().find(|line| line.starts_with(name) && line.contains(part));
+        found.unwrap_or_else(|| panic!("no {name} with {part} in {text}")).to_owned()
+    };
+    let age = line("kakao_auth_signing_key_age_seconds", &kid);
+    assert!(age.contains("stage=\"current\"") && age.ends_with(" 120"), "{age}");
+    line("kakao_auth_signing_key_age_seconds", "stage=\"next\"");
+    let signed: f64 = line("kakao_auth_signatures_total", &kid).rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(signed >= 1.0, "the access token at least, and the feed: {text}");
+    line("kakao_auth_database_connections", "open");
+    assert_eq!(
+        http().get(rig.management_url(0, "/health/ready")).send().await.unwrap().status(),
+        StatusCode::OK
+    );
+    assert_eq!(http().get(rig.url(0, "/metrics")).send().await.unwrap().status(), StatusCode::NOT_FOUND);
+    let inside = http().get(rig.management_url(0, "/oauth/authorize")).send().await.unwrap();
+    assert_eq!(inside.status(), StatusCode::NOT_FOUND);
+}

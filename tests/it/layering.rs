@@ -48,6 +48,8 @@ const AT_HOME: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("jsonwebtoken", &["keys", "kakao"]),
     ("tracing_actix_web", &["telemetry", "web"]),
+    ("metrics", &["web"]),
+    ("metrics_exporter_prometheus", &["web"]),
     ("anyhow", &["app", "cli"]),
 ];
 

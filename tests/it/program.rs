@@ -33,6 +33,7 @@ impl Place {
         let variables = [
             ("CONFIG", clients.display().to_string()),
             ("_SERVER__BIND", format!("127.0.0.1:{port}")),
+            ("_SERVER__MANAGEMENT_BIND", "127.0.0.1:0".to_owned()),
             ("_SERVER__PUBLIC_URL", ISSUER.to_owned()),
             ("_DATABASE__URL", format!("sqlite://{}/db.sqlite", folder.path().display())),
             ("_CACHE__URL", "memory:".to_owned()),

@@ -46,6 +46,7 @@ pub(crate) struct Rig {
 
 struct Instance {
     site: std::sync::Arc<kakao_auth::web::Site>,
+    management: String,
     address: String,
     stop: Option<oneshot::Sender<()>>,
     ended: Option<tokio::task::JoinHandle<anyhow::Result<()>>>,
@@ -153,6 +154,7 @@ impl Rig {
         std::fs::write(&file, clients() + &setup.clients).unwrap();
         let mut values: HashMap<&str, String> = HashMap::from([
             ("SERVER__BIND", "127.0.0.1:0".to_owned()),
+            ("SERVER__MANAGEMENT_BIND", "127.0.0.1:0".to_owned()),
             ("SERVER__PUBLIC_URL", ISSUER.to_owned()),
             ("SERVER__SHUTDOWN_GRACE", "2s".to_owned()),
             ("DATABASE__URL", self.database_url.clone()),
@@ -170,9 +172,10 @@ impl Rig {
         let app = App::build(settings, self.clock.clone(), Migrate::First).await.unwrap();
         let address = format!("http://{}", app.address());
         let site = app.site();
+        let management = format!("http://{}", app.management_address());
         let (stop, stopped) = oneshot::channel::<()>();
         let ended = tokio::spawn(app.run(async move { drop(stopped.await) }));
-        Instance { site, address, stop: Some(stop), ended: Some(ended) }
+        Instance { site, management, address, stop: Some(stop), ended: Some(ended) }
     }
 
     /// Instances that start at the same moment, on a database that nobody has prepared.
@@ -186,6 +189,11 @@ impl Rig {
     /// What the flows of an instance stand on: a test steps its jobs.
     pub(crate) fn deps(&self, instance: usize) -> &kakao_auth::flow::Deps {
         &self.instances[instance % self.instances.len()].site.deps
+    }
+
+    /// The management address of an instance.
+    pub(crate) fn management_url(&self, instance: usize, path: &str) -> String {
+        format!("{}{path}", self.instances[instance].management)
     }
 
     /// The address of an instance.

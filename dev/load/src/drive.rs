@@ -11,6 +11,8 @@ use serde_json::Value;
 use url::Url;
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+/// A sibling for which the tokens are, and its secret.
+const SIBLING: (&str, &str) = ("sibling", "kacs_secret-of-the-sibling-under-load");
 const CALLBACK: &str = "https://app.example/cb";
 
 #[derive(Args, Clone)]
@@ -47,6 +49,8 @@ enum Operation {
     Jwks,
     Refresh,
     Login,
+    Introspect,
+    ClientCredentials,
 }
 
 pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
@@ -118,6 +122,27 @@ impl Worker {
             ];
             self.token = self.redeem(&form).await?;
         }
+        if self.options.operation == Operation::Introspect {
+            self.token = if self.options.floor {
+                let reply = self.http.post(format!("{}/sign", self.options.url)).send().await?;
+                let tokens: Value = reply.error_for_status()?.json().await?;
+                tokens["access_token"].as_str().context("no access token")?.to_owned()
+            } else {
+                let landed = self.log_in_at_the_service().await?;
+                let code = parameter(&landed, "code")?;
+                let form = [
+                    ("grant_type", "authorization_code"),
+                    ("client_id", "load"),
+                    ("code", &code),
+                    ("redirect_uri", CALLBACK),
+                    ("code_verifier", VERIFIER),
+                ];
+                let reply =
+                    self.http.post(format!("{}/oauth/token", self.options.url)).form(&form).send().await?;
+                let tokens: Value = reply.error_for_status()?.json().await?;
+                tokens["access_token"].as_str().context("no access token")?.to_owned()
+            };
+        }
         Ok(())
     }
 
@@ -140,6 +165,27 @@ impl Worker {
                     ("refresh_token", token.as_str()),
                 ];
                 self.token = self.redeem(&form).await?;
+            }
+            (Operation::Introspect, floor) => {
+                let path = if floor { "/introspect" } else { "/oauth/introspect" };
+                let mut request = self.http.post(format!("{}{path}", self.options.url));
+                request = if floor {
+                    request.query(&[("token", &self.token)])
+                } else {
+                    request.basic_auth(SIBLING.0, Some(SIBLING.1)).form(&[("token", &self.token)])
+                };
+                let said: Value = request.send().await?.error_for_status()?.json().await?;
+                ensure!(said["active"] == true, "not active: {said}");
+            }
+            (Operation::ClientCredentials, true) => {
+                let reply = self.http.post(format!("{}/sign", self.options.url)).send().await?;
+                reply.error_for_status()?.bytes().await?;
+            }
+            (Operation::ClientCredentials, false) => {
+                let request = self.http.post(format!("{}/oauth/token", self.options.url));
+                let form = [("grant_type", "client_credentials")];
+                let request = request.basic_auth(SIBLING.0, Some(SIBLING.1)).form(&form);
+                request.send().await?.error_for_status()?.bytes().await?;
             }
             (Operation::Login, true) => self.log_in_at_the_floor().await?,
             (Operation::Login, false) => {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use actix_web::web::{Data, Query};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, ParsedPublicKey,
+};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
@@ -38,6 +40,7 @@ struct Floor {
     kakao: String,
     jwks: Vec<u8>,
     key: EcdsaKeyPair,
+    public: ParsedPublicKey,
     random: SystemRandom,
 }
 
@@ -71,6 +74,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         http,
         kakao: options.kakao,
         jwks,
+        public: ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.public_key().as_ref())?,
         key,
         random: SystemRandom::new(),
     }));
@@ -79,6 +83,8 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
             .app_data(floor.clone())
             .route("/jwks", web::get().to(jwks_document))
             .route("/refresh", web::post().to(refresh))
+            .route("/sign", web::post().to(sign_one))
+            .route("/introspect", web::post().to(introspect))
             .route("/login", web::get().to(login))
     });
     server.bind(options.bind)?.run().await?;
@@ -94,6 +100,38 @@ async fn refresh(floor: Data<Floor>, query: Pairs) -> HttpResponse {
     let sql = "UPDATE floor_refresh SET generation = generation + 1 WHERE id = $1 RETURNING generation";
     let generation: Result<i64, _> = sqlx::query_scalar(sql).bind(row).fetch_one(&floor.pool).await;
     let Ok(generation) = generation else { return HttpResponse::InternalServerError().finish() };
+    let Some(token) = sign(&floor) else { return HttpResponse::InternalServerError().finish() };
+    HttpResponse::Ok().json(json!({
+        "access_token": token, "token_type": "Bearer", "expires_in": 600, "refresh_token": generation.to_string(),
+    }))
+}
+
+/// One signature.
+async fn sign_one(floor: Data<Floor>) -> HttpResponse {
+    let Some(token) = sign(&floor) else { return HttpResponse::InternalServerError().finish() };
+    HttpResponse::Ok().json(json!({ "access_token": token, "token_type": "Bearer", "expires_in": 600 }))
+}
+
+/// One verification and one SELECT by the primary key.
+async fn introspect(floor: Data<Floor>, query: Pairs) -> HttpResponse {
+    let token = value(&query, "token").unwrap_or_default();
+    let Some((input, signature)) = token.rsplit_once('.') else { return HttpResponse::BadRequest().finish() };
+    let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else { return HttpResponse::BadRequest().finish() };
+    if floor.public.verify_sig(input.as_bytes(), &signature).is_err() {
+        return HttpResponse::Ok().json(json!({ "active": false }));
+    }
+    let sql = "SELECT generation FROM floor_refresh WHERE id = $1";
+    let found: Result<Option<i64>, _> = sqlx::query_scalar(sql).bind(1_i64).fetch_optional(&floor.pool).await;
+    match found {
+        Ok(found) => HttpResponse::Ok().json(json!({
+            "active": found.is_some(), "token_type": "Bearer", "iss": "https://auth.example.com", "client_id": "load",
+            "sub": Uuid::nil(), "scope": "profile", "exp": 600, "iat": 1, "aud": "orders", "jti": Uuid::nil(), "sid": Uuid::nil(),
+        })),
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
+}
+
+fn sign(floor: &Floor) -> Option<String> {
     let claims = json!({
         "iss": "https://auth.example.com", "sub": Uuid::nil(), "aud": "orders", "client_id": "load",
         "scope": "profile", "iat": 1, "nbf": 1, "exp": 600, "jti": Uuid::now_v7(), "sid": Uuid::nil(), "auth_time": 1,
@@ -104,13 +142,8 @@ async fn refresh(floor: Data<Floor>, query: Pairs) -> HttpResponse {
             .encode(r#"{"alg":"ES256","typ":"at+jwt","kid":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#),
         URL_SAFE_NO_PAD.encode(claims.to_string())
     );
-    let Ok(signature) = floor.key.sign(&floor.random, input.as_bytes()) else {
-        return HttpResponse::InternalServerError().finish();
-    };
-    let token = format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature));
-    HttpResponse::Ok().json(json!({
-        "access_token": token, "token_type": "Bearer", "expires_in": 600, "refresh_token": generation.to_string(),
-    }))
+    let signature = floor.key.sign(&floor.random, input.as_bytes()).ok()?;
+    Some(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
 
 async fn login(floor: Data<Floor>, query: Pairs) -> HttpResponse {

@@ -136,6 +136,7 @@ claims = ["nickname", "picture", "email"]
     let app = kakao.app();
     let environment = [
         ("SERVER__BIND", bind.to_string()),
+        ("SERVER__MANAGEMENT_BIND", "127.0.0.1:0".to_owned()),
         ("SERVER__PUBLIC_URL", issuer.to_owned()),
         ("DATABASE__URL", format!("sqlite://{}", folder.join("kakao-auth.sqlite").display())),
         ("CACHE__URL", "memory:".to_owned()),

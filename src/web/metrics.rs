@@ -1,0 +1,49 @@
+//! `GET /metrics` in Prometheus' text format, on the management address only. What is shown is read when it is asked for, so
+//! nothing on a request's way pays for it but a counter of the signing key.
+
+use actix_web::HttpResponse;
+use metrics::{counter, describe_counter, describe_gauge, gauge, with_local_recorder};
+use metrics_exporter_prometheus::PrometheusBuilder;
+
+use super::Shared;
+use crate::domain::rotation::Stage;
+
+pub(super) async fn get(site: Shared) -> HttpResponse {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    with_local_recorder(&recorder, || record(&site));
+    HttpResponse::Ok()
+        .insert_header(("Cache-Control", "no-store"))
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(recorder.handle().render())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
+fn record(site: &Shared) {
+    const AGE: &str = "kakao_auth_signing_key_age_seconds";
+    const EXPIRES: &str = "kakao_auth_signing_key_published_for_seconds";
+    const SIGNATURES: &str = "kakao_auth_signatures_total";
+    const CONNECTIONS: &str = "kakao_auth_database_connections";
+    describe_gauge!(AGE, "since the key was published");
+    describe_gauge!(EXPIRES, "how much longer a superseded key is published");
+    describe_counter!(SIGNATURES, "tokens that this process signed with the key");
+    describe_gauge!(CONNECTIONS, "connections of this process to the database");
+    let now = site.deps.clock.now();
+    for (key, signatures) in site.deps.keys.ring().watch() {
+        let stage = match key.stage(now) {
+            Stage::Next => "next",
+            Stage::Current => "current",
+            Stage::Previous => "previous",
+            Stage::Gone => continue,
+        };
+        let labels =
+            [("alg", key.alg.name().to_owned()), ("kid", key.kid.clone()), ("stage", stage.to_owned())];
+        gauge!(AGE, &labels).set(now.since(key.published_at).as_secs() as f64);
+        if let Some(end) = key.expires_at {
+            gauge!(EXPIRES, &labels).set(end.since(now).as_secs() as f64);
+        }
+        counter!(SIGNATURES, &labels[..2]).absolute(signatures);
+    }
+    let (open, idle) = site.deps.db.connections();
+    gauge!(CONNECTIONS, "state" => "open").set(f64::from(open));
+    gauge!(CONNECTIONS, "state" => "idle").set(idle as f64);
+}
