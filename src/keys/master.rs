@@ -229,6 +229,21 @@ mod tests {
     }
 
     #[test]
+    fn ten_thousand_codes_and_cookies_are_unique_and_share_no_beginning() {
+        let keys = keys(1, &[]);
+        let mut values = std::collections::HashSet::new();
+        let mut beginnings = std::collections::HashSet::new();
+        for seed in 0..10_000_u32 {
+            let seed = seed.to_be_bytes();
+            for value in [keys.derive_code(&seed), keys.derive_session(&seed)] {
+                assert!(values.insert(value));
+                beginnings.insert(value[0]);
+            }
+        }
+        assert_eq!(beginnings.len(), 256, "all beginnings occur");
+    }
+
+    #[test]
     fn the_same_value_never_seals_to_the_same_bytes() {
         let keys = keys(1, &[]);
         assert_ne!(

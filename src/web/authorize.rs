@@ -55,9 +55,9 @@ async fn begin(request: &HttpRequest, site: &Shared, params: &Params) -> HttpRes
     }
 }
 
-/// `__Host-session`, or `session` where there is no https.
+/// `__Host-session`; where there is no https a name that no app on another port of the same host will have.
 pub(super) fn session_cookie_name(https: bool) -> &'static str {
-    if https { "__Host-session" } else { "session" }
+    if https { "__Host-session" } else { "kakao-auth-session" }
 }
 
 /// The session's cookie. Lax, because Strict would not come along from a client's link.

@@ -5,6 +5,9 @@ use serde_json::Value;
 
 use crate::rig::{Browser, Rig, http, json, location, parameter};
 
+/// The session's cookie where the issuer is not https.
+const SESSION: &str = "kakao-auth-session";
+
 const BYE: &str = "https://app.example/bye";
 
 async fn logout(browser: &Browser<'_>, rig: &Rig, query: &[(&str, &str)]) -> Response {
@@ -37,7 +40,7 @@ async fn with_a_genuine_hint_the_browser_goes_back_with_the_exact_state_and_the_
         assert!(landed.starts_with(expected), "{landed}");
         assert_eq!(parameter(&landed, "state").as_deref(), Some(state.as_str()));
         assert_eq!(parameter(&landed, "code"), None);
-        assert!(!browser.cookies.lock().unwrap().contains_key("session"), "the cookie is removed");
+        assert!(!browser.cookies.lock().unwrap().contains_key(SESSION), "the cookie is removed");
         assert!(!is_logged_in(&browser).await);
         let refresh = rig.refresh(0, tokens["refresh_token"].as_str().unwrap()).await;
         assert_eq!(json(refresh).await["error"], "invalid_grant");
@@ -63,7 +66,7 @@ async fn every_login_of_the_browser_ends_and_a_replayed_cookie_is_dead() {
     let second = browser.redeem(&browser.at_once(&[]).await).await;
     let third = browser.tokens(&[("prompt", "login")]).await;
     let elsewhere = Browser::new(&rig).tokens(&[]).await;
-    let cookie = browser.cookies.lock().unwrap()["session"].clone();
+    let cookie = browser.cookies.lock().unwrap()[SESSION].clone();
     logout(&browser, &rig, &[("id_token_hint", hint(&third))]).await;
     for (name, tokens, alive) in [
         ("first", tokens, false),
@@ -74,7 +77,7 @@ async fn every_login_of_the_browser_ends_and_a_replayed_cookie_is_dead() {
         let active = rig.introspected(0, tokens["access_token"].as_str().unwrap()).await["active"].clone();
         assert_eq!(active, alive, "{name}");
     }
-    browser.cookies.lock().unwrap().insert("session".into(), cookie);
+    browser.cookies.lock().unwrap().insert(SESSION.into(), cookie);
     assert!(!is_logged_in(&browser).await);
 }
 

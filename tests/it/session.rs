@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use crate::rig::{Browser, Rig, Setup, authorization_request, claims, http, location, parameter};
 
+/// The session's cookie where the issuer is not https.
+const SESSION: &str = "kakao-auth-session";
+
 const OTHER: [(&str, &str); 2] = [("client_id", "other"), ("redirect_uri", "https://other.example/cb")];
 
 fn id_token(tokens: &Value) -> &str {
@@ -161,8 +164,8 @@ async fn a_session_ends_when_unused_and_at_its_absolute_end() {
 async fn the_cookie_is_fresh_at_each_login_and_a_planted_or_earlier_one_is_dead() {
     let rig = Rig::start().await;
     let browser = Browser::new(&rig);
-    let cookie = || browser.cookies.lock().unwrap().get("session").cloned();
-    browser.cookies.lock().unwrap().insert("session".into(), "planted".into());
+    let cookie = || browser.cookies.lock().unwrap().get(SESSION).cloned();
+    browser.cookies.lock().unwrap().insert(SESSION.into(), "planted".into());
     browser.tokens(&[]).await;
     let first = cookie().unwrap();
     assert!(first != "planted" && first.len() == 43, "{first}");
@@ -170,7 +173,7 @@ async fn the_cookie_is_fresh_at_each_login_and_a_planted_or_earlier_one_is_dead(
     let second = cookie().unwrap();
     assert_ne!(first, second);
     for dead in ["planted", &first, "", "한글"] {
-        browser.cookies.lock().unwrap().insert("session".into(), dead.into());
+        browser.cookies.lock().unwrap().insert(SESSION.into(), dead.into());
         let landed = browser.at_once(&[("prompt", "none")]).await;
         assert_eq!(parameter(&landed, "error").as_deref(), Some("login_required"), "{dead}");
     }

@@ -1,4 +1,21 @@
-//! An extractor for actix-web: `async fn orders(Bearer(claims): Bearer) -> …`.
+//! An extractor for actix-web.
+//!
+//! ```
+//! use actix_web::{App, web};
+//! use kakao_auth_verifier::Verifier;
+//! use kakao_auth_verifier::actix::{Bearer, Unauthorized};
+//!
+//! async fn orders(Bearer(claims): Bearer) -> Result<String, Unauthorized> {
+//!     claims.require_scope("orders:read")?;
+//!     Ok(format!("orders of {}", claims.sub))
+//! }
+//!
+//! # fn main() -> Result<(), kakao_auth_verifier::BuildError> {
+//! let verifier = Verifier::builder("https://auth.example.com", "orders").revocation_feed().build()?;
+//! App::new().app_data(web::Data::new(verifier)).route("/orders", web::get().to(orders));
+//! # Ok(())
+//! # }
+//! ```
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,5 +1,16 @@
 //! A layer for tower (axum, tonic, hyper): requests with a good token go on with [`Claims`](crate::Claims) among their
 //! extensions, others are answered as RFC 6750 says.
+//!
+//! ```
+//! use kakao_auth_verifier::Verifier;
+//! use kakao_auth_verifier::tower::RequireToken;
+//!
+//! # fn layer() -> Result<RequireToken, kakao_auth_verifier::BuildError> {
+//! let verifier = Verifier::builder("https://auth.example.com", "orders").revocation_feed().build()?;
+//! // axum: Router::new().route("/orders", get(orders)).layer(…), and `Extension(claims): Extension<Claims>` in `orders`.
+//! Ok(RequireToken::new(verifier).scope("orders:read"))
+//! # }
+//! ```
 
 use std::future::Future;
 use std::pin::Pin;
