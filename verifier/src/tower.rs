@@ -1,4 +1,4 @@
-//! A layer for tower (axum, tonic, hyper): requests with a good token go on with [`Claims`](crate::Claims) among their
+//! A layer for tower (axum, tonic, hyper): requests with a good token go on with [`Claims`] among their
 //! extensions, others are answered as RFC 6750 says.
 //!
 //! ```
