@@ -56,14 +56,15 @@ struct Bench {
 }
 
 pub(super) fn run(command: &Command, settings: &Settings) -> anyhow::Result<()> {
-    let previous = settings.secrets.previous_master_keys.iter().map(|key| &**key);
-    let bench = Bench {
-        db: Db::connect_lazy(settings.database.url.reveal(), 1)?,
-        master: Arc::new(MasterKeys::new(&settings.secrets.master_key, previous)?),
-        policy: settings.key_policy(),
-        now: Clock::System.now(),
-    };
     block_on(async {
+        let previous = settings.secrets.previous_master_keys.iter().map(|key| &**key);
+        // A pool needs the runtime that it is made in.
+        let bench = Bench {
+            db: Db::connect_lazy(settings.database.url.reveal(), 1)?,
+            master: Arc::new(MasterKeys::new(&settings.secrets.master_key, previous)?),
+            policy: settings.key_policy(),
+            now: Clock::System.now(),
+        };
         match command {
             Command::List(options) => list(&bench, options).await,
             Command::Rotate(options) => rotate(&bench, options).await,
@@ -112,7 +113,7 @@ fn story(bench: &Bench, key: &KeyState) -> String {
             let left = key
                 .activated_at
                 .map_or(Duration::ZERO, |at| (at + bench.policy.rotate_every).since(bench.now));
-            format!("signs since {since}, rotates in {}", short(left))
+            format!("has signed for {since}, rotates in {}", short(left))
         }
         Stage::Previous => {
             let left = key.expires_at.map_or(Duration::ZERO, |end| end.since(bench.now));

@@ -219,3 +219,49 @@ async fn no_log_line_of_a_whole_run_holds_a_secret_or_a_personal_datum() {
         log.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()).count();
     assert_eq!(json_lines, log.lines().count(), "every line is JSON");
 }
+
+#[tokio::test]
+async fn an_operator_lists_rotates_and_retires_keys() {
+    let kakao = kakao().await;
+    let place = Place::new(&kakao);
+    assert_eq!(place.run(&["migrate"]).await.0, Some(0));
+    let child = place.serve().await;
+    let (code, listed) = place.run(&["keys", "list"]).await;
+    assert_eq!((code, listed.lines().count()), (Some(0), 4), "{listed}");
+    let (code, said) = place.run(&["keys", "rotate"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("ES256 in 6m") || said.contains("ES256 in 5m"), "{said}");
+    let (code, said) = place.run(&["keys", "rotate", "--alg", "EdDSA"]).await;
+    assert!(code == Some(1) && said.contains("not among keys.algorithms"), "{said}");
+
+    let (_, listed) = place.run(&["keys", "list", "--json"]).await;
+    let find = |listed: &str, stage: &str| {
+        let keys = listed.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let mut found = keys.filter(|key| key["alg"] == "ES256" && key["stage"] == stage);
+        found.next().map(|key| key["kid"].as_str().unwrap().to_owned())
+    };
+    let (current, next) = (find(&listed, "current").unwrap(), find(&listed, "next").unwrap());
+    let (code, said) = place.run(&["keys", "retire", &current]).await;
+    assert!(
+        code == Some(1) && said.contains("concerns the clients: web") && said.contains("--now"),
+        "{said}"
+    );
+    let (code, said) = place.run(&["keys", "retire", "nonsense", "--now"]).await;
+    assert!(code == Some(1) && said.contains("keys list"), "{said}");
+    let (code, said) = place.run(&["keys", "retire", &current, "--now"]).await;
+    assert!(code == Some(0) && said.contains("retired"), "{said}");
+    let (_, listed) = place.run(&["keys", "list", "--json"]).await;
+    assert_eq!(find(&listed, "current"), Some(next), "{listed}");
+
+    // The running service follows within seconds.
+    let began = Instant::now();
+    loop {
+        let jwks = json(http().get(place.url("/.well-known/jwks.json")).send().await.unwrap()).await;
+        if !jwks.to_string().contains(&current) {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "the retired key is still published");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    drop(child);
+}
