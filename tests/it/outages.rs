@@ -8,7 +8,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use url::Url;
 
-use crate::rig::{Browser, Rig, Setup, authorization_request, http, json, location, parameter, variable};
+use crate::rig::{
+    BACKEND_SECRET, Browser, Rig, Setup, authorization_request, http, json, location, parameter, variable,
+};
 
 /// A door in front of a server, that can be shut: connections break and new ones are refused, as when it is stopped.
 struct Door {
@@ -73,6 +75,8 @@ async fn without_postgres_answers_are_503_documents_go_on_and_service_comes_back
     let code = rig.code().await;
     let browser = Browser::new(&rig);
     let callback = browser.until_callback(&authorization_request(&[])).await;
+    let here = Browser::new(&rig);
+    here.log_in(&authorization_request(&[])).await;
 
     door.shut();
     for _ in 0..3 {
@@ -86,7 +90,39 @@ async fn without_postgres_answers_are_503_documents_go_on_and_service_comes_back
     assert_eq!(rig.redeem(0, &code).await.status(), StatusCode::SERVICE_UNAVAILABLE);
     let landed = location(&browser.open_callback(0, &callback).await);
     assert_eq!(parameter(&landed, "error").as_deref(), Some("temporarily_unavailable"));
-    for path in ["/.well-known/jwks.json", "/.well-known/openid-configuration", "/health/live"] {
+    // Never an answer out of thin air, never a 200 without effect.
+    let access_token = tokens["access_token"].as_str().unwrap();
+    let url = |path: &str| rig.url(0, path);
+    let requests = [
+        (
+            "introspect",
+            http()
+                .post(url("/oauth/introspect"))
+                .basic_auth("orders", Some(BACKEND_SECRET))
+                .form(&[("token", access_token)]),
+        ),
+        ("revoke", http().post(url("/oauth/revoke")).form(&[("token", refresh_token), ("client_id", "web")])),
+        ("userinfo", http().get(url("/oauth/userinfo")).bearer_auth(access_token)),
+        ("me", http().get(url("/v1/me/sessions")).bearer_auth(access_token)),
+        ("log out everywhere", http().delete(url("/v1/me/sessions")).bearer_auth(access_token)),
+    ];
+    for (name, request) in requests {
+        let began = Instant::now();
+        let reply = request.send().await.unwrap();
+        assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE, "{name}");
+        assert_eq!(reply.headers()["retry-after"], "2", "{name}");
+        assert!(began.elapsed() < Duration::from_secs(2), "{name}: {:?}", began.elapsed());
+    }
+    let silent = location(&here.authorize(&authorization_request(&[("prompt", "none")])).await);
+    assert_eq!(
+        parameter(&silent, "error").as_deref(),
+        Some("temporarily_unavailable"),
+        "whether there is a session"
+    );
+    assert_eq!(here.get(&url("/oauth/logout")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    for path in
+        ["/.well-known/jwks.json", "/.well-known/openid-configuration", "/v1/revocations", "/health/live"]
+    {
         assert_eq!(http().get(rig.url(0, path)).send().await.unwrap().status(), StatusCode::OK, "{path}");
     }
     let ready = http().get(rig.url(0, "/health/ready")).send().await.unwrap();
