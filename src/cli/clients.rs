@@ -1,7 +1,5 @@
 //! `kakao-auth clients new`
 
-use std::fmt::Write;
-
 use anyhow::bail;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -57,7 +55,7 @@ pub(super) fn run(Command::New(options): &Command) -> anyhow::Result<()> {
     println!("[[clients]]\nid = \"{}\"", options.id);
     println!("type = \"{}\"", if secret.is_some() { "confidential" } else { "public" });
     if let Some(secret) = &secret {
-        println!("secret_sha256 = [\"{}\"]", hex(secret.fingerprint().as_bytes()));
+        println!("secret_sha256 = [\"{}\"]", secret.fingerprint().to_hex());
     }
     println!("redirect_uris = {:?}", options.redirect_uris);
     if let Some(secret) = &secret {
@@ -65,12 +63,4 @@ pub(super) fn run(Command::New(options): &Command) -> anyhow::Result<()> {
         println!("# client_secret = {}", secret.reveal());
     }
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -3,6 +3,7 @@
 //! Imports nothing of ours: no SQL, no HTTP, no Kakao wire. Time comes in as a [`Timestamp`].
 
 pub mod attempt;
+pub mod audience;
 pub mod client;
 pub mod client_jwk;
 pub mod grant;
@@ -19,6 +20,7 @@ pub mod time;
 pub mod user;
 
 pub use attempt::{AttemptId, AttemptOutcome, LoginAttempt, ResponseMode};
+pub use audience::Audience;
 pub use client::{Client, ClientType, Clients, GrantType, Lifetimes, SigningAlg};
 pub use grant::{EndReason, Grant, NewGrant, Rotated, SpentCode};
 pub use ids::{ClientId, GrantId, KakaoId, SessionId, UserId};

@@ -1,6 +1,6 @@
 //! Secrets that have no voice: they cannot be printed, and they compare in constant time.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -60,6 +60,15 @@ impl Fingerprint {
     /// The 32 bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// 64 hexadecimal digits, as the settings write it.
+    pub fn to_hex(&self) -> String {
+        self.0.iter().fold(String::with_capacity(64), |mut text, byte| {
+            // Writing into a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 }
 

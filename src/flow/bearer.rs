@@ -4,7 +4,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{Deps, Error, Refusal};
-use crate::domain::{GrantId, Scope, Secret, UserId};
+use crate::domain::{Audience, GrantId, Scope, Secret, UserId};
 use crate::keys::signer::TokenType;
 use crate::store::grants;
 
@@ -15,7 +15,7 @@ pub struct AccessToken {
     /// A user's id, or the id of a client that acts for itself.
     pub sub: String,
     /// For whom.
-    pub aud: OneOrMany,
+    pub aud: Audience,
     /// To whom it was issued.
     pub client_id: String,
     /// What was granted.
@@ -31,26 +31,6 @@ pub struct AccessToken {
     pub sid: Option<GrantId>,
     /// Seconds since the epoch.
     pub auth_time: Option<i64>,
-}
-
-/// `aud` (RFC 7519 §4.1.3).
-#[derive(Clone, Debug, Deserialize, serde::Serialize)]
-#[serde(untagged)]
-pub enum OneOrMany {
-    /// One.
-    One(String),
-    /// Several.
-    Many(Vec<String>),
-}
-
-impl OneOrMany {
-    /// Whether this is one of them.
-    pub fn contains(&self, wanted: &str) -> bool {
-        match self {
-            Self::One(one) => one == wanted,
-            Self::Many(many) => many.iter().any(|one| one == wanted),
-        }
-    }
 }
 
 /// A person behind an access token, whose login still lives.

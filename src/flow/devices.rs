@@ -1,12 +1,10 @@
 //! A person's own logins: the list of devices, ending one, ending all others, ending all.
 
 use serde::Serialize;
-use serde_json::json;
-use tracing::info;
 
+use super::logout::told;
 use super::{Bearer, Deps, Error, Refusal};
-use crate::domain::{EndReason, GrantId, Timestamp, UserId};
-use crate::store::audit::{self, AuditEvent};
+use crate::domain::{EndReason, GrantId};
 use crate::store::grants::{self, Login};
 use crate::store::{Tx, sessions, users};
 
@@ -85,19 +83,4 @@ pub async fn end_many(deps: &Deps, caller: &Bearer, which: Which) -> Result<(), 
     };
     tx.commit().await?;
     told(deps, user, ended, now).await
-}
-
-async fn told(deps: &Deps, user: UserId, ended: u64, now: Timestamp) -> Result<(), Error> {
-    deps.revocations.poke();
-    info!(user = %user, ended, "a person ended logins");
-    let event = AuditEvent {
-        at: now,
-        kind: "session.ended",
-        user: Some(user),
-        client: None,
-        grant: None,
-        request_id: None,
-        detail: json!({ "reason": EndReason::LoggedOut.name(), "logins": ended }),
-    };
-    Ok(audit::record(&deps.db, &event).await?)
 }

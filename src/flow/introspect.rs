@@ -7,9 +7,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::bearer::{AccessToken, OneOrMany};
+use super::bearer::AccessToken;
 use super::{Deps, Error};
-use crate::domain::{Client, GrantId, Secret};
+use crate::domain::{Audience, Client, GrantId, Secret};
 use crate::keys::refresh_token;
 use crate::store::grants;
 
@@ -39,7 +39,7 @@ pub struct Live {
     #[serde(skip_serializing_if = "Option::is_none")]
     iat: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    aud: Option<OneOrMany>,
+    aud: Option<Audience>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,7 +11,7 @@ use super::exchange_code::end;
 use super::id_token_hint::{self, Hint};
 use super::{Deps, Error, Params, Refusal};
 use crate::domain::session::Session;
-use crate::domain::{EndReason, Fingerprint, Secret};
+use crate::domain::{EndReason, Fingerprint, Secret, Timestamp, UserId};
 use crate::store::audit::{self, AuditEvent};
 use crate::store::{grants, sessions};
 
@@ -128,24 +128,27 @@ pub fn after_kakao(deps: &Deps, state: Option<&str>) -> Option<String> {
 
 /// Only this browser can make it: the cookie is not readable for pages.
 fn confirmation(cookie: &Secret) -> String {
-    let digest = Fingerprint::of(format!("confirm logout {}", cookie.reveal()).as_bytes());
-    digest.as_bytes().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    Fingerprint::of(format!("confirm logout {}", cookie.reveal()).as_bytes()).to_hex()
 }
 
 async fn end_session(deps: &Deps, session: Session) -> Result<(), Error> {
     let now = deps.clock.now();
     let logins = sessions::end(&deps.db, session.id, EndReason::LoggedOut, now).await?;
+    told(deps, session.user, logins, now).await
+}
+
+/// The feed, the log and the audit hear that a person ended logins.
+pub(super) async fn told(deps: &Deps, user: UserId, logins: u64, now: Timestamp) -> Result<(), Error> {
     deps.revocations.poke();
-    info!(user = %session.user, logins, "logged out");
+    info!(user = %user, logins, "logged out");
     let event = AuditEvent {
         at: now,
         kind: "session.ended",
-        user: Some(session.user),
+        user: Some(user),
         client: None,
         grant: None,
         request_id: None,
         detail: json!({ "reason": EndReason::LoggedOut.name(), "logins": logins }),
     };
-    audit::record(&deps.db, &event).await?;
-    Ok(())
+    Ok(audit::record(&deps.db, &event).await?)
 }

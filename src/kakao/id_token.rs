@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tracing::warn;
 
 use super::faults::Fault;
-use crate::domain::{KakaoId, Secret, Timestamp};
+use crate::domain::{Audience, KakaoId, Secret, Timestamp};
 
 /// Kakao's have about a kilobyte.
 const LARGEST_TOKEN: usize = 16 * 1024;
@@ -67,19 +67,12 @@ struct Header {
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
-    aud: OneOrMany,
+    aud: Audience,
     sub: String,
     exp: i64,
     iat: i64,
     nonce: Option<String>,
     auth_time: Option<i64>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
 }
 
 impl Verifier {
@@ -113,16 +106,12 @@ impl Verifier {
         let claims = jsonwebtoken::decode::<Claims>(text, key, &validation)
             .map_err(|_| Fault::id_token("the ID token is not signed by Kakao, or lacks a claim"))?
             .claims;
-        let for_us = match &claims.aud {
-            OneOrMany::One(one) => *one == self.client_id,
-            OneOrMany::Many(many) => matches!(many.as_slice(), [one] if *one == self.client_id),
-        };
         let leeway = i64::try_from(LEEWAY.as_secs()).unwrap_or(0);
         let refuse = |cause| Err(Fault::id_token(cause));
         if claims.iss != self.issuer {
             return refuse("the ID token has another issuer");
         }
-        if !for_us {
+        if !claims.aud.is_only(&self.client_id) {
             return refuse("the ID token is for another app key");
         }
         if claims.exp.saturating_add(leeway) <= now.secs() {

@@ -2,12 +2,13 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::Jwk;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::domain::SigningAlg;
+use super::verify::{algorithm, signed_claims};
+use crate::domain::Audience;
 use crate::domain::client_jwk::ClientJwk;
 
 /// The largest assertion that is looked at.
@@ -30,26 +31,6 @@ pub struct Assertion {
     pub iat: Option<i64>,
     /// Unique.
     pub jti: String,
-}
-
-/// One or several.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub enum Audience {
-    /// One.
-    One(String),
-    /// Several.
-    Many(Vec<String>),
-}
-
-impl Audience {
-    /// Whether it names nobody but these.
-    pub fn is_within(&self, accepted: &[&str]) -> bool {
-        match self {
-            Self::One(one) => accepted.contains(&one.as_str()),
-            Self::Many(many) => !many.is_empty() && many.iter().all(|one| accepted.contains(&one.as_str())),
-        }
-    }
 }
 
 #[derive(Deserialize)]
@@ -80,17 +61,7 @@ pub fn verify(keys: &[ClientJwk], text: &str) -> Option<Assertion> {
         key.alg.name() == header.alg && (header.kid.is_none() || key.kid.is_none() || key.kid == header.kid)
     };
     keys.iter().filter(fits).find_map(|key| {
-        let algorithm = match key.alg {
-            SigningAlg::Es256 => Algorithm::ES256,
-            SigningAlg::Rs256 => Algorithm::RS256,
-            SigningAlg::EdDsa => Algorithm::EdDSA,
-        };
         let jwk: Jwk = serde_json::from_str(&key.json).ok()?;
-        let mut validation = Validation::new(algorithm);
-        validation.validate_exp = false;
-        validation.validate_aud = false;
-        validation.required_spec_claims.clear();
-        let key = DecodingKey::from_jwk(&jwk).ok()?;
-        Some(jsonwebtoken::decode::<Assertion>(text, &key, &validation).ok()?.claims)
+        signed_claims(text, algorithm(key.alg), &DecodingKey::from_jwk(&jwk).ok()?)
     })
 }

@@ -36,10 +36,7 @@ impl Suite {
         let kakao = Simulator::start(options).await.unwrap();
         kakao.autopilot(Autopilot::Person("all-consents".into()));
         let folder = tempfile::tempdir().unwrap();
-        let hash = |secret: &str| {
-            let digest = kakao_auth::domain::Fingerprint::of(secret.as_bytes());
-            digest.as_bytes().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
-        };
+        let hash = |secret: &str| kakao_auth::domain::Fingerprint::of(secret.as_bytes()).to_hex();
         let clients = [CLIENT, CLIENT2].map(|(id, secret)| {
             format!(
                 "[[clients]]\nid = \"{id}\"\ntype = \"confidential\"\nsecret_sha256 = [\"{}\"]\n\

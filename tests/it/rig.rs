@@ -282,10 +282,7 @@ async fn new_database() -> Database {
 }
 
 fn clients() -> String {
-    let hash = |secret: &str| {
-        let fingerprint = kakao_auth::domain::Fingerprint::of(secret.as_bytes());
-        fingerprint.as_bytes().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
-    };
+    let hash = |secret: &str| kakao_auth::domain::Fingerprint::of(secret.as_bytes()).to_hex();
     format!(
         r#"
 [[clients]]

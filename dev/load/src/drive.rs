@@ -110,40 +110,32 @@ struct Worker {
 
 impl Worker {
     async fn prepare(&mut self) -> anyhow::Result<()> {
-        if self.options.operation == Operation::Refresh && !self.options.floor {
-            let landed = self.log_in_at_the_service().await?;
-            let code = parameter(&landed, "code")?;
-            let form = [
-                ("grant_type", "authorization_code"),
-                ("client_id", "load"),
-                ("code", &code),
-                ("redirect_uri", CALLBACK),
-                ("code_verifier", VERIFIER),
-            ];
-            self.token = self.redeem(&form).await?;
-        }
-        if self.options.operation == Operation::Introspect {
-            self.token = if self.options.floor {
+        let token = match (self.options.operation, self.options.floor) {
+            (Operation::Refresh, false) => self.tokens().await?["refresh_token"].take(),
+            (Operation::Introspect, false) => self.tokens().await?["access_token"].take(),
+            (Operation::Introspect, true) => {
                 let reply = self.http.post(format!("{}/sign", self.options.url)).send().await?;
-                let tokens: Value = reply.error_for_status()?.json().await?;
-                tokens["access_token"].as_str().context("no access token")?.to_owned()
-            } else {
-                let landed = self.log_in_at_the_service().await?;
-                let code = parameter(&landed, "code")?;
-                let form = [
-                    ("grant_type", "authorization_code"),
-                    ("client_id", "load"),
-                    ("code", &code),
-                    ("redirect_uri", CALLBACK),
-                    ("code_verifier", VERIFIER),
-                ];
-                let reply =
-                    self.http.post(format!("{}/oauth/token", self.options.url)).form(&form).send().await?;
-                let tokens: Value = reply.error_for_status()?.json().await?;
-                tokens["access_token"].as_str().context("no access token")?.to_owned()
-            };
-        }
+                reply.error_for_status()?.json::<Value>().await?["access_token"].take()
+            }
+            _ => return Ok(()),
+        };
+        token.as_str().context("no token")?.clone_into(&mut self.token);
         Ok(())
+    }
+
+    /// A login at the service, redeemed.
+    async fn tokens(&self) -> anyhow::Result<Value> {
+        let landed = self.log_in_at_the_service().await?;
+        let code = parameter(&landed, "code")?;
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("client_id", "load"),
+            ("code", &code),
+            ("redirect_uri", CALLBACK),
+            ("code_verifier", VERIFIER),
+        ];
+        let reply = self.http.post(format!("{}/oauth/token", self.options.url)).form(&form).send().await?;
+        Ok(reply.error_for_status()?.json().await?)
     }
 
     async fn step(&mut self) -> anyhow::Result<()> {
