@@ -12,7 +12,9 @@ use tracing::{info, warn};
 use crate::cache::{Cache, Quota};
 use crate::domain::Clock;
 use crate::flow::Deps;
+use crate::flow::kakao_tokens::Turns;
 use crate::flow::lockout::Lockout;
+use crate::flow::receive_webhook::Inbox;
 use crate::flow::refusal::chain;
 use crate::flow::revocations::Revocations;
 use crate::kakao::{self, Kakao};
@@ -234,6 +236,12 @@ fn site(
         documents,
         deps: Arc::new(Deps {
             revocations: Revocations::new(longest_access(&settings)),
+            account: settings.account,
+            asks_service_terms: settings.kakao.service_terms,
+            in_app_login: settings.kakao.in_app_login,
+            renew_per_minute: settings.kakao.renew_per_minute,
+            turns: Turns::default(),
+            inbox: Inbox::default(),
             db,
             cache,
             keys,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::domain::rotation::Step;
 use crate::flow::refusal::chain;
-use crate::flow::{Deps, revocations, tell_clients};
+use crate::flow::{Deps, Error, read_profile, revocations, tell_clients, unlink, work_webhooks};
 use crate::keys::{self, lifecycle};
 use crate::store::sweep::Swept;
 use crate::store::{self, leases, sweep};
@@ -24,12 +24,26 @@ const KEYS: Duration = Duration::from_secs(2);
 /// How often the revocation feed looks for what other replicas ended.
 const FEED: Duration = Duration::from_millis(500);
 
-/// How often the outbox is looked into.
+/// How often the outboxes are looked into: clients to tell of a logout, Kakao to tell of a deleted account, profiles to read.
 const OUTBOX: Duration = Duration::from_secs(1);
+
+/// How often webhooks are looked for that another replica received.
+const WEBHOOKS: Duration = Duration::from_millis(500);
+
+/// In which time `kakao.renew_per_minute` links are renewed.
+const RENEWAL: Duration = Duration::from_mins(1);
 
 /// Runs the periodic steps until it is dropped.
 pub async fn run(deps: Arc<Deps>) {
-    tokio::join!(keep_house(&deps), follow_keys(&deps), feed(&deps), outbox(&deps));
+    tokio::join!(
+        keep_house(&deps),
+        follow_keys(&deps),
+        feed(&deps),
+        outbox(&deps),
+        webhooks(&deps),
+        kakao(&deps),
+        renewal(&deps)
+    );
 }
 
 async fn keep_house(deps: &Deps) {
@@ -85,6 +99,66 @@ async fn outbox(deps: &Deps) {
             debug!(?error, "the outbox could not be read");
         }
     }
+}
+
+async fn webhooks(deps: &Deps) {
+    let mut ticks = every(WEBHOOKS);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = deps.inbox.rung() => {}
+        }
+        loop {
+            match work_webhooks::work_webhooks(deps).await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    put_off(&error, "webhooks");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+async fn kakao(deps: &Deps) {
+    let mut ticks = every(OUTBOX);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = unlink::unlink_due(deps).await {
+            put_off(&error, "unlinks");
+        }
+        if let Err(error) = read_profile::read_stale_profiles(deps).await {
+            put_off(&error, "profiles");
+        }
+    }
+}
+
+async fn renewal(deps: &Deps) {
+    if deps.renew_per_minute == 0 {
+        return;
+    }
+    let holder = Uuid::now_v7();
+    let mut ticks = every(RENEWAL);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = renew_once(deps, holder).await {
+            put_off(&error, "renewals");
+        }
+    }
+}
+
+/// Renews what is due of one minute, if this replica has the lease; `None` if another has it.
+pub async fn renew_once(deps: &Deps, holder: Uuid) -> Result<Option<usize>, Error> {
+    let now = deps.clock.now();
+    if !leases::acquire(&deps.db, "renewal", holder, now, now + RENEWAL).await? {
+        return Ok(None);
+    }
+    read_profile::renew_links(deps, deps.renew_per_minute).await.map(Some)
+}
+
+fn put_off(error: &Error, what: &str) {
+    debug!(?error, what, "put off");
 }
 
 fn every(period: Duration) -> tokio::time::Interval {

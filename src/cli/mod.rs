@@ -9,6 +9,7 @@ mod health;
 mod keys;
 mod migrate;
 mod serve;
+mod users;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +46,12 @@ enum Command {
     /// Signing keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Users.
+    #[command(subcommand)]
+    Users(users::Command),
+    /// Deleted accounts that Kakao must still be told of.
+    #[command(subcommand)]
+    Unlinks(users::Unlinks),
     /// Asks the service of these settings whether it is ready; for container health checks.
     Health,
 }
@@ -68,6 +75,8 @@ pub fn run() -> ExitCode {
         Command::Check(options) => check::run(&options, &settings),
         Command::Health => health::run(&settings),
         Command::Keys(command) => keys::run(&command, &settings),
+        Command::Users(command) => users::run(&command, &settings),
+        Command::Unlinks(command) => users::unlinks(&command, &settings),
         Command::Clients(command) => clients::run(&command),
     })
 }

@@ -71,6 +71,9 @@ pub struct LoginAttempt {
     /// How the answer travels.
     #[serde(rename = "m", default)]
     pub mode: ResponseMode,
+    /// Kakao was asked not to show a page: if it must, it is asked again.
+    #[serde(rename = "q", default, skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
     /// When it began.
     #[serde(rename = "b")]
     pub began_at: Timestamp,
@@ -83,6 +86,21 @@ impl fmt::Debug for LoginAttempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoginAttempt").field("client", &self.client).finish_non_exhaustive()
     }
+}
+
+/// What a login needs to begin again in a browser that has lost its cookie. It travels, sealed, in the `state` that goes to
+/// Kakao, and holds nothing that the client's own link did not hold.
+#[derive(Serialize, Deserialize)]
+pub struct Restart {
+    /// The client that asked.
+    #[serde(rename = "c")]
+    pub client: ClientId,
+    /// The parameters of its request.
+    #[serde(rename = "q")]
+    pub query: String,
+    /// When it began.
+    #[serde(rename = "b")]
+    pub began_at: Timestamp,
 }
 
 /// How an authorization response travels (OAuth 2.0 Multiple Response Types §2.1, Form Post Response Mode §2).

@@ -114,11 +114,29 @@ pub enum ProfileClaim {
     Email,
     /// `phone_number`
     PhoneNumber,
+    /// `age_range`, as Kakao writes it
+    AgeRange,
+    /// `kakao_scopes`: the consent items that were granted
+    KakaoScopes,
+    /// `kakao_needs_agreement`: the consent items that were not
+    KakaoNeedsAgreement,
+    /// `kakao_service_terms`: tags of the Kakao Sync terms that were agreed to
+    KakaoServiceTerms,
 }
 
 impl ProfileClaim {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Nickname, Self::Name, Self::Picture, Self::Email, Self::PhoneNumber];
+    pub const ALL: [Self; 9] = [
+        Self::Nickname,
+        Self::Name,
+        Self::Picture,
+        Self::Email,
+        Self::PhoneNumber,
+        Self::AgeRange,
+        Self::KakaoScopes,
+        Self::KakaoNeedsAgreement,
+        Self::KakaoServiceTerms,
+    ];
 
     /// The claim's name.
     pub const fn name(self) -> &'static str {
@@ -128,6 +146,10 @@ impl ProfileClaim {
             Self::Picture => "picture",
             Self::Email => "email",
             Self::PhoneNumber => "phone_number",
+            Self::AgeRange => "age_range",
+            Self::KakaoScopes => "kakao_scopes",
+            Self::KakaoNeedsAgreement => "kakao_needs_agreement",
+            Self::KakaoServiceTerms => "kakao_service_terms",
         }
     }
 
@@ -152,6 +174,8 @@ pub struct Client {
     pub backchannel_logout_uri: Option<String>,
     /// Where a code may be sent.
     pub redirect_uris: Vec<RedirectUri>,
+    /// Where its own login begins (OpenID Connect Core §4): whoever lost the way is sent there.
+    pub initiate_login_uri: Option<String>,
     /// Where a browser may be sent after a logout.
     pub post_logout_redirect_uris: Vec<RedirectUri>,
     /// Origins whose pages may call the token endpoint (CORS).

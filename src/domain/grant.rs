@@ -18,6 +18,12 @@ pub enum EndReason {
     Revoked,
     /// The person logged out.
     LoggedOut,
+    /// The person is no longer linked to the app at Kakao.
+    Unlinked,
+    /// Kakao told of something that makes older logins doubtful: a changed password, a disabled account.
+    KakaoAccount,
+    /// The account was deleted.
+    AccountDeleted,
 }
 
 impl EndReason {
@@ -30,6 +36,9 @@ impl EndReason {
             Self::UserDisabled => "user_disabled",
             Self::Revoked => "revoked",
             Self::LoggedOut => "logged_out",
+            Self::Unlinked => "unlinked",
+            Self::KakaoAccount => "kakao_account",
+            Self::AccountDeleted => "account_deleted",
         }
     }
 }

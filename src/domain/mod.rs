@@ -2,12 +2,15 @@
 //!
 //! Imports nothing of ours: no SQL, no HTTP, no Kakao wire. Time comes in as a [`Timestamp`].
 
+pub mod account;
 pub mod attempt;
 pub mod audience;
 pub mod client;
 pub mod client_jwk;
+pub mod consent;
 pub mod grant;
 pub mod ids;
+pub mod kakao_event;
 pub mod locale;
 pub mod pkce;
 pub mod redirect;
@@ -19,11 +22,14 @@ pub mod session;
 pub mod time;
 pub mod user;
 
-pub use attempt::{AttemptId, AttemptOutcome, LoginAttempt, ResponseMode};
+pub use account::{AccountPolicy, OnUnlink, Returning};
+pub use attempt::{AttemptId, AttemptOutcome, LoginAttempt, ResponseMode, Restart};
 pub use audience::Audience;
 pub use client::{Client, ClientType, Clients, GrantType, Lifetimes, SigningAlg};
+pub use consent::{Consent, ServiceTerm};
 pub use grant::{EndReason, Grant, NewGrant, Rotated, SpentCode};
 pub use ids::{ClientId, GrantId, KakaoId, SessionId, UserId};
+pub use kakao_event::KakaoEvent;
 pub use locale::Locale;
 pub use scope::Scope;
 pub use secret::{Fingerprint, Secret};

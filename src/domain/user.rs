@@ -1,6 +1,6 @@
 //! Users: an id of ours, Kakao's member number, and what the person agreed to share.
 
-use super::{KakaoId, Timestamp, UserId};
+use super::{Consent, KakaoId, Timestamp, UserId};
 
 /// What Kakao tells about a person at a login. Everything is optional: consent may be missing, withdrawn, or not
 /// offered at all, and a person without any of it is an ordinary user.
@@ -18,6 +18,8 @@ pub struct Profile {
     pub email_verified: bool,
     /// Phone number, as Kakao writes it.
     pub phone_number: Option<String>,
+    /// Age range, as Kakao writes it: `20~29`.
+    pub age_range: Option<String>,
 }
 
 /// A user as the store keeps it.
@@ -29,6 +31,14 @@ pub struct User {
     pub kakao_id: Option<KakaoId>,
     /// What the person shares.
     pub profile: Profile,
+    /// What the person agreed to.
+    pub consent: Consent,
+    /// When Kakao last refused this person for being under 14.
+    pub under_age_at: Option<Timestamp>,
+    /// Since when the person is no longer linked to the app at Kakao.
+    pub unlinked_at: Option<Timestamp>,
+    /// Since when the account is deleted: nothing but the id is left.
+    pub deleted_at: Option<Timestamp>,
     /// Roles given by the operator.
     pub roles: Vec<String>,
     /// Since when the operator keeps this user out.

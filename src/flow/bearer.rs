@@ -45,6 +45,12 @@ pub struct Bearer {
     pub client: String,
 }
 
+/// A client that acts for itself behind an access token.
+pub struct Service {
+    /// Which.
+    pub client: String,
+}
+
 impl AccessToken {
     /// Verifies form, signature, issuer and time; whether the login still lives is for the caller to ask. One of our own
     /// clocks wrote the times, so no leeway is needed.
@@ -60,6 +66,22 @@ impl AccessToken {
             None => Ok(true),
         }
     }
+}
+
+/// Accepts the access token that a client got for itself (RFC 6749 §4.4), with this scope.
+pub fn service(deps: &Deps, token: &Secret, scope: &'static str) -> Result<Service, Refusal> {
+    let claims = AccessToken::read(deps, token).ok_or(Refusal::TokenInvalid)?;
+    // A person's token has a login; its `sub` is never a client's id.
+    if claims.sid.is_some()
+        || claims.sub != claims.client_id
+        || deps.clients.find(&claims.client_id).is_none()
+    {
+        return Err(Refusal::TokenInvalid);
+    }
+    if !Scope::parse(&claims.scope).unwrap_or_default().contains(scope) {
+        return Err(Refusal::ScopeLacking(scope));
+    }
+    Ok(Service { client: claims.client_id })
 }
 
 /// Accepts the access token of a person whose login still lives.

@@ -13,10 +13,12 @@ use tracing::info;
 
 use super::params::Repeated;
 use super::{Deps, Error, Params, Refusal, id_token_hint};
+use crate::domain::consent::{is_item, items};
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::session::{Page, Session, Verdict, Wish, judge};
 use crate::domain::{
-    AttemptId, Client, GrantId, GrantType, Locale, LoginAttempt, NewGrant, ResponseMode, Scope, Secret,
+    AttemptId, Client, GrantId, GrantType, Locale, LoginAttempt, NewGrant, ResponseMode, Restart, Scope,
+    Secret,
 };
 use crate::kakao::Authorize;
 use crate::keys::{Purpose, random};
@@ -32,7 +34,7 @@ const LONGEST_ECHO: usize = 2048;
 const LARGEST_COOKIE: usize = 3900;
 
 /// All parameters that mean something here; any of them twice is an error (RFC 6749 §3.1).
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 20] = [
     "state",
     "response_type",
     "response_mode",
@@ -52,7 +54,17 @@ const KNOWN: [&str; 19] = [
     "request",
     "request_uri",
     "registration",
+    "kakao_scope",
 ];
+
+/// The longest restart that goes into Kakao's `state`: a longer one is left out rather than a URL risked.
+const LONGEST_RESTART: usize = 1500;
+
+/// How long a lost login can be begun again from its callback.
+const RESTART_SECONDS: u64 = 86_400;
+
+/// How many consent items one request may name.
+const MOST_ITEMS: usize = 20;
 
 /// A login that has begun, or is done already.
 pub enum Begun {
@@ -145,7 +157,62 @@ pub async fn begin_login(
         Verdict::LoginRequired => return Err(refuse(Refusal::LoginRequired.into())),
     };
     let locale = Locale::choose(params.get("ui_locales"), browser.language.as_deref());
-    send_to_kakao(deps, client, &back, ask, page, locale).map_err(refuse)
+    let silent = deps.in_app_login && ask.wish.page.is_none() && page == Page::Any && browser.is_kakaotalk();
+    send_to_kakao(deps, client, &back, ask, page, silent, locale).map_err(refuse)
+}
+
+/// Sends a person to Kakao's page whom Kakao could not log in without one: the same request, as a new attempt.
+pub fn with_page(deps: &Deps, attempt: &LoginAttempt) -> Result<Begun, Error> {
+    let attempt = LoginAttempt {
+        kakao_state: URL_SAFE_NO_PAD.encode(random::<32>()?),
+        seed: URL_SAFE_NO_PAD.encode(random::<32>()?),
+        silent: false,
+        ..attempt.clone()
+    };
+    let wishes = Wishes { prompt: None, login_hint: None, more_scopes: &[] };
+    seal_and_send(deps, &attempt, &wishes)
+}
+
+/// How a login whose cookie is lost can begin again.
+pub struct Again {
+    /// The client's name, for the person.
+    pub client: String,
+    /// Where to go.
+    pub href: String,
+}
+
+/// Reads the restart out of the `state` that came back from Kakao. Nothing of it is trusted: it leads to the beginning, where
+/// everything is proven anew.
+pub fn begin_again(deps: &Deps, state: Option<&str>) -> Option<Again> {
+    let (_, sealed) = state?.split_once('.')?;
+    let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+    let restart: Restart =
+        serde_json::from_slice(&deps.keys.master.open(Purpose::Restart, b"", &sealed)?).ok()?;
+    let too_old = deps.clock.now().since(restart.began_at) > std::time::Duration::from_secs(RESTART_SECONDS);
+    let client = deps.clients.find(restart.client.as_str()).filter(|_| !too_old)?;
+    let href = match &client.initiate_login_uri {
+        // In another browser only the client itself can begin: its own state and verifier are not here.
+        Some(uri) => {
+            let iss = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("iss", &deps.issuer)
+                .finish();
+            format!("{uri}{}{iss}", if uri.contains('?') { '&' } else { '?' })
+        }
+        None => format!("{}/oauth/authorize?{}", deps.issuer, restart.query),
+    };
+    Some(Again { client: client.name.clone(), href })
+}
+
+/// The part of Kakao's `state` that names the attempt; the rest is the restart.
+pub(super) fn secret_part(state: &str) -> &str {
+    state.split_once('.').map_or(state, |(secret, _)| secret)
+}
+
+impl FromBrowser {
+    /// KakaoTalk's own browser, in which Kakao documents a login without a page (`prompt=none`).
+    fn is_kakaotalk(&self) -> bool {
+        self.user_agent.as_deref().is_some_and(|name| name.contains("KAKAOTALK"))
+    }
 }
 
 /// The browser's session, if it has one that lives.
@@ -210,6 +277,7 @@ struct Ask<'a> {
     wish: Wish,
     login_hint: Option<&'a str>,
     resource: Vec<String>,
+    more_scopes: Vec<String>,
 }
 
 /// The rules of the authorization endpoint, in the order in which a client developer meets them.
@@ -228,7 +296,15 @@ fn check<'a>(deps: &Deps, client: &Client, params: &'a Params) -> Result<Ask<'a>
     {
         return Err(Refusal::ParameterInvalid("claims", "it must be a JSON object"));
     }
-    let wish = read_wish(deps, params)?;
+    let mut wish = read_wish(deps, params)?;
+    let more_scopes = read_kakao_scope(params)?;
+    if !more_scopes.is_empty() {
+        if wish.silent {
+            return Err(Refusal::ConsentNeedsPage);
+        }
+        // The browser's session knows nothing of what Kakao would ask.
+        wish.page = wish.page.or(Some(Page::Any));
+    }
     let resource = params.resources();
     client.audience_of(&[], &resource).ok_or(Refusal::ResourceUnknown)?;
     Ok(Ask {
@@ -238,7 +314,20 @@ fn check<'a>(deps: &Deps, client: &Client, params: &'a Params) -> Result<Ask<'a>
         wish,
         login_hint: params.get("login_hint"),
         resource,
+        more_scopes,
     })
+}
+
+/// Consent items to ask for beyond the configured ones.
+fn read_kakao_scope(params: &Params) -> Result<Vec<String>, Refusal> {
+    let items = items(params.get("kakao_scope").unwrap_or_default());
+    if items.len() > MOST_ITEMS || !items.iter().all(|item| is_item(item)) {
+        return Err(Refusal::ParameterInvalid(
+            "kakao_scope",
+            "it must name up to 20 consent items of Kakao, such as talk_message, separated by spaces",
+        ));
+    }
+    Ok(items)
 }
 
 /// OpenID Connect Core §3.1.2.6: refused by name, never fetched, never silently ignored.
@@ -345,11 +434,11 @@ fn send_to_kakao(
     back: &Back,
     ask: Ask<'_>,
     page: Page,
+    silent: bool,
     locale: Locale,
 ) -> Result<Begun, Error> {
     let kakao_state = URL_SAFE_NO_PAD.encode(random::<32>()?);
     let seed = URL_SAFE_NO_PAD.encode(random::<32>()?);
-    let attempt_id = AttemptId::of_state(&kakao_state);
     let attempt = LoginAttempt {
         client: client.id.clone(),
         redirect_uri: back.redirect_uri.clone(),
@@ -362,10 +451,25 @@ fn send_to_kakao(
         resource: ask.resource,
         expected: ask.wish.user,
         mode: back.mode,
+        silent,
         began_at: deps.clock.now(),
         locale,
     };
-    let json = serde_json::to_vec(&attempt).map_err(|error| Error::Broken(error.to_string()))?;
+    let prompt = if silent { Some("none") } else { page.kakao_prompt() };
+    let wishes = Wishes { prompt, login_hint: ask.login_hint, more_scopes: &ask.more_scopes };
+    seal_and_send(deps, &attempt, &wishes)
+}
+
+/// What Kakao is to know of a request beyond the attempt itself.
+struct Wishes<'a> {
+    prompt: Option<&'a str>,
+    login_hint: Option<&'a str>,
+    more_scopes: &'a [String],
+}
+
+fn seal_and_send(deps: &Deps, attempt: &LoginAttempt, wishes: &Wishes<'_>) -> Result<Begun, Error> {
+    let attempt_id = AttemptId::of_state(&attempt.kakao_state);
+    let json = serde_json::to_vec(attempt).map_err(|error| Error::Broken(error.to_string()))?;
     let context = cookie_context(attempt_id);
     let sealed =
         URL_SAFE_NO_PAD.encode(deps.keys.master.seal(Purpose::LoginCookie, context.as_bytes(), &json)?);
@@ -376,15 +480,48 @@ fn send_to_kakao(
         )
         .into());
     }
-    let challenge = CodeChallenge::of(kakao_verifier(&attempt).reveal());
+    let challenge = CodeChallenge::of(kakao_verifier(attempt).reveal());
+    let mut state = attempt.kakao_state.clone();
+    if let Some(restart) = restart(deps, attempt, wishes.more_scopes)? {
+        state.push('.');
+        state.push_str(&restart);
+    }
     let location = deps.kakao.authorize_url(&Authorize {
-        state: &attempt.kakao_state,
-        nonce: &kakao_nonce(&attempt),
+        state: &state,
+        nonce: &kakao_nonce(attempt),
         challenge: challenge.as_str(),
-        prompt: page.kakao_prompt(),
-        login_hint: ask.login_hint,
+        prompt: wishes.prompt,
+        login_hint: wishes.login_hint,
+        more_scopes: wishes.more_scopes,
     });
     Ok(Begun::AtKakao { location, attempt: attempt_id, sealed })
+}
+
+/// The request once more, sealed: Kakao has no business with a client's state.
+fn restart(deps: &Deps, attempt: &LoginAttempt, more_scopes: &[String]) -> Result<Option<String>, Error> {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query
+        .append_pair("client_id", attempt.client.as_str())
+        .append_pair("redirect_uri", &attempt.redirect_uri)
+        .append_pair("response_type", "code")
+        .append_pair("scope", attempt.scope.as_str());
+    query.extend_pairs(attempt.state.as_deref().map(|state| ("state", state)));
+    query.extend_pairs(attempt.nonce.as_deref().map(|nonce| ("nonce", nonce)));
+    if let Some(challenge) = &attempt.challenge {
+        query.append_pair("code_challenge", challenge.as_str()).append_pair("code_challenge_method", "S256");
+    }
+    if attempt.mode == ResponseMode::FormPost {
+        query.append_pair("response_mode", "form_post");
+    }
+    if !more_scopes.is_empty() {
+        query.append_pair("kakao_scope", &more_scopes.join(" "));
+    }
+    query.extend_pairs(attempt.resource.iter().map(|resource| ("resource", resource)));
+    let restart =
+        Restart { client: attempt.client.clone(), query: query.finish(), began_at: attempt.began_at };
+    let json = serde_json::to_vec(&restart).map_err(|error| Error::Broken(error.to_string()))?;
+    let sealed = URL_SAFE_NO_PAD.encode(deps.keys.master.seal(Purpose::Restart, b"", &json)?);
+    Ok((sealed.len() <= LONGEST_RESTART).then_some(sealed))
 }
 
 /// Our nonce for Kakao's ID token.

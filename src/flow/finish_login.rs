@@ -13,14 +13,15 @@ use tracing::{error, info, warn};
 
 use super::begin_login::{ATTEMPT_SECONDS, Back, FromBrowser, cookie_context, kakao_nonce, kakao_verifier};
 use super::refusal::chain;
-use super::{Deps, LoginFailure, Params, Refusal};
+use super::{Deps, LoginFailure, Params, Refusal, begin_login, kakao_tokens};
 use crate::domain::{
-    AttemptId, AttemptOutcome, GrantId, LoginAttempt, NewGrant, Secret, SessionId, Timestamp, UserId,
+    AttemptId, AttemptOutcome, Consent, GrantId, KakaoId, LoginAttempt, NewGrant, Secret, ServiceTerm,
+    SessionId, Timestamp, UserId, consent,
 };
 use crate::kakao::{Fault, Person, Tokens, callback_fault};
 use crate::keys::Purpose;
 use crate::store::logins::{self, NewLogin, NewSession};
-use crate::store::{attempts, sessions, users};
+use crate::store::{attempts, kakao_links, sessions, users};
 
 /// How long the loser of a claim waits for the winner: longer than the winner may take at Kakao.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -65,6 +66,11 @@ pub struct LoggedIn {
 }
 
 impl Callback {
+    /// Whether Kakao could not log the person in without a page, and has not shown one yet.
+    pub fn wants_page(&self) -> bool {
+        self.attempt.silent && matches!(&self.answer, Answer::Error(fault) if fault.wants_page())
+    }
+
     /// Reads the parameters of a callback. `sealed` is the value of the browser's cookie for the attempt that the
     /// `state` names, if it has one.
     ///
@@ -79,7 +85,7 @@ impl Callback {
         if params.any_repeated() {
             return Err(Refusal::CallbackContradictory);
         }
-        let state = params.get("state").ok_or(Refusal::AttemptUnknown)?;
+        let state = begin_login::secret_part(params.get("state").ok_or(Refusal::AttemptUnknown)?);
         let id = AttemptId::of_state(state);
         let attempt = sealed(id).and_then(|text| open(deps, id, &text)).ok_or(Refusal::AttemptUnknown)?;
         if !Secret::new(attempt.kakao_state.clone()).matches(state) {
@@ -171,6 +177,7 @@ struct Known {
     tokens: Tokens,
     auth_time: Option<Timestamp>,
     person: Person,
+    service_terms: Option<Vec<ServiceTerm>>,
 }
 
 /// Asks Kakao who it is: code, ID token, profile. All of it within one call's time, so that a Kakao that answers each
@@ -196,12 +203,39 @@ async fn ask_kakao_unhurried(
         Some(token) => Some(deps.kakao.verify_id_token(token, &kakao_nonce(attempt)).await.map_err(fault)?),
         None => None,
     };
-    let person = deps.kakao.me(&tokens.access_token).await.map_err(fault)?;
+    let (person, service_terms) =
+        tokio::join!(deps.kakao.me(&tokens.access_token), service_terms(deps, &tokens.access_token));
+    let person = match person {
+        Ok(person) => person,
+        Err(met) => {
+            if let Some(id_token) = id_token.filter(|_| met.is_under_age()) {
+                note_under_age(deps, id_token.sub).await;
+            }
+            return Err(fault(met));
+        }
+    };
     if id_token.as_ref().is_some_and(|token| token.sub != person.id) {
         error!("Kakao's ID token and /v2/user/me name different people");
         return Err(LoginFailure::KakaoBroken);
     }
-    Ok(Known { tokens, auth_time: id_token.and_then(|token| token.auth_time), person })
+    let auth_time = id_token.and_then(|token| token.auth_time);
+    Ok(Known { tokens, auth_time, person, service_terms })
+}
+
+/// The terms of Kakao Sync, if the settings say that the app has some. A login does not fail for them.
+async fn service_terms(deps: &Deps, access_token: &Secret) -> Option<Vec<ServiceTerm>> {
+    if !deps.asks_service_terms {
+        return None;
+    }
+    let read = deps.kakao.service_terms(access_token).await;
+    read.inspect_err(|fault| warn!(cause = fault.cause, "the service terms were not read")).ok()
+}
+
+/// Whoever was a user and is refused now is marked; the login fails either way.
+async fn note_under_age(deps: &Deps, kakao_id: KakaoId) {
+    if let Err(error) = kakao_links::refused_under_age(&deps.db, kakao_id, deps.clock.now()).await {
+        warn!(cause = chain(&error), "an under-14 refusal was not recorded");
+    }
 }
 
 async fn log_in(
@@ -211,7 +245,7 @@ async fn log_in(
     code: &Secret,
     browser: &FromBrowser,
 ) -> Result<(), LoginFailure> {
-    let Known { tokens, auth_time, person } = ask_kakao(deps, attempt, code).await?;
+    let Known { tokens, auth_time, person, service_terms } = ask_kakao(deps, attempt, code).await?;
     let now = deps.clock.now();
     let client = deps.clients.find(attempt.client.as_str()).ok_or(LoginFailure::Internal)?;
     if let Some(expected) = attempt.expected {
@@ -222,20 +256,29 @@ async fn log_in(
             return Err(LoginFailure::OtherUser);
         }
     }
-    let refresh_token = seal_refresh_token(deps, person.id.0, &tokens).map_err(|error| broken(&error))?;
+    let refresh_token = tokens.refresh_token.as_ref();
+    let refresh_token =
+        refresh_token.map(|token| kakao_tokens::seal_refresh(deps, person.id, token)).transpose();
+    let refresh_token = refresh_token.map_err(|error| broken(&error))?;
+    let consent = Consent {
+        scopes: tokens.scope.as_deref().map(consent::items),
+        needs_agreement: person.needs_agreement,
+        service_terms,
+    };
+    let session = SessionId::generate();
     let login = NewLogin {
         user: UserId::generate(),
         kakao_id: person.id,
         profile: &person.profile,
         kakao_refresh_token: refresh_token.as_deref(),
         kakao_refresh_expires_at: tokens.refresh_token_expires_in.map(|length| now + length),
-        kakao_scope: tokens.scope.as_deref(),
-        session: NewSession {
-            id: SessionId::generate(),
+        consent: &consent,
+        session: Some(NewSession {
+            id: session,
             token: session_of(deps, attempt).fingerprint(),
             idle_expires_at: now + deps.session_idle,
             expires_at: now + deps.session_absolute,
-        },
+        }),
         now,
     };
     let grant = NewGrant {
@@ -258,47 +301,15 @@ async fn log_in(
         info!(client = %client.id, "a disabled user was refused");
         return Err(LoginFailure::UserDisabled);
     };
-    keep_access_token(deps, user, &tokens).await;
+    kakao_tokens::keep(deps, user, &tokens.access_token, tokens.expires_in).await;
     if let Some(old) = &browser.session
-        && let Err(error) = sessions::replace(&deps.db, &old.fingerprint(), login.session.id, user, now).await
+        && let Err(error) = sessions::replace(&deps.db, &old.fingerprint(), session, user, now).await
     {
         // The login stands; the session from before ends by itself.
         warn!(cause = chain(&error), "the browser's earlier session was not ended");
     }
     info!(user = %user, client = %client.id, grant = %grant.id, "logged in");
     Ok(())
-}
-
-fn seal_refresh_token(
-    deps: &Deps,
-    kakao_id: i64,
-    tokens: &Tokens,
-) -> Result<Option<Vec<u8>>, crate::keys::Error> {
-    let Some(token) = &tokens.refresh_token else { return Ok(None) };
-    deps.keys
-        .master
-        .seal(Purpose::KakaoRefreshToken, &kakao_id.to_be_bytes(), token.reveal().as_bytes())
-        .map(Some)
-}
-
-/// The cache's key of a user's Kakao access token, and the context that its seal is bound to.
-pub fn access_token_key(user: UserId) -> String {
-    format!("kakao-auth:kakao-access-token:{user}")
-}
-
-/// The Kakao access token goes into the cache for as long as Kakao says it lives; losing it loses nothing that a
-/// refresh at Kakao does not bring back, so a failure is logged and the login goes on.
-async fn keep_access_token(deps: &Deps, user: UserId, tokens: &Tokens) {
-    let key = access_token_key(user);
-    let value = tokens.access_token.reveal().as_bytes();
-    match deps.keys.master.seal(Purpose::KakaoAccessToken, key.as_bytes(), value) {
-        Ok(sealed) => {
-            if let Err(error) = deps.cache.put(&key, &sealed, tokens.expires_in).await {
-                warn!(cause = chain(&error), "the Kakao access token was not cached");
-            }
-        }
-        Err(error) => error!(cause = chain(&error), "the Kakao access token was not cached"),
-    }
 }
 
 fn fault_met(fault: &Fault) -> LoginFailure {

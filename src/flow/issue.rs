@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Deps, Error};
 use crate::domain::client::ProfileClaim;
-use crate::domain::{Client, GrantId, GrantType, Profile, Scope, Secret, Timestamp, User, UserId};
+use crate::domain::{Client, GrantId, GrantType, Scope, Secret, ServiceTerm, Timestamp, User, UserId};
 use crate::keys::refresh_token;
 use crate::keys::signer::TokenType;
 use crate::store::users;
@@ -48,6 +48,9 @@ pub struct TokenResponse {
     pub id_token: Option<String>,
     /// What was granted.
     pub scope: String,
+    /// What `access_token` is, for a token exchange (RFC 8693 §2.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -130,6 +133,14 @@ pub struct ProfileClaims<'a> {
     email_verified: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     phone_number: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_range: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kakao_scopes: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kakao_needs_agreement: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kakao_service_terms: Option<Vec<&'a str>>,
 }
 
 impl<'a> ProfileClaims<'a> {
@@ -137,27 +148,39 @@ impl<'a> ProfileClaims<'a> {
     pub fn of_scope(user: &'a User, scope: &Scope) -> Self {
         let mut claims = Self::default();
         if scope.contains("profile") {
-            claims.add(ProfileClaim::Nickname, &user.profile);
-            claims.add(ProfileClaim::Name, &user.profile);
-            claims.add(ProfileClaim::Picture, &user.profile);
+            claims.add(ProfileClaim::Nickname, user);
+            claims.add(ProfileClaim::Name, user);
+            claims.add(ProfileClaim::Picture, user);
             claims.updated_at = Some(user.updated_at.secs());
         }
         if scope.contains("email") {
-            claims.add(ProfileClaim::Email, &user.profile);
+            claims.add(ProfileClaim::Email, user);
         }
         if scope.contains("phone") {
-            claims.add(ProfileClaim::PhoneNumber, &user.profile);
+            claims.add(ProfileClaim::PhoneNumber, user);
         }
         claims
     }
 
-    fn add(&mut self, claim: ProfileClaim, profile: &'a Profile) {
+    fn add(&mut self, claim: ProfileClaim, user: &'a User) {
+        let (profile, consent) = (&user.profile, &user.consent);
         match claim {
             ProfileClaim::Nickname => self.nickname = profile.nickname.as_deref(),
             // Kakao gives a legal name to few apps; libraries show `name`, so the nickname stands in for it.
             ProfileClaim::Name => self.name = profile.name.as_deref().or(profile.nickname.as_deref()),
             ProfileClaim::Picture => self.picture = profile.picture.as_deref(),
             ProfileClaim::PhoneNumber => self.phone_number = profile.phone_number.as_deref(),
+            ProfileClaim::AgeRange => self.age_range = profile.age_range.as_deref(),
+            ProfileClaim::KakaoScopes => self.kakao_scopes = consent.scopes.as_deref(),
+            ProfileClaim::KakaoNeedsAgreement => {
+                self.kakao_needs_agreement = Some(consent.needs_agreement.as_slice());
+            }
+            ProfileClaim::KakaoServiceTerms => {
+                let agreed = |terms: &'a Vec<ServiceTerm>| {
+                    terms.iter().filter(|term| term.agreed).map(|term| term.tag.as_str()).collect()
+                };
+                self.kakao_service_terms = consent.service_terms.as_ref().map(agreed);
+            }
             ProfileClaim::Email => {
                 self.email = profile.email.as_deref();
                 self.email_verified = self.email.map(|_| profile.email_verified);
@@ -186,7 +209,7 @@ pub async fn issue(
     let mut profile = ProfileClaims::default();
     for claim in &client.claims {
         if let Some(user) = &user {
-            profile.add(*claim, &user.profile);
+            profile.add(*claim, user);
         }
     }
     let access_token = ring.sign(
@@ -242,6 +265,7 @@ pub async fn issue(
         refresh_token: refresh_token.map(|token| token.reveal().to_owned()),
         id_token,
         scope: subject.scope.as_str().to_owned(),
+        issued_token_type: None,
     })
 }
 
@@ -275,6 +299,7 @@ pub fn issue_to_client(
         refresh_token: None,
         id_token: None,
         scope: scope.as_str().to_owned(),
+        issued_token_type: None,
     })
 }
 

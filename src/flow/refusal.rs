@@ -56,6 +56,8 @@ pub enum Refusal {
     ScopeWider,
     /// `prompt=none`, and nobody is logged in here.
     LoginRequired,
+    /// More consent is asked for, and no page may be shown (OpenID Connect Core §3.1.2.6).
+    ConsentNeedsPage,
     /// `request` is not supported.
     RequestObject,
     /// `request_uri` is not supported, and is not fetched.
@@ -108,6 +110,31 @@ pub enum Refusal {
     HintInvalid,
     /// `post_logout_redirect_uri` is not one of the client's.
     PostLogoutUriUnknown,
+
+    /// Kakao's token that an app hands in cannot be used; the sentence says what was expected.
+    SubjectTokenInvalid(String),
+    /// The operator keeps this user out.
+    UserDisabled,
+    /// The account was deleted.
+    UserDeleted,
+    /// What we hold of the person's Kakao tokens is dead: the person must log in again.
+    ReauthenticationRequired,
+    /// The person has not agreed to these consent items.
+    KakaoConsentRequired {
+        /// Which.
+        items: Vec<String>,
+    },
+    /// Kakao asked to wait, and everybody does.
+    KakaoBusy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Kakao did not do what it was asked.
+    AtKakao(LoginFailure),
+    /// A webhook without our admin key.
+    WebhookUnproven,
+    /// A webhook with our admin key, for another app.
+    WebhookOfAnotherApp,
 
     /// The callback has no `state`, or one of no attempt of this browser.
     AttemptUnknown,

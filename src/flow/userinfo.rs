@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::issue::ProfileClaims;
+use super::users as users_flow;
 use super::{Bearer, Deps, Error, Refusal};
 use crate::store::users;
 
@@ -30,5 +31,8 @@ pub async fn me(deps: &Deps, caller: &Bearer) -> Result<Value, Error> {
     claims["roles"] = json!(user.roles);
     claims["created_at"] = json!(user.created_at.secs());
     claims["last_login_at"] = json!(user.last_login_at.secs());
+    if caller.scope.contains("profile") {
+        claims["kakao"] = users_flow::kakao(&user);
+    }
     Ok(claims)
 }

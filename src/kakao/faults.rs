@@ -191,6 +191,11 @@ impl Fault {
         Self { retry_after: Some(left), ..Self::new(TryLater, None, "a quota was used up a moment ago") }
     }
 
+    /// Not now, for a reason of ours.
+    pub fn later(cause: &'static str) -> Self {
+        Self::new(TryLater, None, cause)
+    }
+
     pub(super) fn setup(cause: &'static str) -> Self {
         Self::new(SetupWrong, None, cause)
     }
@@ -202,6 +207,32 @@ impl Fault {
     /// Whether everybody should wait. KOE237 is one person's limit, −10 the app's.
     pub(super) fn is_quota(&self) -> bool {
         matches!(self.code, Some(Code::Api(-10)))
+    }
+
+    /// Whether Kakao would have logged the person in with a page, and was asked not to show one.
+    pub fn wants_page(&self) -> bool {
+        const WITHOUT_PAGE: [&str; 3] = ["login_required", "consent_required", "interaction_required"];
+        matches!(self.code, Some(Code::Redirect(error)) if WITHOUT_PAGE.contains(&error))
+    }
+
+    /// Whether the person is not linked to the app: −101.
+    pub fn is_not_linked(&self) -> bool {
+        self.code == Some(Code::Api(-101))
+    }
+
+    /// Whether the access token is dead: −401.
+    pub fn is_dead_token(&self) -> bool {
+        self.code == Some(Code::Api(-401)) && self.kind == StartAgain
+    }
+
+    /// Whether one person's tokens were asked for too often: KOE237.
+    pub fn is_token_limit(&self) -> bool {
+        self.code == Some(Code::Koe(237))
+    }
+
+    /// Whether the app's quota is used up: −10.
+    pub fn is_app_quota(&self) -> bool {
+        self.is_quota()
     }
 
     /// Whether the person pressed cancel.

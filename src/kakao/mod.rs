@@ -1,24 +1,28 @@
 //! Owns all that is known of Kakao: its addresses, its wire, its codes. Stands on `domain`; `reqwest` is at home here.
 //!
-//! [`wire`] builds requests and reads replies as plain values; [`faults`] is the table of Kakao's codes; [`id_token`]
-//! verifies; this file puts them on the network, within a deadline and a size.
+//! [`wire`] builds requests and reads replies as plain values; [`faults`] is the table of Kakao's codes; [`id_token`] and
+//! [`security_event`] verify; this file puts them on the network, within a deadline and a size.
 
 pub mod faults;
 pub mod id_token;
+mod jwks;
+pub mod security_event;
 pub mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use url::Url;
 
-use crate::domain::{Clock, Secret, Timestamp};
+use crate::domain::{Clock, KakaoId, Secret, ServiceTerm, Timestamp};
 pub use faults::{Code, Fault, FaultKind, callback_fault};
 pub use id_token::IdToken;
-pub use wire::{Authorize, Person, Tokens};
+use jwks::{Jwks, Kind};
+pub use security_event::{EventRefused, SecurityEvents};
+pub use wire::{Authorize, Person, TokenInfo, Tokens};
 
 /// The largest reply that is read. Kakao's have a few kilobytes.
 const LARGEST_REPLY: usize = 1024 * 1024;
@@ -60,7 +64,8 @@ struct Inner {
     config: Config,
     http: Client,
     clock: Clock,
-    id_tokens: id_token::Verifier,
+    issuer: String,
+    jwks: Jwks,
     /// Until when calls fail at once, microseconds since the epoch: shared by all logins, so that a used-up quota is not
     /// hammered.
     rests_until: AtomicI64,
@@ -79,8 +84,8 @@ impl Kakao {
             .user_agent(concat!("kakao-auth/", env!("CARGO_PKG_VERSION")))
             .build()?;
         let issuer = config.auth_base_url.as_str().trim_end_matches('/').to_owned();
-        let id_tokens = id_token::Verifier::new(issuer, config.client_id.clone());
-        Ok(Self(Arc::new(Inner { config, http, clock, id_tokens, rests_until: AtomicI64::new(0) })))
+        let jwks = Jwks::default();
+        Ok(Self(Arc::new(Inner { config, http, clock, issuer, jwks, rests_until: AtomicI64::new(0) })))
     }
 
     /// How long one call may take in all.
@@ -127,8 +132,144 @@ impl Kakao {
     /// [`FaultKind::KakaoBroken`] for a token that is not what Kakao would send us; [`FaultKind::TryLater`] when its keys
     /// cannot be had.
     pub async fn verify_id_token(&self, token: &Secret, nonce: &str) -> Result<IdToken, Fault> {
+        let id_token = self.read_id_token(token).await?;
+        id_token.of_login(&self.0.config.client_id, nonce)?;
+        Ok(id_token)
+    }
+
+    /// Verifies Kakao's ID token of a login that an app began: signature, issuer, time. Its audience and nonce are for the
+    /// caller to judge.
+    ///
+    /// # Errors
+    /// As for [`Kakao::verify_id_token`].
+    pub async fn read_id_token(&self, token: &Secret) -> Result<IdToken, Fault> {
         let now = self.0.clock.now();
-        self.0.id_tokens.verify(token, nonce, now, || self.jwks()).await
+        let claims = self.0.jwks.verify(Kind::IdToken, token.reveal(), now, || self.jwks()).await?;
+        IdToken::check(claims, &self.0.issuer, now)
+    }
+
+    /// Verifies a security event token of the account status change webhook (RFC 8417).
+    ///
+    /// # Errors
+    /// What is wrong with it, or that Kakao's keys cannot be had.
+    pub async fn read_security_events(&self, token: &str) -> Result<SecurityEvents, EventRefused> {
+        let now = self.0.clock.now();
+        let claims = self.0.jwks.verify(Kind::SecurityEvent, token, now, || self.jwks()).await?;
+        let number = self.0.config.app_id.map(|id| id.to_string());
+        let mut audiences = self.app_keys();
+        audiences.extend(number.as_deref());
+        SecurityEvents::check(claims, &self.0.issuer, &audiences)
+    }
+
+    /// All keys of the app whose tokens are ours: the REST API key first.
+    pub fn app_keys(&self) -> Vec<&str> {
+        let config = &self.0.config;
+        std::iter::once(&config.client_id).chain(&config.app_keys).map(String::as_str).collect()
+    }
+
+    /// The app's number, if the settings know it.
+    pub fn app_id(&self) -> Option<i64> {
+        self.0.config.app_id
+    }
+
+    /// Whether the settings hold an admin key.
+    pub fn has_admin_key(&self) -> bool {
+        self.0.config.admin_key.is_some()
+    }
+
+    /// Whether this is `KakaoAK` and our admin key, in time that does not tell how much of it fits.
+    pub fn is_admin_key(&self, authorization: &str) -> bool {
+        let Some((scheme, key)) = authorization.split_once(' ') else { return false };
+        let Some(ours) = &self.0.config.admin_key else { return false };
+        scheme.eq_ignore_ascii_case("KakaoAK") && ours.matches(key.trim())
+    }
+
+    /// Refreshes Kakao's tokens (`POST /oauth/token`). A new refresh token comes only when the old one has less than a month.
+    ///
+    /// # Errors
+    /// Every code of Kakao, sorted.
+    pub async fn refresh(&self, refresh_token: &Secret) -> Result<Tokens, Fault> {
+        let form = wire::refresh_form(&self.0.config, refresh_token);
+        let url = self.auth("/oauth/token")?;
+        let (status, body) = self.send(self.0.http.post(url).form(&form)).await?;
+        wire::read_tokens(status, &body).map_err(|fault| self.noted(fault))
+    }
+
+    /// Whose and of which app an access token is (`GET /v1/user/access_token_info`).
+    ///
+    /// # Errors
+    /// Every code of Kakao, sorted.
+    pub async fn token_info(&self, access_token: &Secret) -> Result<TokenInfo, Fault> {
+        let url = self.api("/v1/user/access_token_info")?;
+        let (status, body) = self.send(self.0.http.get(url).bearer_auth(access_token.reveal())).await?;
+        wire::read_token_info(status, &body).map_err(|fault| self.noted(fault))
+    }
+
+    /// Reads a person by the admin key (`GET /v2/user/me`).
+    ///
+    /// # Errors
+    /// Every code of Kakao, sorted; [`FaultKind::SetupWrong`] without an admin key.
+    pub async fn me_by_admin(&self, user: KakaoId) -> Result<Person, Fault> {
+        let url = self.api("/v2/user/me")?;
+        let request = self
+            .by_admin(self.0.http.get(url))?
+            .query(&wire::target(user))
+            .query(&[("secure_resource", "true")]);
+        let (status, body) = self.send(request).await?;
+        wire::read_person(status, &body).map_err(|fault| self.noted(fault))
+    }
+
+    /// Which consent items the person of an access token has agreed to (`GET /v2/user/scopes`).
+    ///
+    /// # Errors
+    /// Every code of Kakao, sorted.
+    pub async fn scopes(&self, access_token: &Secret) -> Result<Vec<String>, Fault> {
+        let url = self.api("/v2/user/scopes")?;
+        let (status, body) = self.send(self.0.http.get(url).bearer_auth(access_token.reveal())).await?;
+        wire::read_scopes(status, &body).map_err(|fault| self.noted(fault))
+    }
+
+    /// Which terms of Kakao Sync the person of an access token has agreed to (`GET /v2/user/service_terms`).
+    ///
+    /// # Errors
+    /// Every code of Kakao, sorted.
+    pub async fn service_terms(&self, access_token: &Secret) -> Result<Vec<ServiceTerm>, Fault> {
+        let url = self.api("/v2/user/service_terms")?;
+        let request =
+            self.0.http.get(url).query(&[("result", "app_service_terms")]).bearer_auth(access_token.reveal());
+        let (status, body) = self.send(request).await?;
+        wire::read_service_terms(status, &body).map_err(|fault| self.noted(fault))
+    }
+
+    /// Unlinks the person of an access token from the app (`POST /v1/user/unlink`).
+    ///
+    /// # Errors
+    /// Every code of Kakao, sorted; −101 means that there is nothing left to do.
+    pub async fn unlink(&self, access_token: &Secret) -> Result<(), Fault> {
+        let url = self.api("/v1/user/unlink")?;
+        let (status, body) = self.send(self.0.http.post(url).bearer_auth(access_token.reveal())).await?;
+        wire::read_done(status, &body).map_err(|fault| self.noted(fault))
+    }
+
+    /// Unlinks a person from the app by the admin key.
+    ///
+    /// # Errors
+    /// As for [`Kakao::unlink`]; [`FaultKind::SetupWrong`] without an admin key.
+    pub async fn unlink_by_admin(&self, user: KakaoId) -> Result<(), Fault> {
+        let url = self.api("/v1/user/unlink")?;
+        let request = self.by_admin(self.0.http.post(url))?.form(&wire::target(user));
+        let (status, body) = self.send(request).await?;
+        wire::read_done(status, &body).map_err(|fault| self.noted(fault))
+    }
+
+    fn by_admin(&self, request: RequestBuilder) -> Result<RequestBuilder, Fault> {
+        let Some(key) = &self.0.config.admin_key else {
+            return Err(Fault::setup("kakao.admin_key is not set"));
+        };
+        let mut value = HeaderValue::try_from(format!("KakaoAK {}", key.reveal()))
+            .map_err(|_| Fault::setup("kakao.admin_key has characters that no header can carry"))?;
+        value.set_sensitive(true);
+        Ok(request.header(AUTHORIZATION, value))
     }
 
     async fn jwks(&self) -> Result<Vec<u8>, Fault> {

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::Config;
 use super::faults::Fault;
-use crate::domain::{KakaoId, Profile, Secret};
+use crate::domain::{KakaoId, Profile, Secret, ServiceTerm};
 
 /// What a login sends along to Kakao's authorize page.
 pub struct Authorize<'a> {
@@ -23,6 +23,8 @@ pub struct Authorize<'a> {
     pub prompt: Option<&'a str>,
     /// Pre-fills the login form.
     pub login_hint: Option<&'a str>,
+    /// Consent items to ask for beyond those that are configured.
+    pub more_scopes: &'a [String],
 }
 
 /// The reply of `POST /oauth/token`.
@@ -49,6 +51,19 @@ pub struct Person {
     pub id: KakaoId,
     /// What the person shares.
     pub profile: Profile,
+    /// Consent items that the app has and the person has not agreed to.
+    pub needs_agreement: Vec<String>,
+}
+
+/// The reply of `/v1/user/access_token_info`.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub struct TokenInfo {
+    /// The member number; Kakao's own SDK takes it for optional.
+    pub id: Option<i64>,
+    /// What is left of its life, seconds.
+    pub expires_in: u64,
+    /// The app's number.
+    pub app_id: i64,
 }
 
 pub(super) fn authorize_url(config: &Config, ask: &Authorize<'_>) -> String {
@@ -70,8 +85,10 @@ fn append_query(url: &mut Url, config: &Config, ask: &Authorize<'_>) {
         .append_pair("code_challenge_method", "S256");
     // None configured, none sent: a consent item that is not switched on in the console would make every login fail
     // (KOE205), and without the parameter the console decides.
-    if !config.scopes.is_empty() {
-        query.append_pair("scope", &config.scopes.join(","));
+    let more = ask.more_scopes.iter().filter(|item| !config.scopes.contains(item));
+    let scopes: Vec<&str> = config.scopes.iter().chain(more).map(String::as_str).collect();
+    if !scopes.is_empty() {
+        query.append_pair("scope", &scopes.join(","));
     }
     if let Some(prompt) = ask.prompt {
         query.append_pair("prompt", prompt);
@@ -105,6 +122,24 @@ pub(super) fn code_form(config: &Config, code: &Secret, verifier: &Secret) -> Ve
         form.push(("client_secret", secret.reveal().to_owned()));
     }
     form
+}
+
+/// As for a code. No redirect URI is needed.
+pub(super) fn refresh_form(config: &Config, refresh_token: &Secret) -> Vec<(&'static str, String)> {
+    let mut form = vec![
+        ("grant_type", "refresh_token".to_owned()),
+        ("client_id", config.client_id.clone()),
+        ("refresh_token", refresh_token.reveal().to_owned()),
+    ];
+    if let Some(secret) = &config.client_secret {
+        form.push(("client_secret", secret.reveal().to_owned()));
+    }
+    form
+}
+
+/// Whom a call by the admin key is about.
+pub(super) fn target(user: KakaoId) -> [(&'static str, String); 2] {
+    [("target_id_type", "user_id".to_owned()), ("target_id", user.to_string())]
 }
 
 #[derive(Deserialize)]
@@ -152,6 +187,38 @@ struct Account {
     is_email_valid: Option<bool>,
     is_email_verified: Option<bool>,
     phone_number: Option<String>,
+    age_range: Option<String>,
+    profile_needs_agreement: Option<bool>,
+    profile_nickname_needs_agreement: Option<bool>,
+    profile_image_needs_agreement: Option<bool>,
+    email_needs_agreement: Option<bool>,
+    name_needs_agreement: Option<bool>,
+    phone_number_needs_agreement: Option<bool>,
+    age_range_needs_agreement: Option<bool>,
+    birthyear_needs_agreement: Option<bool>,
+    birthday_needs_agreement: Option<bool>,
+    gender_needs_agreement: Option<bool>,
+    ci_needs_agreement: Option<bool>,
+}
+
+impl Account {
+    /// The consent items behind the flags that are up.
+    fn needs_agreement(&self) -> Vec<String> {
+        let flags = [
+            ("profile", self.profile_needs_agreement),
+            ("profile_nickname", self.profile_nickname_needs_agreement),
+            ("profile_image", self.profile_image_needs_agreement),
+            ("account_email", self.email_needs_agreement),
+            ("name", self.name_needs_agreement),
+            ("phone_number", self.phone_number_needs_agreement),
+            ("age_range", self.age_range_needs_agreement),
+            ("birthyear", self.birthyear_needs_agreement),
+            ("birthday", self.birthday_needs_agreement),
+            ("gender", self.gender_needs_agreement),
+            ("account_ci", self.ci_needs_agreement),
+        ];
+        flags.into_iter().filter(|(_, flag)| *flag == Some(true)).map(|(item, _)| item.to_owned()).collect()
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -171,10 +238,12 @@ pub(super) fn read_person(status: u16, body: &[u8]) -> Result<Person, Fault> {
         return Err(Fault::unreadable(status, "a member number that is not one"));
     }
     let account = reply.kakao_account.unwrap_or_default();
+    let needs_agreement = account.needs_agreement();
     let profile = account.profile.unwrap_or_default();
     let email = text(account.email);
     Ok(Person {
         id: KakaoId(reply.id),
+        needs_agreement,
         profile: Profile {
             nickname: text(profile.nickname),
             name: text(account.name),
@@ -185,17 +254,64 @@ pub(super) fn read_person(status: u16, body: &[u8]) -> Result<Person, Fault> {
                 && account.is_email_verified == Some(true),
             email,
             phone_number: text(account.phone_number),
+            age_range: text(account.age_range),
         },
     })
 }
 
+/// Reads the reply of `/v1/user/access_token_info`.
+pub(super) fn read_token_info(status: u16, body: &[u8]) -> Result<TokenInfo, Fault> {
+    read_json(status, body)
+}
+
+#[derive(Deserialize)]
+struct ScopesReply {
+    scopes: Vec<ScopeRow>,
+}
+
+#[derive(Deserialize)]
+struct ScopeRow {
+    id: String,
+    #[serde(default)]
+    agreed: bool,
+}
+
+/// Reads the reply of `/v2/user/scopes`: the items that were agreed to.
+pub(super) fn read_scopes(status: u16, body: &[u8]) -> Result<Vec<String>, Fault> {
+    let reply: ScopesReply = read_json(status, body)?;
+    Ok(reply.scopes.into_iter().filter(|row| row.agreed).map(|row| row.id).collect())
+}
+
+#[derive(Deserialize)]
+struct TermsReply {
+    #[serde(default)]
+    service_terms: Vec<ServiceTerm>,
+}
+
+/// Reads the reply of `/v2/user/service_terms`.
+pub(super) fn read_service_terms(status: u16, body: &[u8]) -> Result<Vec<ServiceTerm>, Fault> {
+    read_json(status, body).map(|reply: TermsReply| reply.service_terms)
+}
+
+/// Reads a reply of which only the status matters.
+pub(super) fn read_done(status: u16, body: &[u8]) -> Result<(), Fault> {
+    if status == 200 { Ok(()) } else { Err(Fault::of_api(status, body)) }
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(status: u16, body: &[u8]) -> Result<T, Fault> {
+    if status != 200 {
+        return Err(Fault::of_api(status, body));
+    }
+    serde_json::from_slice(body).map_err(|_| Fault::unreadable(status, "a reply that is not its JSON"))
+}
+
 /// An empty text is an absent one; a NUL, which Postgres cannot keep, is dropped.
-fn text(value: Option<String>) -> Option<String> {
+pub(super) fn text(value: Option<String>) -> Option<String> {
     value.map(|text| text.replace('\0', "")).filter(|text| !text.is_empty())
 }
 
 /// Kakao's image hosts answer on https too; some replies still say http.
-fn over_https(url: String) -> String {
+pub(super) fn over_https(url: String) -> String {
     match url.strip_prefix("http://") {
         Some(rest) => format!("https://{rest}"),
         None => url,
@@ -225,7 +341,14 @@ mod tests {
 
     #[test]
     fn no_scope_is_sent_unless_one_is_configured() {
-        let ask = Authorize { state: "s", nonce: "n", challenge: "c", prompt: None, login_hint: None };
+        let ask = Authorize {
+            state: "s",
+            nonce: "n",
+            challenge: "c",
+            prompt: None,
+            login_hint: None,
+            more_scopes: &[],
+        };
         assert!(!authorize_url(&config(&[]), &ask).contains("scope"));
         assert!(
             authorize_url(&config(&["openid", "account_email"]), &ask)
@@ -245,7 +368,14 @@ mod tests {
     #[test]
     fn a_person_who_shares_nothing_is_a_person() {
         let person = read_person(200, br#"{"id":1376016924429759228}"#).unwrap();
-        assert_eq!(person, Person { id: KakaoId(1_376_016_924_429_759_228), profile: Profile::default() });
+        assert_eq!(
+            person,
+            Person {
+                id: KakaoId(1_376_016_924_429_759_228),
+                profile: Profile::default(),
+                needs_agreement: Vec::new(),
+            }
+        );
         assert!(read_person(200, br#"{"id":1,"kakao_account":null}"#).is_ok());
     }
 

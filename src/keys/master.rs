@@ -4,6 +4,7 @@
 //! Older master keys open and verify, the current one seals and signs: that is how the master key is rotated.
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::hmac;
 
@@ -22,15 +23,18 @@ pub enum Purpose {
     SigningKey,
     /// Where a logout goes on after Kakao's.
     LogoutState,
+    /// How a login may begin again whose cookie is lost.
+    Restart,
 }
 
 impl Purpose {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::LoginCookie,
         Self::KakaoRefreshToken,
         Self::KakaoAccessToken,
         Self::SigningKey,
         Self::LogoutState,
+        Self::Restart,
     ];
 
     const fn label(self) -> &'static str {
@@ -40,6 +44,7 @@ impl Purpose {
             Self::KakaoAccessToken => "kakao-auth kakao access token",
             Self::SigningKey => "kakao-auth signing key",
             Self::LogoutState => "kakao-auth logout state",
+            Self::Restart => "kakao-auth restart",
         }
     }
 }
@@ -57,6 +62,7 @@ struct Derived {
     refresh_token: hmac::Key,
     code: hmac::Key,
     session: hmac::Key,
+    nonce: hmac::Key,
 }
 
 struct Bytes32;
@@ -85,7 +91,7 @@ impl Derived {
             id.copy_from_slice(&expand(&format!("{} id", purpose.label()))?[..KEY_ID_LEN]);
             Ok((LessSafeKey::new(key), id))
         };
-        let [cookie, refresh, access, signing, logout] = Purpose::ALL;
+        let [cookie, refresh, access, signing, logout, restart] = Purpose::ALL;
         Ok(Self {
             seal: [
                 sealing(cookie)?,
@@ -93,10 +99,12 @@ impl Derived {
                 sealing(access)?,
                 sealing(signing)?,
                 sealing(logout)?,
+                sealing(restart)?,
             ],
             refresh_token: hmac::Key::new(hmac::HMAC_SHA256, &expand("kakao-auth refresh token")?),
             code: hmac::Key::new(hmac::HMAC_SHA256, &expand("kakao-auth authorization code")?),
             session: hmac::Key::new(hmac::HMAC_SHA256, &expand("kakao-auth browser session")?),
+            nonce: hmac::Key::new(hmac::HMAC_SHA256, &expand("kakao-auth nonce")?),
         })
     }
 
@@ -184,6 +192,19 @@ impl MasterKeys {
         let mut out = [0; 32];
         out.copy_from_slice(hmac::sign(&self.current.session, seed).as_ref());
         out
+    }
+
+    /// The tag of a nonce that we issue.
+    pub fn nonce_tag(&self, body: &[u8]) -> hmac::Tag {
+        hmac::sign(&self.current.nonce, body)
+    }
+
+    /// Whether this is the beginning of a nonce's tag, under the current or an older master key.
+    pub fn nonce_tag_fits(&self, body: &[u8], tag: &[u8]) -> bool {
+        self.all().any(|derived| {
+            let whole = hmac::sign(&derived.nonce, body);
+            whole.as_ref().get(..tag.len()).is_some_and(|mine| verify_slices_are_equal(mine, tag).is_ok())
+        })
     }
 
     fn all(&self) -> impl Iterator<Item = &Derived> {

@@ -15,13 +15,14 @@ use crate::domain::{
     Client, ClientId, ClientType, Clients, Fingerprint, GrantType, Lifetimes, Scope, SigningAlg,
 };
 
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 22] = [
     "id",
     "name",
     "type",
     "secret_sha256",
     "jwks",
     "backchannel_logout_uri",
+    "initiate_login_uri",
     "redirect_uris",
     "post_logout_redirect_uris",
     "allowed_origins",
@@ -95,7 +96,8 @@ impl Table<'_> {
             name: self.keys.get("name").and_then(Value::as_str).unwrap_or(id.as_str()).to_owned(),
             kind,
             jwks,
-            backchannel_logout_uri: self.backchannel_logout_uri(),
+            backchannel_logout_uri: self.own_server("backchannel_logout_uri"),
+            initiate_login_uri: self.own_server("initiate_login_uri"),
             grants,
             redirect_uris,
             post_logout_redirect_uris: self.uris("post_logout_redirect_uris"),
@@ -107,7 +109,8 @@ impl Table<'_> {
             id_token_alg: self.algorithm("id_token_alg", SigningAlg::Rs256, algorithms),
             claims: self.list("claims", &[], |text| {
                 ProfileClaim::from_name(text).ok_or_else(|| {
-                    format!("{text:?} is unknown; known are nickname, name, picture, email and phone_number")
+                    let known: Vec<&str> = ProfileClaim::ALL.iter().map(|claim| claim.name()).collect();
+                    format!("{text:?} is unknown; known are {}", known.join(", "))
                 })
             }),
             lifetimes: Lifetimes {
@@ -202,8 +205,8 @@ impl Table<'_> {
     }
 
     /// The client's own server: https, or http to this machine or a neighbour in the same container network.
-    fn backchannel_logout_uri(&mut self) -> Option<String> {
-        let value = self.keys.get("backchannel_logout_uri")?;
+    fn own_server(&mut self, key: &str) -> Option<String> {
+        let value = self.keys.get(key)?;
         let text = value.as_str().unwrap_or_default();
         let fits = Url::parse(text).is_ok_and(|url| {
             let near = is_this_machine(&url) || url.host_str().is_some_and(|host| !host.contains(['.', ':']));
@@ -214,10 +217,7 @@ impl Table<'_> {
         if fits {
             return Some(text.to_owned());
         }
-        self.problem(
-            "backchannel_logout_uri",
-            "write https://…, without a fragment; http only for this machine",
-        );
+        self.problem(key, "write https://…, without a fragment; http only for this machine");
         None
     }
 

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::redirect::is_this_machine;
 use crate::domain::rotation::Policy;
-use crate::domain::{Clients, Lifetimes, Secret, SigningAlg};
+use crate::domain::{AccountPolicy, Clients, Lifetimes, OnUnlink, Returning, Secret, SigningAlg};
 
 pub use reader::{Problem, Problems};
 use reader::{Reader, base64_key, seconds};
@@ -45,6 +45,8 @@ pub struct Settings {
     pub session: Session,
     /// `[keys]`
     pub keys: Keys,
+    /// `[account]`
+    pub account: AccountPolicy,
     /// `[limits]`
     pub limits: Limits,
     /// `[telemetry]`
@@ -121,6 +123,12 @@ pub struct Kakao {
     pub api_base_url: Url,
     /// For one call in all.
     pub timeout: Duration,
+    /// Whether the app has terms of Kakao Sync.
+    pub service_terms: bool,
+    /// Whether KakaoTalk's own browser is tried without a page first.
+    pub in_app_login: bool,
+    /// How many links are renewed a minute.
+    pub renew_per_minute: u32,
 }
 
 /// `[session]`: the browser's, across clients.
@@ -294,6 +302,7 @@ fn read(r: &mut Reader) -> Option<Settings> {
         rotate_every: r.duration("keys.rotate_every", seconds(600)..=seconds(400 * 86_400)),
         jwks_max_age: r.duration("keys.jwks_max_age", seconds(10)..=seconds(3_600)),
     };
+    let account = account(r);
     let limits = Limits {
         client_auth_failures: r.number("limits.client_auth_failures", 1..=10_000),
         client_auth_window: r.duration("limits.client_auth_window", seconds(1)..=seconds(86_400)),
@@ -321,10 +330,29 @@ fn read(r: &mut Reader) -> Option<Settings> {
         reuse_window,
         session,
         keys,
+        account,
         limits,
         telemetry,
         clients,
     })
+}
+
+fn account(r: &mut Reader) -> AccountPolicy {
+    let on_unlink = r.required("account.on_unlink", |text| match text {
+        "keep" => Ok(OnUnlink::Keep),
+        "disable" => Ok(OnUnlink::Disable),
+        "erase" => Ok(OnUnlink::Erase),
+        _ => Err("it must be keep, disable or erase".to_owned()),
+    });
+    let returning = r.required("account.returning", |text| match text {
+        "new" => Ok(Returning::New),
+        "old" => Ok(Returning::Old),
+        _ => Err("it must be new or old".to_owned()),
+    });
+    AccountPolicy {
+        on_unlink: on_unlink.unwrap_or(OnUnlink::Keep),
+        returning: returning.unwrap_or(Returning::New),
+    }
 }
 
 fn server(r: &mut Reader) -> Option<Server> {
@@ -397,6 +425,9 @@ fn kakao(r: &mut Reader) -> Option<Kakao> {
     let auth_base_url = r.required("kakao.auth_base_url", base_url);
     let api_base_url = r.required("kakao.api_base_url", base_url);
     let timeout = r.duration("kakao.timeout", Duration::from_millis(100)..=seconds(30));
+    let service_terms = r.flag("kakao.service_terms");
+    let in_app_login = r.flag("kakao.in_app_login");
+    let renew_per_minute = r.number("kakao.renew_per_minute", 0..=600);
     Some(Kakao {
         client_id: client_id?,
         client_secret,
@@ -407,6 +438,9 @@ fn kakao(r: &mut Reader) -> Option<Kakao> {
         auth_base_url: auth_base_url?,
         api_base_url: api_base_url?,
         timeout,
+        service_terms,
+        in_app_login,
+        renew_per_minute,
     })
 }
 

@@ -182,6 +182,15 @@ impl Reader {
         .unwrap_or(low)
     }
 
+    pub(super) fn flag(&mut self, key: &str) -> bool {
+        let read = self.required(key, |text| match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err("it must be true or false".to_owned()),
+        });
+        read.unwrap_or(false)
+    }
+
     pub(super) fn duration(&mut self, key: &str, range: RangeInclusive<Duration>) -> Duration {
         let low = *range.start();
         self.required(key, |text| duration(text, &range)).unwrap_or(low)

@@ -142,12 +142,14 @@ const POSTGRES: &[Step] = &[
     (2, "sessions", include_str!("../../migrations/postgres/0002_sessions.sql")),
     (3, "revocations", include_str!("../../migrations/postgres/0003_revocations.sql")),
     (4, "clients", include_str!("../../migrations/postgres/0004_clients.sql")),
+    (5, "kakao", include_str!("../../migrations/postgres/0005_kakao.sql")),
 ];
 const SQLITE: &[Step] = &[
     (1, "first", include_str!("../../migrations/sqlite/0001_first.sql")),
     (2, "sessions", include_str!("../../migrations/sqlite/0002_sessions.sql")),
     (3, "revocations", include_str!("../../migrations/sqlite/0003_revocations.sql")),
     (4, "clients", include_str!("../../migrations/sqlite/0004_clients.sql")),
+    (5, "kakao", include_str!("../../migrations/sqlite/0005_kakao.sql")),
 ];
 
 fn migrator(steps: &'static [Step]) -> Migrator {

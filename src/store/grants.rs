@@ -248,6 +248,21 @@ pub async fn end_of_user(tx: &mut Tx, user: UserId, reason: EndReason, now: Time
     Ok(done)
 }
 
+/// Ends the grants of a user whose person proved themselves at Kakao before `at`; returns how many.
+pub async fn end_older(
+    tx: &mut Tx,
+    user: UserId,
+    at: Timestamp,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<u64> {
+    const SQL: &str = "UPDATE grants SET ended_at = $3, end_reason = $2
+                       WHERE user_id = $1 AND ended_at IS NULL AND auth_time < $4";
+    let done = on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(reason.name()).bind(now).bind(at)
+        .execute(conn).await.map(|done| done.rows_affected()))?;
+    Ok(done)
+}
+
 fn resources(text: Option<&str>) -> Vec<String> {
     text.unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect()
 }

@@ -4,11 +4,14 @@
 //! own cost (see `docs/performance.md`). SQLite, which has no data-changing CTE and no network, runs the same texts
 //! in a transaction.
 
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{Db, Result, row};
 use crate::domain::pkce::CodeChallenge;
-use crate::domain::{AttemptId, Fingerprint, KakaoId, NewGrant, Profile, SessionId, Timestamp, UserId};
+use crate::domain::{
+    AttemptId, Consent, Fingerprint, KakaoId, NewGrant, Profile, SessionId, Timestamp, UserId,
+};
 
 /// What a login writes about its person.
 pub struct NewLogin<'a> {
@@ -22,10 +25,10 @@ pub struct NewLogin<'a> {
     pub kakao_refresh_token: Option<&'a [u8]>,
     /// When that token dies.
     pub kakao_refresh_expires_at: Option<Timestamp>,
-    /// The consent items that Kakao says were granted.
-    pub kakao_scope: Option<&'a str>,
-    /// The browser's new session.
-    pub session: NewSession,
+    /// What the person agreed to; what Kakao did not say is kept as it was.
+    pub consent: &'a Consent,
+    /// The browser's new session; an app has none.
+    pub session: Option<NewSession>,
     /// Now.
     pub now: Timestamp,
 }
@@ -48,21 +51,29 @@ macro_rules! upsert_user {
     () => {
         "INSERT INTO users AS u (id, kakao_id, nickname, name, picture, email, email_verified, phone_number,
                                  created_at, updated_at, last_login_at,
-                                 kakao_refresh_token, kakao_refresh_expires_at, kakao_scope)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $9, $10, $11, $12)
+                                 kakao_refresh_token, kakao_refresh_expires_at, kakao_scope, kakao_token_at,
+                                 age_range, needs_agreement, service_terms, profile_read_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $9, $10, $11, $12, CASE WHEN $10 IS NULL THEN NULL ELSE $9 END,
+                 $30, $31, $32, $9)
          ON CONFLICT (kakao_id) DO UPDATE SET
              nickname = excluded.nickname, name = excluded.name, picture = excluded.picture,
              email = excluded.email, email_verified = excluded.email_verified, phone_number = excluded.phone_number,
+             age_range = excluded.age_range, needs_agreement = excluded.needs_agreement,
+             service_terms = COALESCE(excluded.service_terms, u.service_terms),
+             profile_read_at = excluded.profile_read_at, profile_stale_at = NULL,
+             under_age_at = NULL, unlinked_at = NULL, unlink_reason = NULL, deleted_at = NULL,
              updated_at = CASE WHEN u.nickname IS NOT DISTINCT FROM excluded.nickname
                                 AND u.name IS NOT DISTINCT FROM excluded.name
                                 AND u.picture IS NOT DISTINCT FROM excluded.picture
                                 AND u.email IS NOT DISTINCT FROM excluded.email
                                 AND u.email_verified = excluded.email_verified
                                 AND u.phone_number IS NOT DISTINCT FROM excluded.phone_number
+                                AND u.age_range IS NOT DISTINCT FROM excluded.age_range
                                THEN u.updated_at ELSE excluded.updated_at END,
              last_login_at = excluded.last_login_at,
              kakao_refresh_token = COALESCE(excluded.kakao_refresh_token, u.kakao_refresh_token),
              kakao_refresh_expires_at = COALESCE(excluded.kakao_refresh_expires_at, u.kakao_refresh_expires_at),
+             kakao_token_at = COALESCE(excluded.kakao_token_at, u.kakao_token_at),
              kakao_scope = COALESCE(excluded.kakao_scope, u.kakao_scope)
          WHERE u.disabled_at IS NULL
          RETURNING id"
@@ -104,12 +115,14 @@ pub async fn record(db: &Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<O
         "), g AS (",
         insert_grant!("u"),
         "), s AS (",
-        insert_session!("u"),
+        insert_session!("u WHERE $26 IS NOT NULL"),
         ") SELECT id FROM u"
     );
     const USER: &str = upsert_user!();
     const GRANT: &str = insert_grant!("users WHERE kakao_id = $2");
-    const SESSION: &str = insert_session!("users WHERE kakao_id = $2");
+    const SESSION: &str = insert_session!("users WHERE kakao_id = $2 AND $26 IS NOT NULL");
+    let session = login.session.as_ref();
+    let needs_agreement = login.consent.needs_agreement.join(" ");
 
     macro_rules! bound {
         ($query:expr) => {
@@ -125,7 +138,7 @@ pub async fn record(db: &Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<O
                 .bind(login.now)
                 .bind(login.kakao_refresh_token)
                 .bind(login.kakao_refresh_expires_at)
-                .bind(login.kakao_scope)
+                .bind(login.consent.scopes.as_ref().map(|scopes| scopes.join(" ")))
                 .bind(grant.id.0)
                 .bind(grant.client.as_str())
                 .bind(grant.scope.as_str())
@@ -139,10 +152,13 @@ pub async fn record(db: &Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<O
                 .bind(grant.expires_at)
                 .bind((!grant.resource.is_empty()).then(|| grant.resource.join(" ")))
                 .bind(grant.user_agent.as_deref())
-                .bind(login.session.id.0)
-                .bind(login.session.token.as_bytes())
-                .bind(login.session.idle_expires_at)
-                .bind(login.session.expires_at)
+                .bind(session.map(|session| session.id.0))
+                .bind(session.map(|session| session.token.as_bytes()))
+                .bind(session.map(|session| session.idle_expires_at))
+                .bind(session.map(|session| session.expires_at))
+                .bind(login.profile.age_range.as_deref())
+                .bind((!needs_agreement.is_empty()).then_some(needs_agreement.as_str()))
+                .bind(login.consent.service_terms.as_ref().map(Json))
         };
     }
     let user: Option<RecordedRow> = match db {

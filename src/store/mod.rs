@@ -7,10 +7,12 @@ mod db;
 mod error;
 mod types;
 
+pub mod accounts;
 pub mod assertions;
 pub mod attempts;
 pub mod audit;
 pub mod grants;
+pub mod kakao_links;
 pub mod leases;
 pub mod logins;
 pub mod logout_outbox;
@@ -19,6 +21,7 @@ pub mod sessions;
 pub mod signing_keys;
 pub mod sweep;
 pub mod users;
+pub mod webhook_events;
 
 pub use db::{Db, Tx};
 pub use error::{Error, Result};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Db, Result, on};
+use super::{Db, Result, on, webhook_events};
 use crate::domain::Timestamp;
 
 /// How long a grant stays after its absolute end, so that a late replay is still recognised and explained.
@@ -17,6 +17,8 @@ pub struct Swept {
     pub grants: u64,
     /// Rows of `sessions`.
     pub sessions: u64,
+    /// Rows of `webhook_events`.
+    pub events: u64,
 }
 
 /// Deletes up to a thousand rows of each kind.
@@ -29,6 +31,8 @@ pub async fn expired(db: &Db, now: Timestamp) -> Result<Swept> {
         "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 LIMIT 1000)";
     const ASSERTIONS: &str = "DELETE FROM client_assertions WHERE id IN
                               (SELECT id FROM client_assertions WHERE expires_at <= $1 LIMIT 1000)";
+    const LEASES: &str = "DELETE FROM job_leases WHERE until <= $1";
+    on!(db, pool => sqlx::query(LEASES).bind(now).execute(pool).await.map(drop))?;
     on!(db, pool => sqlx::query(ASSERTIONS).bind(now).execute(pool).await.map(drop))?;
     let attempts = on!(db, pool => sqlx::query(ATTEMPTS).bind(now)
         .execute(pool).await.map(|done| done.rows_affected()))?;
@@ -36,5 +40,6 @@ pub async fn expired(db: &Db, now: Timestamp) -> Result<Swept> {
         .execute(pool).await.map(|done| done.rows_affected()))?;
     let sessions = on!(db, pool => sqlx::query(SESSIONS).bind(now)
         .execute(pool).await.map(|done| done.rows_affected()))?;
-    Ok(Swept { attempts, grants, sessions })
+    let events = webhook_events::sweep(db, now).await?;
+    Ok(Swept { attempts, grants, sessions, events })
 }

@@ -4,7 +4,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{Db, Result, Tx, grants, on, on_tx, row, sessions};
-use crate::domain::{EndReason, KakaoId, Profile, Timestamp, User, UserId};
+use crate::domain::{Consent, EndReason, KakaoId, Profile, ServiceTerm, Timestamp, User, UserId, consent};
 
 row!(UserRow {
     id: Uuid,
@@ -15,6 +15,13 @@ row!(UserRow {
     email: Option<String>,
     email_verified: bool,
     phone_number: Option<String>,
+    age_range: Option<String>,
+    kakao_scope: Option<String>,
+    needs_agreement: Option<String>,
+    service_terms: Option<Json<Vec<ServiceTerm>>>,
+    under_age_at: Option<Timestamp>,
+    unlinked_at: Option<Timestamp>,
+    deleted_at: Option<Timestamp>,
     roles: Json<Vec<String>>,
     disabled_at: Option<Timestamp>,
     created_at: Timestamp,
@@ -34,7 +41,16 @@ impl From<UserRow> for User {
                 email: row.email,
                 email_verified: row.email_verified,
                 phone_number: row.phone_number,
+                age_range: row.age_range,
             },
+            consent: Consent {
+                scopes: row.kakao_scope.as_deref().map(consent::items),
+                needs_agreement: row.needs_agreement.as_deref().map(consent::items).unwrap_or_default(),
+                service_terms: row.service_terms.map(|terms| terms.0),
+            },
+            under_age_at: row.under_age_at,
+            unlinked_at: row.unlinked_at,
+            deleted_at: row.deleted_at,
             roles: row.roles.0,
             disabled_at: row.disabled_at,
             created_at: row.created_at,
@@ -44,22 +60,28 @@ impl From<UserRow> for User {
     }
 }
 
+macro_rules! select_user {
+    ($which:literal) => {
+        concat!(
+            "SELECT id, kakao_id, nickname, name, picture, email, email_verified, phone_number, age_range, kakao_scope,
+                    needs_agreement, service_terms, under_age_at, unlinked_at, deleted_at, roles, disabled_at,
+                    created_at, updated_at, last_login_at
+             FROM users WHERE ",
+            $which
+        )
+    };
+}
+
 /// The user of this id.
 pub async fn find(db: &Db, user: UserId) -> Result<Option<User>> {
-    const SQL: &str =
-        "SELECT id, kakao_id, nickname, name, picture, email, email_verified, phone_number, roles,
-                              disabled_at, created_at, updated_at, last_login_at
-                       FROM users WHERE id = $1";
+    const SQL: &str = select_user!("id = $1");
     let row: Option<UserRow> = on!(db, pool => sqlx::query_as(SQL).bind(user.0).fetch_optional(pool).await)?;
     Ok(row.map(User::from))
 }
 
 /// The user of this Kakao number.
 pub async fn find_by_kakao_id(db: &Db, kakao_id: KakaoId) -> Result<Option<User>> {
-    const SQL: &str =
-        "SELECT id, kakao_id, nickname, name, picture, email, email_verified, phone_number, roles,
-                              disabled_at, created_at, updated_at, last_login_at
-                       FROM users WHERE kakao_id = $1";
+    const SQL: &str = select_user!("kakao_id = $1");
     let row: Option<UserRow> =
         on!(db, pool => sqlx::query_as(SQL).bind(kakao_id.0).fetch_optional(pool).await)?;
     Ok(row.map(User::from))

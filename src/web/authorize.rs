@@ -33,25 +33,31 @@ async fn begin(request: &HttpRequest, site: &Shared, params: &Params) -> HttpRes
     let browser = read::browser(request, site.https);
     let flow = begin_login(&site.deps, params, &browser);
     match tokio::time::timeout(super::DEADLINE, flow).await {
-        Ok(Ok(Begun::AtKakao { location, attempt, sealed })) => {
-            let mut response = redirect(&location);
-            let cookie = attempt_cookie(site.https, attempt, sealed, ATTEMPT_SECONDS);
-            let mut failed = response.add_cookie(&cookie).is_err();
-            for old in surplus_attempts(request, site.https) {
-                failed |= response.add_removal_cookie(&old).is_err();
-            }
-            if failed {
-                page::refused(request, &Error::Broken("a cookie could not be set".to_owned()))
-            } else {
-                response
-            }
-        }
-        Ok(Ok(Begun::Done { code, back })) => error::with_code(request, site, &code, &back),
+        Ok(Ok(begun)) => send(request, site, begun),
         Ok(Err(AuthorizeError { error, back: None })) => page::refused(request, &error),
         Ok(Err(AuthorizeError { error, back: Some(back) })) => {
             error::back_to_client(request, site, &error, &back)
         }
         Err(_) => page::refused(request, &Error::Unavailable("a flow took too long".to_owned())),
+    }
+}
+
+/// To Kakao with the attempt's cookie, or back to the client with the code.
+pub(super) fn send(request: &HttpRequest, site: &Shared, begun: Begun) -> HttpResponse {
+    let (location, attempt, sealed) = match begun {
+        Begun::Done { code, back } => return error::with_code(request, site, &code, &back),
+        Begun::AtKakao { location, attempt, sealed } => (location, attempt, sealed),
+    };
+    let mut response = redirect(&location);
+    let cookie = attempt_cookie(site.https, attempt, sealed, ATTEMPT_SECONDS);
+    let mut failed = response.add_cookie(&cookie).is_err();
+    for old in surplus_attempts(request, site.https) {
+        failed |= response.add_removal_cookie(&old).is_err();
+    }
+    if failed {
+        page::refused(request, &Error::Broken("a cookie could not be set".to_owned()))
+    } else {
+        response
     }
 }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 use actix_web::cookie::Cookie;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::authorize::{attempt_cookie, cookie_name, session_cookie};
+use super::authorize::{attempt_cookie, cookie_name, send, session_cookie};
 use super::{Shared, error, page, read};
+use crate::flow::begin_login::{begin_again, with_page};
 use crate::flow::finish_login::LoggedIn;
-use crate::flow::{Callback, Error, Finished, finish_login};
+use crate::flow::{Callback, Error, Finished, Refusal, finish_login};
 
 /// A repeated callback finds its cookie for as long as its code may live; after that the page says to start again.
 const COOKIE_STAYS: u64 = 60;
@@ -29,8 +30,18 @@ pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
     });
     let callback = match callback {
         Ok(callback) => callback,
+        Err(refusal @ (Refusal::AttemptUnknown | Refusal::AttemptExpired)) => {
+            let again = begin_again(&site.deps, params.get("state"));
+            return page::lost(&request, &refusal.into(), again.as_ref());
+        }
         Err(refusal) => return page::refused(&request, &refusal.into()),
     };
+    if callback.wants_page() {
+        return match with_page(&site.deps, &callback.attempt) {
+            Ok(begun) => send(&request, &site, begun),
+            Err(error) => page::refused(&request, &error),
+        };
+    }
     let attempt = callback.id;
     let flow = {
         let site = Arc::clone(&site);

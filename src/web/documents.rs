@@ -53,7 +53,7 @@ impl Documents {
             "response_types_supported": ["code"],
             "response_modes_supported": ["query", "form_post"],
             "prompt_values_supported": ["none", "login", "consent", "select_account", "create"],
-            "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+            "grant_types_supported": GrantType::ALL.map(GrantType::name),
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": algorithms.iter().map(|alg| alg.name()).collect::<Vec<_>>(),
             "token_endpoint_auth_methods_supported":

@@ -9,7 +9,7 @@ use serde_json::json;
 use tracing::{error, info, warn};
 
 use super::read::Unread;
-use super::{Site, page, redirect};
+use super::{Shared, Site, page, redirect};
 use crate::domain::{ResponseMode, Secret};
 use crate::flow::begin_login::Back;
 use crate::flow::{Error, LoginFailure, Refusal};
@@ -110,7 +110,8 @@ fn refused(refusal: &Refusal) -> Said {
         Refusal::GrantTypeUnsupported => bad(
             "unsupported_grant_type",
             "grant_type_unsupported",
-            "grant_type must be authorization_code, refresh_token or client_credentials.",
+            "grant_type must be authorization_code, refresh_token, client_credentials or \
+             urn:ietf:params:oauth:grant-type:token-exchange.",
         ),
         Refusal::ChallengeMissing => bad(
             "invalid_request",
@@ -127,6 +128,11 @@ fn refused(refusal: &Refusal) -> Said {
         ),
         Refusal::ScopeWider => bad("invalid_scope", "scope_wider", "scope asks for more than was granted."),
         Refusal::LoginRequired => bad("login_required", "login_required", "The person must log in."),
+        Refusal::ConsentNeedsPage => bad(
+            "consent_required",
+            "consent_needs_page",
+            "Kakao must ask the person for the consent that kakao_scope names; prompt=none allows no page.",
+        ),
         Refusal::RequestObject => {
             bad("request_not_supported", "request_not_supported", "The request parameter is not supported.")
         }
@@ -240,6 +246,53 @@ fn refused(refusal: &Refusal) -> Said {
             "post_logout_redirect_uri_unknown",
             "post_logout_redirect_uri is not registered for this client. It must equal a registered one byte for byte.",
         ),
+        Refusal::SubjectTokenInvalid(sentence) => {
+            Said::new(StatusCode::BAD_REQUEST, "invalid_grant", "subject_token_invalid", sentence.clone())
+        }
+        Refusal::UserDisabled => Said::new(
+            StatusCode::FORBIDDEN,
+            "invalid_grant",
+            "user_disabled",
+            "This account has been disabled.",
+        ),
+        Refusal::UserDeleted => {
+            Said::new(StatusCode::GONE, "invalid_grant", "user_deleted", "This account has been deleted.")
+        }
+        Refusal::ReauthenticationRequired => Said::new(
+            StatusCode::CONFLICT,
+            "login_required",
+            "reauthentication_required",
+            "Kakao no longer takes the tokens that this service holds. Send the person to authorize_url.",
+        ),
+        Refusal::KakaoConsentRequired { items } => Said::new(
+            StatusCode::CONFLICT,
+            "consent_required",
+            "kakao_consent_required",
+            format!("The person has not agreed to {}. Send them to authorize_url.", items.join(" ")),
+        ),
+        Refusal::KakaoBusy { retry_after } => {
+            let mut said = Said::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "temporarily_unavailable",
+                "kakao_busy",
+                "Kakao asked to wait, and everybody does. Try again after Retry-After.",
+            );
+            said.retry_after = Some(retry_after.as_secs() + 1);
+            said
+        }
+        Refusal::AtKakao(failure) => at_kakao(*failure),
+        Refusal::WebhookUnproven => Said::new(
+            StatusCode::UNAUTHORIZED,
+            "invalid_token",
+            "webhook_unproven",
+            "Authorization must be KakaoAK and the app's primary admin key (kakao.admin_key).",
+        ),
+        Refusal::WebhookOfAnotherApp => Said::new(
+            StatusCode::FORBIDDEN,
+            "invalid_request",
+            "webhook_of_another_app",
+            "app_id is not the app of this service (kakao.app_id).",
+        ),
         Refusal::AttemptUnknown => bad(
             "invalid_request",
             "attempt_unknown",
@@ -252,6 +305,20 @@ fn refused(refusal: &Refusal) -> Said {
             bad("invalid_request", "callback_contradictory", "The answer contradicts itself.")
         }
     }
+}
+
+/// What a failure at Kakao is to a client that has no browser to send back.
+fn at_kakao(failure: LoginFailure) -> Said {
+    let (oauth, sentence) = told_of(failure);
+    let status = match failure {
+        LoginFailure::TryLater | LoginFailure::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        LoginFailure::KakaoBroken | LoginFailure::SetupWrong => StatusCode::BAD_GATEWAY,
+        LoginFailure::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::FORBIDDEN,
+    };
+    let mut said = Said::new(status, oauth, failure.name(), sentence);
+    said.retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(2);
+    said
 }
 
 /// An error of an OAuth endpoint (RFC 6749 §5.2).
@@ -312,7 +379,7 @@ pub(super) fn problem(request: &HttpRequest, error: &Error) -> HttpResponse {
     if let Some(seconds) = said.retry_after {
         response.insert_header((header::RETRY_AFTER, seconds));
     }
-    let body = json!({
+    let mut body = json!({
         "type": "about:blank",
         "title": said.status.canonical_reason().unwrap_or_default(),
         "status": said.status.as_u16(),
@@ -320,12 +387,44 @@ pub(super) fn problem(request: &HttpRequest, error: &Error) -> HttpResponse {
         "code": said.code,
         "request_id": request_id(request),
     });
+    extend(&mut body, error, issuer_of(request).as_deref().unwrap_or_default());
     let mut response = response
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .content_type("application/problem+json")
         .body(body.to_string());
     challenge(&mut response, error, &said);
     response
+}
+
+fn issuer_of(request: &HttpRequest) -> Option<String> {
+    request.app_data::<Shared>().map(|site| site.deps.issuer.to_string())
+}
+
+/// What helps a program beyond the sentence (RFC 9457 §3.2): where to send the person. The client adds its own client_id,
+/// redirect_uri, state and challenge, as for any login.
+fn extend(body: &mut serde_json::Value, error: &Error, issuer: &str) {
+    match error {
+        Error::Refused(Refusal::KakaoConsentRequired { items }) => {
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("kakao_scope", &items.join(" "))
+                .finish();
+            body["authorize_url"] = json!(format!("{issuer}/oauth/authorize?{query}"));
+            body["required_scopes"] = json!(items);
+        }
+        // Not by the browser's session: Kakao must issue new tokens.
+        Error::Refused(Refusal::ReauthenticationRequired) => {
+            body["authorize_url"] = json!(format!("{issuer}/oauth/authorize?prompt=consent"));
+        }
+        _ => {}
+    }
+}
+
+/// A body that was not read, at `/v1`.
+pub(super) fn unread_problem(request: &HttpRequest, unread: &Unread) -> HttpResponse {
+    match unread {
+        Unread::Refused(refusal) => problem(request, &refusal.clone().into()),
+        _ => self::unread(request, unread),
+    }
 }
 
 /// A body that was not read.
@@ -377,7 +476,13 @@ pub(super) fn failed_login(
     failure: LoginFailure,
     back: &Back,
 ) -> HttpResponse {
-    let (oauth, sentence) = match failure {
+    let (oauth, sentence) = told_of(failure);
+    answer(request, site, back, &[("error", oauth), ("error_description", sentence)])
+}
+
+/// The code and the sentence for a client whose login failed.
+const fn told_of(failure: LoginFailure) -> (&'static str, &'static str) {
+    match failure {
         LoginFailure::Cancelled => ("access_denied", "The person cancelled the login."),
         LoginFailure::UnderAge => ("access_denied", "Kakao does not let people under 14 use this app."),
         LoginFailure::PersonRefused => ("access_denied", "Kakao did not let the person log in."),
@@ -399,8 +504,7 @@ pub(super) fn failed_login(
         LoginFailure::Internal => {
             ("server_error", "Something is wrong with the login service. Tell its operator.")
         }
-    };
-    answer(request, site, back, &[("error", oauth), ("error_description", sentence)])
+    }
 }
 
 /// Appends the parameters to the redirect URI, keeping its own query as it is (RFC 6749 §3.1.2), or has the browser post

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{Shared, detached, error, in_time, read};
 use crate::domain::GrantId;
+use crate::flow::delete_account::By;
 use crate::flow::devices::{self, Which};
 use crate::flow::{self, Bearer, Error, Refusal};
 
@@ -26,6 +27,16 @@ pub(super) async fn profile(request: HttpRequest, site: Shared) -> HttpResponse 
         Ok(me) => HttpResponse::Ok().json(me),
         Err(error) => error::problem(&request, &error),
     }
+}
+
+/// `DELETE /v1/me`: the account goes, here and at Kakao.
+pub(super) async fn delete(request: HttpRequest, site: Shared) -> HttpResponse {
+    let flow = async {
+        let caller = caller(&request, &site).await?;
+        let site = Arc::clone(&site);
+        detached(async move { flow::delete_account(&site.deps, caller.user, By::Person).await }).await?
+    };
+    ended(&request, flow.await)
 }
 
 /// `GET /v1/me/sessions`

@@ -9,6 +9,7 @@ mod documents;
 mod error;
 mod health;
 mod introspect;
+mod kakao_webhooks;
 mod logout;
 mod me;
 mod metrics;
@@ -18,6 +19,7 @@ mod revocations;
 mod revoke;
 mod token;
 mod userinfo;
+mod users;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -107,6 +109,17 @@ pub fn routes(config: &mut web::ServiceConfig, site: &Arc<Site>) {
                     .default_service(not_allowed("GET")),
             )
             .service(
+                web::resource("/kakao/webhooks/unlink")
+                    .route(web::get().to(kakao_webhooks::unlink_get))
+                    .route(web::post().to(kakao_webhooks::unlink_post))
+                    .default_service(not_allowed("GET, POST")),
+            )
+            .service(
+                web::resource("/kakao/webhooks/account-status")
+                    .route(web::post().to(kakao_webhooks::account_status))
+                    .default_service(not_allowed("POST")),
+            )
+            .service(
                 web::resource("/oauth/token")
                     .wrap(cors(&site.allowed_origins))
                     .route(web::post().to(token::post))
@@ -134,7 +147,8 @@ pub fn routes(config: &mut web::ServiceConfig, site: &Arc<Site>) {
                 web::resource("/v1/me")
                     .wrap(cors(&site.allowed_origins))
                     .route(web::get().to(me::profile))
-                    .default_service(not_allowed("GET")),
+                    .route(web::delete().to(me::delete))
+                    .default_service(not_allowed("GET, DELETE")),
             )
             .service(
                 web::resource("/v1/me/sessions")
@@ -148,6 +162,37 @@ pub fn routes(config: &mut web::ServiceConfig, site: &Arc<Site>) {
                     .wrap(cors(&site.allowed_origins))
                     .route(web::delete().to(me::end_one))
                     .default_service(not_allowed("DELETE")),
+            )
+            .service(
+                web::resource("/v1/nonces")
+                    .wrap(cors(&site.allowed_origins))
+                    .route(web::post().to(users::nonce))
+                    .default_service(not_allowed("POST")),
+            )
+            .service(
+                web::resource("/v1/users/{id}")
+                    .route(web::get().to(users::profile))
+                    .default_service(not_allowed("GET")),
+            )
+            .service(
+                web::resource("/v1/users/{id}/kakao-token")
+                    .route(web::post().to(users::kakao_token))
+                    .default_service(not_allowed("POST")),
+            )
+            .service(
+                web::resource("/v1/admin/users/{id}")
+                    .route(web::delete().to(users::delete))
+                    .default_service(not_allowed("DELETE")),
+            )
+            .service(
+                web::resource("/v1/admin/kakao-unlinks")
+                    .route(web::get().to(users::unlinks))
+                    .default_service(not_allowed("GET")),
+            )
+            .service(
+                web::resource("/v1/admin/kakao-unlinks/{id}/retry")
+                    .route(web::post().to(users::retry_unlink))
+                    .default_service(not_allowed("POST")),
             )
             .default_service(web::to(page::not_found))
             .wrap(TracingLogger::<RequestSpan>::new())

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::error::{Said, said};
 use crate::domain::Locale;
+use crate::flow::begin_login::Again;
 use crate::flow::{Error, Refusal};
 use crate::telemetry::request_id;
 
@@ -32,11 +33,35 @@ struct ErrorPage<'a> {
     sentence: &'a str,
     code: &'a str,
     request_id: &'a str,
+    again: Option<Link<'a>>,
+}
+
+/// The one way on.
+struct Link<'a> {
+    words: &'a str,
+    href: &'a str,
+}
+
+/// The page for a login that this browser has lost: one tap begins it again, if the callback tells where.
+pub(super) fn lost(request: &HttpRequest, error: &Error, again: Option<&Again>) -> HttpResponse {
+    let Some(again) = again else { return refused(request, error) };
+    let mut words = words(error);
+    words.act = [
+        "아래 버튼을 누르면 이 브라우저에서 처음부터 다시 로그인해요. 입력한 내용은 사라지지 않아요.",
+        "The button below begins the login again in this browser. Nothing is lost.",
+    ];
+    let button = locale(request).pick("다시 로그인하기", "Log in again");
+    let label = format!("{} · {button}", again.client);
+    render(request, &said(error), &words, Some(Link { words: &label, href: &again.href }))
 }
 
 /// The page for an error that has no client to go back to.
 pub(super) fn refused(request: &HttpRequest, error: &Error) -> HttpResponse {
-    let words = match error {
+    render(request, &said(error), &words(error), None)
+}
+
+fn words(error: &Error) -> Words {
+    match error {
         Error::Refused(Refusal::AttemptUnknown) => Words {
             title: ["로그인을 이어갈 수 없어요", "This login cannot go on here"],
             what: [
@@ -80,8 +105,7 @@ pub(super) fn refused(request: &HttpRequest, error: &Error) -> HttpResponse {
                 "Log in again; if it stays, tell the operator what stands below.",
             ],
         },
-    };
-    render(request, &said(error), &words)
+    }
 }
 
 /// 404, for people and programs alike.
@@ -98,7 +122,7 @@ pub(super) async fn not_found(request: HttpRequest) -> HttpResponse {
         sentence: "No endpoint has this path.".into(),
         retry_after: None,
     };
-    render(&request, &said, &words)
+    render(&request, &said, &words, None)
 }
 
 #[derive(Template)]
@@ -203,7 +227,7 @@ struct Words {
     act: [&'static str; 2],
 }
 
-fn render(request: &HttpRequest, said: &Said, words: &Words) -> HttpResponse {
+fn render(request: &HttpRequest, said: &Said, words: &Words, again: Option<Link<'_>>) -> HttpResponse {
     let locale = locale(request);
     let pick = |pair: [&'static str; 2]| locale.pick(pair[0], pair[1]);
     let page = ErrorPage {
@@ -216,6 +240,7 @@ fn render(request: &HttpRequest, said: &Said, words: &Words) -> HttpResponse {
         sentence: &said.sentence,
         code: said.code,
         request_id: &request_id(request),
+        again,
     };
     let mut response = HttpResponse::build(said.status);
     response

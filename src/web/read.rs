@@ -40,17 +40,68 @@ pub(super) fn query(request: &HttpRequest) -> Result<Params, Refusal> {
         .map_err(|_| Refusal::RequestUnreadable("the query must be valid UTF-8 without NUL"))
 }
 
-/// The parameters of a form body (RFC 6749 Appendix B).
-pub(super) async fn form(request: &HttpRequest, mut payload: Payload) -> Result<Params, Unread> {
-    const FORM: &str = "application/x-www-form-urlencoded";
-    let refuse = |sentence| Unread::Refused(Refusal::RequestUnreadable(sentence));
+const FORM: &str = "application/x-www-form-urlencoded";
+
+fn refuse(sentence: &'static str) -> Unread {
+    Unread::Refused(Refusal::RequestUnreadable(sentence))
+}
+
+/// Whether the body says that it is of this media type.
+fn is_type(request: &HttpRequest, wanted: &str) -> bool {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = content_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case(wanted)
+}
+
+/// The parameters of a form body (RFC 6749 Appendix B).
+pub(super) async fn form(request: &HttpRequest, payload: Payload) -> Result<Params, Unread> {
+    if !is_type(request, FORM) && !request.headers().contains_key(header::CONTENT_ENCODING) {
+        return Err(refuse("send the parameters in the body as application/x-www-form-urlencoded"));
+    }
+    let body = body(request, payload).await?;
+    Params::read(&body).map_err(|_| refuse("the body must be valid UTF-8 without NUL"))
+}
+
+/// The parameters of a form body or of a flat JSON object: Kakao's pages speak of both.
+pub(super) async fn form_or_json(request: &HttpRequest, payload: Payload) -> Result<Params, Unread> {
+    if !is_type(request, "application/json") {
+        return form(request, payload).await;
+    }
+    let object: serde_json::Map<String, serde_json::Value> = json(&body(request, payload).await?)?;
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in &object {
+        form.append_pair(name, &value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    }
+    Params::read(form.finish().as_bytes()).map_err(|_| refuse("the body must be valid UTF-8 without NUL"))
+}
+
+/// A JSON body; an empty one is the default.
+pub(super) async fn json_body<T: serde::de::DeserializeOwned + Default>(
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<T, Unread> {
+    let body = body(request, payload).await?;
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    if !is_type(request, "application/json") {
+        return Err(refuse("send the body as application/json"));
+    }
+    json(&body)
+}
+
+fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Unread> {
+    serde_json::from_slice(body).map_err(|_| {
+        refuse(
+            "the body must be a JSON object with the documented members and types, each once, and no others",
+        )
+    })
+}
+
+/// The bytes of a body, within its size and its time.
+pub(super) async fn body(request: &HttpRequest, mut payload: Payload) -> Result<BytesMut, Unread> {
     if request.headers().contains_key(header::CONTENT_ENCODING) {
         return Err(Unread::Encoded);
-    }
-    if !media_type.eq_ignore_ascii_case(FORM) {
-        return Err(refuse("send the parameters in the body as application/x-www-form-urlencoded"));
     }
     let mut body = BytesMut::new();
     let collect = async {
@@ -64,7 +115,7 @@ pub(super) async fn form(request: &HttpRequest, mut payload: Payload) -> Result<
         Ok(())
     };
     tokio::time::timeout(BODY_TIME, collect).await.map_err(|_| Unread::TooSlow)??;
-    Params::read(&body).map_err(|_| refuse("the body must be valid UTF-8 without NUL"))
+    Ok(body)
 }
 
 /// The one way to send a client assertion (RFC 7523 §2.2).

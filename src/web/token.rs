@@ -9,8 +9,9 @@ use super::read;
 use super::{Shared, detached, error};
 use crate::domain::pkce::CodeVerifier;
 use crate::domain::{Client, GrantType, Scope, Secret};
+use crate::flow::exchange_kakao_token::{ACCESS_TOKEN, ID_TOKEN, Subject};
 use crate::flow::issue::TokenResponse;
-use crate::flow::{self, CodeExchange, Error, Params, Refresh, Refusal};
+use crate::flow::{self, CodeExchange, Error, KakaoTokenExchange, Params, Refresh, Refusal};
 
 pub(super) async fn post(request: HttpRequest, site: Shared, payload: Payload) -> HttpResponse {
     let params = match read::form(&request, payload).await {
@@ -41,9 +42,7 @@ async fn answer(request: &HttpRequest, site: &Shared, params: &Params) -> Result
     let grant_type = params.one("grant_type").map_err(|_| Refusal::ParameterRepeated("grant_type"))?;
     let grant_type = grant_type.ok_or(Refusal::ParameterMissing("grant_type"))?;
     let client = client_of(request, site, params).await?;
-    let grant = GrantType::from_name(grant_type)
-        .filter(|grant| *grant != GrantType::TokenExchange)
-        .ok_or(Refusal::GrantTypeUnsupported)?;
+    let grant = GrantType::from_name(grant_type).ok_or(Refusal::GrantTypeUnsupported)?;
     if !client.may(grant) {
         return Err(Refusal::GrantNotAllowed.into());
     }
@@ -60,8 +59,47 @@ async fn answer(request: &HttpRequest, site: &Shared, params: &Params) -> Result
         GrantType::ClientCredentials => {
             flow::client_credentials(&site.deps, &client, scope(params)?.as_ref(), &params.resources())
         }
-        GrantType::TokenExchange => Err(Refusal::GrantTypeUnsupported.into()),
+        GrantType::TokenExchange => {
+            let ask = kakao_token_exchange(request, client, params)?;
+            detached(async move { flow::exchange_kakao_token(&site.deps, ask).await }).await?
+        }
     }
+}
+
+/// RFC 8693 §2.1, for a token of Kakao's SDK.
+fn kakao_token_exchange(
+    request: &HttpRequest,
+    client: Arc<Client>,
+    params: &Params,
+) -> Result<KakaoTokenExchange, Refusal> {
+    let missing = |name| Refusal::ParameterMissing(name);
+    let token = Secret::new(params.get("subject_token").ok_or(missing("subject_token"))?);
+    let kind = params.get("subject_token_type").ok_or(missing("subject_token_type"))?;
+    let nonce = params.get("nonce").map(str::to_owned);
+    let subject = match kind {
+        ID_TOKEN => Subject::IdToken { token, nonce },
+        ACCESS_TOKEN => Subject::AccessToken(token),
+        _ => {
+            return Err(Refusal::ParameterInvalid(
+                "subject_token_type",
+                "it must be urn:ietf:params:oauth:token-type:id_token (Kakao's ID token) or \
+                 urn:ietf:params:oauth:token-type:access_token (Kakao's access token)",
+            ));
+        }
+    };
+    if params.get("actor_token").is_some() {
+        return Err(Refusal::ParameterInvalid("actor_token", "nobody acts for somebody else here"));
+    }
+    if !matches!(params.get("requested_token_type"), None | Some(ACCESS_TOKEN)) {
+        return Err(Refusal::ParameterInvalid(
+            "requested_token_type",
+            "it must be urn:ietf:params:oauth:token-type:access_token",
+        ));
+    }
+    let mut resource = params.resources();
+    resource.extend(params.get("audience").map(str::to_owned));
+    let user_agent = read::browser(request, false).user_agent;
+    Ok(KakaoTokenExchange { client, subject, scope: scope(params)?, resource, user_agent })
 }
 
 fn scope(params: &Params) -> Result<Option<Scope>, Refusal> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use kakao_auth::cache::{Cache, Decision, Quota};
 use kakao_auth::domain::{
-    AttemptId, AttemptOutcome, ClientId, Clock, Fingerprint, GrantId, KakaoId, NewGrant, Profile, Scope,
-    SessionId, Timestamp, UserId,
+    AttemptId, AttemptOutcome, ClientId, Clock, Consent, Fingerprint, GrantId, KakaoId, NewGrant, Profile,
+    Scope, SessionId, Timestamp, UserId,
 };
 use kakao_auth::store::logins::{self, NewLogin, NewSession};
 use kakao_auth::store::{Db, attempts, leases, sweep, users};
@@ -30,13 +30,13 @@ async fn log_in(db: &Db, kakao_id: i64, profile: &Profile, now: Timestamp) -> Op
         profile,
         kakao_refresh_token: Some(b"sealed"),
         kakao_refresh_expires_at: None,
-        kakao_scope: None,
-        session: NewSession {
+        consent: &Consent::default(),
+        session: Some(NewSession {
             id: SessionId::generate(),
             token: Fingerprint::of(uuid::Uuid::now_v7().as_bytes()),
             idle_expires_at: now,
             expires_at: now,
-        },
+        }),
         now,
     };
     let id = GrantId::generate();

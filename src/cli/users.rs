@@ -1,0 +1,105 @@
+//! `kakao-auth users delete`, `kakao-auth unlinks list | retry`
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+
+use super::block_on;
+use crate::domain::{Clock, UserId};
+use crate::flow::delete_account::{By, delete};
+use crate::flow::refusal::chain;
+use crate::flow::unlink::describe;
+use crate::flow::{Error, Refusal};
+use crate::settings::Settings;
+use crate::store::{Db, accounts};
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Deletes an account: its logins end, its data go, Kakao is told.
+    Delete(DeleteOptions),
+}
+
+#[derive(Args)]
+pub(super) struct DeleteOptions {
+    /// The user's id: the `sub` of its tokens.
+    id: String,
+    /// Do it. Without this only what would happen is said.
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Unlinks {
+    /// Shows the deleted accounts that Kakao does not know of yet, those that wait for you first.
+    List {
+        /// For scripts.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Has one tried again.
+    Retry {
+        /// The user's id.
+        id: String,
+    },
+}
+
+fn user(id: &str) -> anyhow::Result<UserId> {
+    id.parse().map(UserId).ok().with_context(|| format!("{id:?} is not the id of a user: it is a UUID"))
+}
+
+pub(super) fn run(command: &Command, settings: &Settings) -> anyhow::Result<()> {
+    let Command::Delete(options) = command;
+    let id = user(&options.id)?;
+    if !options.yes {
+        println!(
+            "{id}: its logins would end, its data would be erased, and Kakao would be told to unlink it"
+        );
+        bail!("nothing was changed; add --yes to do it");
+    }
+    block_on(async {
+        let db = Db::connect_lazy(settings.database.url.reveal(), 1)?;
+        let returning = settings.account.returning;
+        match delete(&db, returning, id, By::Operator(None), Clock::System.now()).await {
+            Ok(()) => {
+                println!("deleted; the running service tells Kakao within seconds");
+                Ok(())
+            }
+            Err(Error::Refused(Refusal::UserDeleted)) => bail!("the account was deleted before"),
+            Err(Error::Refused(_)) => bail!("there is no user {id}"),
+            Err(Error::Unavailable(cause) | Error::Broken(cause)) => bail!("{cause}"),
+        }
+    })
+}
+
+pub(super) fn unlinks(command: &Unlinks, settings: &Settings) -> anyhow::Result<()> {
+    block_on(async {
+        let db = Db::connect_lazy(settings.database.url.reveal(), 1)?;
+        let now = Clock::System.now();
+        match command {
+            Unlinks::List { json } => {
+                let pending = accounts::pending(&db).await.map_err(|error| anyhow::anyhow!(chain(&error)))?;
+                if pending.is_empty() && !json {
+                    println!("Kakao knows of every deleted account");
+                }
+                for unlink in &pending {
+                    if *json {
+                        println!("{}", describe(unlink));
+                    } else {
+                        let state = if unlink.dead_at.is_some() { "waits for you" } else { "is tried again" };
+                        let fault = unlink.last_fault.as_deref().unwrap_or("not tried yet");
+                        println!("{}  {state}  {} tries  {fault}", unlink.user, unlink.attempts);
+                    }
+                }
+                Ok(())
+            }
+            Unlinks::Retry { id } => {
+                let id = user(id)?;
+                let revived = accounts::revive(&db, id, now).await;
+                if !revived.map_err(|error| anyhow::anyhow!(chain(&error)))? {
+                    bail!("no unlink of {id} waits for you; see: kakao-auth unlinks list");
+                }
+                println!("{id} is tried again within seconds");
+                Ok(())
+            }
+        }
+    })
+}

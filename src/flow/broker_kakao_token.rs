@@ -1,0 +1,118 @@
+//! Hands a Kakao access token of a person to a sibling: one that lives long enough and holds the consent that is needed, or
+//! the one thing that the person must do first.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::kakao_tokens::{self, Held};
+use super::refusal::LoginFailure;
+use super::{Deps, Error, Refusal, Service};
+use crate::domain::{ClientId, Secret, UserId, consent};
+use crate::kakao::Fault;
+use crate::store::audit::{self, AuditEvent};
+use crate::store::kakao_links::{self, Link};
+
+/// What a sibling needs.
+pub struct Ask {
+    /// Whose token.
+    pub user: UserId,
+    /// How long it must still live.
+    pub min_ttl: Duration,
+    /// Consent items that it must hold.
+    pub scopes: Vec<String>,
+    /// The token that Kakao refused (−401): it is not handed out again.
+    pub refused: Option<Secret>,
+}
+
+/// What it gets.
+#[derive(Serialize)]
+pub struct HandedOut {
+    access_token: String,
+    token_type: &'static str,
+    expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<Vec<String>>,
+}
+
+/// Hands a token out, and records that.
+pub async fn broker_kakao_token(deps: &Deps, caller: &Service, ask: Ask) -> Result<HandedOut, Error> {
+    let link = living_link(deps, ask.user).await?;
+    let mut held = kakao_tokens::fresh(deps, ask.user, ask.min_ttl, ask.refused.as_ref()).await?;
+    let mut granted = link.scope.as_deref().map(consent::items);
+    if !missing(&ask.scopes, granted.as_deref()).is_empty() {
+        let (still, agreed) = ask_kakao(deps, &link, ask.user, held).await?;
+        held = still;
+        let missing = missing(&ask.scopes, Some(&agreed));
+        if !missing.is_empty() {
+            return Err(Refusal::KakaoConsentRequired { items: missing }.into());
+        }
+        granted = Some(agreed);
+    }
+    let now = deps.clock.now();
+    let event = AuditEvent {
+        at: now,
+        kind: "kakao_token.handed_out",
+        user: Some(ask.user),
+        client: Some(ClientId(caller.client.clone())),
+        grant: None,
+        request_id: None,
+        detail: json!({ "scopes": ask.scopes, "expires_at": held.expires_at.secs() }),
+    };
+    audit::record(&deps.db, &event).await?;
+    Ok(HandedOut {
+        access_token: held.token.reveal().to_owned(),
+        token_type: "bearer",
+        expires_in: held.expires_at.since(now).as_secs(),
+        scopes: granted,
+    })
+}
+
+async fn living_link(deps: &Deps, user: UserId) -> Result<Link, Error> {
+    let link = kakao_links::find(&deps.db, user).await?.ok_or(Refusal::NotFound)?;
+    match &link {
+        Link { deleted: true, .. } => Err(Refusal::UserDeleted.into()),
+        Link { disabled: true, .. } => Err(Refusal::UserDisabled.into()),
+        Link { unlinked: true, .. } | Link { kakao_id: None, .. } => {
+            Err(Refusal::ReauthenticationRequired.into())
+        }
+        _ => Ok(link),
+    }
+}
+
+fn missing(wanted: &[String], granted: Option<&[String]>) -> Vec<String> {
+    let granted = granted.unwrap_or_default();
+    wanted.iter().filter(|item| !granted.contains(item)).cloned().collect()
+}
+
+/// Asks Kakao what the person has agreed to: it may be more than when they logged in. A token that turns out to be dead is
+/// replaced once; if the new one is dead too, there is no link.
+async fn ask_kakao(deps: &Deps, link: &Link, user: UserId, held: Held) -> Result<(Held, Vec<String>), Error> {
+    let (held, agreed) = match deps.kakao.scopes(&held.token).await {
+        Err(fault) if fault.is_dead_token() => {
+            let held = kakao_tokens::fresh(deps, user, Duration::ZERO, Some(&held.token)).await?;
+            let agreed = deps.kakao.scopes(&held.token).await;
+            (held, agreed)
+        }
+        outcome => (held, outcome),
+    };
+    match agreed {
+        Ok(agreed) => {
+            kakao_links::set_scope(&deps.db, user, &agreed.join(" ")).await?;
+            Ok((held, agreed))
+        }
+        Err(fault) => Err(unable(deps, link, user, &fault).await?),
+    }
+}
+
+async fn unable(deps: &Deps, link: &Link, user: UserId, fault: &Fault) -> Result<Error, Error> {
+    let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
+    Ok(match LoginFailure::of_fault(fault) {
+        LoginFailure::StartAgain => {
+            kakao_tokens::end_link(deps, user, link, &code).await?;
+            Refusal::ReauthenticationRequired.into()
+        }
+        failure => Refusal::AtKakao(failure).into(),
+    })
+}

@@ -1,0 +1,75 @@
+//! Deletes an account: its logins end at once, all that is personal goes, the id stays as a tombstone, and Kakao is told by an
+//! outbox, however long that takes.
+
+use serde_json::json;
+use tracing::info;
+
+use super::{Deps, Error, Refusal};
+use crate::domain::{ClientId, EndReason, Returning, Timestamp, UserId};
+use crate::store::audit::{self, AuditEvent};
+use crate::store::{Db, Tx, accounts, grants, sessions, users};
+
+/// Who deletes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum By {
+    /// The person.
+    Person,
+    /// A client that may, or the command line.
+    Operator(Option<String>),
+}
+
+/// Deletes the account of a user, and has Kakao told.
+pub async fn delete_account(deps: &Deps, user: UserId, by: By) -> Result<(), Error> {
+    delete(&deps.db, deps.account.returning, user, by, deps.clock.now()).await?;
+    deps.revocations.poke();
+    Ok(())
+}
+
+/// The same without a service that runs: siblings hear of it from one that does, by the feed.
+pub async fn delete(
+    db: &Db,
+    returning: Returning,
+    user: UserId,
+    by: By,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let mut tx = Tx::begin(db).await?;
+    if !accounts::mark_deleted(&mut tx, user, now, None).await? {
+        drop(tx);
+        let known = users::find(db, user).await?.is_some();
+        return Err(if known { Refusal::UserDeleted } else { Refusal::NotFound }.into());
+    }
+    accounts::ask_unlink(&mut tx, user, now).await?;
+    let logins = erase(&mut tx, returning, user, EndReason::AccountDeleted, now).await?;
+    let (actor, client) = match by {
+        By::Person => ("person", None),
+        By::Operator(client) => ("operator", client.map(ClientId)),
+    };
+    let event = AuditEvent {
+        at: now,
+        kind: "user.deleted",
+        user: Some(user),
+        client,
+        grant: None,
+        request_id: None,
+        detail: json!({ "by": actor, "logins": logins }),
+    };
+    audit::record_in(&mut tx, &event).await?;
+    tx.commit().await?;
+    info!(user = %user, by = actor, logins, "an account was deleted");
+    Ok(())
+}
+
+/// What is left to do once the account is marked as deleted; how many logins ended.
+pub(super) async fn erase(
+    tx: &mut Tx,
+    returning: Returning,
+    user: UserId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<u64, Error> {
+    let logins = grants::end_of_user(tx, user, reason, now).await?;
+    sessions::end_of_user(tx, user, None, now).await?;
+    accounts::erase(tx, user, returning == Returning::Old).await?;
+    Ok(logins)
+}

@@ -1,0 +1,261 @@
+//! Logs a person in whom an app's Kakao SDK has logged in at Kakao (RFC 8693): the app hands in Kakao's ID token or access
+//! token and gets ours. The same user, the same grant, the same tokens as a login in a browser.
+//!
+//! This flow finishes even when the caller hangs up: run it detached.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tracing::{info, warn};
+
+use super::issue::TokenResponse;
+use super::nonces::{self, Origin};
+use super::refusal::LoginFailure;
+use super::{CodeExchange, Deps, Error, Refusal, exchange_code, kakao_tokens};
+use crate::domain::{
+    Client, Consent, Fingerprint, GrantId, KakaoId, NewGrant, Profile, Scope, Secret, Timestamp, UserId,
+};
+use crate::kakao::{Fault, FaultKind, IdToken, Person};
+use crate::keys::random;
+use crate::store::logins::{self, NewLogin};
+use crate::store::users;
+
+/// `subject_token_type` of an ID token (RFC 8693 §3).
+pub const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+
+/// `subject_token_type`, and `issued_token_type`, of an access token.
+pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+
+/// What an app hands in.
+pub struct KakaoTokenExchange {
+    /// The authenticated client.
+    pub client: Arc<Client>,
+    /// Kakao's token.
+    pub subject: Subject,
+    /// `scope`
+    pub scope: Option<Scope>,
+    /// `resource`, `audience`
+    pub resource: Vec<String>,
+    /// The app, as it names itself.
+    pub user_agent: Option<String>,
+}
+
+/// A token of Kakao's.
+pub enum Subject {
+    /// An ID token, and the nonce of its login if it had one: raw, as the app gave it to Kakao or hashed it for Kakao.
+    IdToken {
+        /// The token.
+        token: Secret,
+        /// `nonce`
+        nonce: Option<String>,
+    },
+    /// An access token.
+    AccessToken(Secret),
+}
+
+/// Who it is, as far as the token tells.
+struct Known {
+    kakao_id: KakaoId,
+    profile: Profile,
+    consent: Consent,
+    auth_time: Timestamp,
+    access_token: Option<(Secret, Duration)>,
+}
+
+/// Logs the person in.
+pub async fn exchange_kakao_token(deps: &Deps, ask: KakaoTokenExchange) -> Result<TokenResponse, Error> {
+    // What the client may not have is refused before a nonce is spent.
+    ask.client.audience_of(&[], &ask.resource).ok_or(Refusal::ResourceUnknown)?;
+    let scope = granted(&ask)?;
+    let known = match &ask.subject {
+        Subject::IdToken { token, nonce } => by_id_token(deps, token, nonce.as_deref()).await?,
+        Subject::AccessToken(token) => by_access_token(deps, token).await?,
+    };
+    let code = Secret::new(format!("kac_{}", URL_SAFE_NO_PAD.encode(random::<32>()?)));
+    record(deps, &ask, scope, &known, &code).await?;
+    let exchange = CodeExchange {
+        client: Arc::clone(&ask.client),
+        code,
+        redirect_uri: Some(String::new()),
+        verifier: None,
+        resource: Vec::new(),
+    };
+    let mut tokens = exchange_code(deps, exchange).await?;
+    tokens.issued_token_type = Some(ACCESS_TOKEN);
+    Ok(tokens)
+}
+
+/// As at the authorization endpoint: unknown scopes are dropped, and nobody gets more than the client may have.
+fn granted(ask: &KakaoTokenExchange) -> Result<Scope, Refusal> {
+    let own = &ask.client.scopes;
+    match &ask.scope {
+        None => Ok(own.iter().filter(|token| *token != "openid").collect()),
+        Some(asked) => Some(asked.within(own)).filter(|scope| !scope.is_empty()).ok_or(Refusal::ScopeInvalid),
+    }
+}
+
+async fn record(
+    deps: &Deps,
+    ask: &KakaoTokenExchange,
+    scope: Scope,
+    known: &Known,
+    code: &Secret,
+) -> Result<(), Error> {
+    let (now, client) = (deps.clock.now(), &ask.client);
+    let login = NewLogin {
+        user: UserId::generate(),
+        kakao_id: known.kakao_id,
+        profile: &known.profile,
+        // It belongs to the app's SDK: a refresh here would kill the app's.
+        kakao_refresh_token: None,
+        kakao_refresh_expires_at: None,
+        consent: &known.consent,
+        session: None,
+        now,
+    };
+    let grant = NewGrant {
+        id: GrantId::generate(),
+        client: client.id.clone(),
+        scope,
+        attempt: None,
+        code: code.fingerprint(),
+        code_expires_at: now + client.lifetimes.code,
+        redirect_uri: String::new(),
+        challenge: None,
+        nonce: None,
+        auth_time: known.auth_time,
+        expires_at: now + client.lifetimes.refresh_absolute,
+        resource: ask.resource.clone(),
+        user_agent: ask.user_agent.clone(),
+    };
+    let Some(user) = logins::record(&deps.db, &login, &grant).await? else {
+        info!(client = %client.id, "a disabled user was refused");
+        return Err(Refusal::UserDisabled.into());
+    };
+    if let Some((token, left)) = &known.access_token {
+        kakao_tokens::keep(deps, user, token, *left).await;
+    }
+    info!(user = %user, client = %client.id, grant = %grant.id, "logged in by Kakao's SDK");
+    Ok(())
+}
+
+async fn by_id_token(deps: &Deps, token: &Secret, nonce: Option<&str>) -> Result<Known, Error> {
+    let id_token = deps.kakao.read_id_token(token).await.map_err(|fault| {
+        if fault.kind == FaultKind::TryLater {
+            Refusal::AtKakao(LoginFailure::TryLater)
+        } else {
+            warn!(cause = fault.cause, "a Kakao ID token was refused");
+            Refusal::SubjectTokenInvalid(format!("Kakao's ID token cannot be used: {}.", plain(fault.cause)))
+        }
+    })?;
+    let keys = deps.kakao.app_keys();
+    if !id_token.audience.is_within(&keys) {
+        return Err(Refusal::SubjectTokenInvalid(format!(
+            "The ID token is for another app key. Accepted are {} (kakao.client_id and kakao.app_keys of the service).",
+            keys.join(", ")
+        ))
+        .into());
+    }
+    check_nonce(deps, &id_token, nonce).await?;
+    // An ID token tells less than Kakao knows: what it cannot tell stays as it was.
+    let before =
+        users::find_by_kakao_id(&deps.db, id_token.sub).await?.filter(|user| user.deleted_at.is_none());
+    let (mut profile, consent) = before.map(|user| (user.profile, user.consent)).unwrap_or_default();
+    let told = id_token.profile;
+    profile.nickname = told.nickname.or(profile.nickname);
+    profile.picture = told.picture.or(profile.picture);
+    if told.email.is_some() {
+        (profile.email, profile.email_verified) = (told.email, told.email_verified);
+    }
+    let auth_time = id_token.auth_time.unwrap_or_else(|| deps.clock.now());
+    Ok(Known { kakao_id: id_token.sub, profile, consent, auth_time, access_token: None })
+}
+
+/// A sentence of RFC 6749's characters.
+fn plain(text: &str) -> String {
+    text.replace(['"', '\\'], "'")
+}
+
+/// The nonce that the token carries is that of the app's login, raw or hashed; one that we issued is good once.
+async fn check_nonce(deps: &Deps, id_token: &IdToken, given: Option<&str>) -> Result<(), Error> {
+    let refuse = |sentence: &str| Err(Refusal::SubjectTokenInvalid(sentence.to_owned()).into());
+    let nonce = match (&id_token.nonce, given) {
+        (None, None) => return Ok(()),
+        (None, Some(_)) => {
+            return refuse(
+                "A nonce was sent, but the ID token has none. Give the nonce to Kakao's SDK when the login begins.",
+            );
+        }
+        // One of ours needs no second copy: the token carries it.
+        (Some(carried), None) if nonces::origin(deps, carried.reveal()) != Origin::Foreign => {
+            carried.reveal().to_owned()
+        }
+        (Some(_), None) => {
+            return refuse(
+                "The ID token has a nonce. Send it as nonce: the raw value, also if the token holds its SHA-256.",
+            );
+        }
+        (Some(carried), Some(raw)) => {
+            let digest = Fingerprint::of(raw.as_bytes());
+            let hashed = [digest.to_hex(), URL_SAFE_NO_PAD.encode(digest.as_bytes())];
+            if !carried.matches(raw) && !hashed.iter().any(|text| carried.matches(text)) {
+                return refuse(
+                    "nonce is not that of the ID token: expected was the raw value whose text, SHA-256 in hex or SHA-256 in \
+                     base64url the token holds.",
+                );
+            }
+            raw.to_owned()
+        }
+    };
+    match nonces::origin(deps, &nonce) {
+        Origin::Foreign => Ok(()),
+        Origin::Expired => refuse("The nonce is older than ten minutes. Ask for a new one and log in again."),
+        Origin::Ours(until) if nonces::spend(deps, &nonce, until).await? => Ok(()),
+        Origin::Ours(_) => refuse("The nonce was used before. Ask for a new one and log in again."),
+    }
+}
+
+async fn by_access_token(deps: &Deps, token: &Secret) -> Result<Known, Error> {
+    let Some(expected) = deps.kakao.app_id() else {
+        return Err(Refusal::SubjectTokenInvalid(
+            "This service takes no Kakao access tokens, because kakao.app_id is not set. Send an ID token, or ask the operator."
+                .to_owned(),
+        )
+        .into());
+    };
+    let info = deps.kakao.token_info(token).await.map_err(|fault| of_access_token(&fault))?;
+    // Without this, a token of any other app at Kakao would log its person in here.
+    if info.app_id != expected {
+        return Err(Refusal::SubjectTokenInvalid(format!(
+            "The Kakao access token is of another app: expected was one of app {expected} (kakao.app_id of the service)."
+        ))
+        .into());
+    }
+    let Person { id, profile, needs_agreement } =
+        deps.kakao.me(token).await.map_err(|fault| of_access_token(&fault))?;
+    if info.id.is_some_and(|said| said != id.0) {
+        return Err(Refusal::AtKakao(LoginFailure::KakaoBroken).into());
+    }
+    Ok(Known {
+        kakao_id: id,
+        profile,
+        consent: Consent { needs_agreement, ..Consent::default() },
+        auth_time: deps.clock.now(),
+        access_token: Some((token.clone(), Duration::from_secs(info.expires_in))),
+    })
+}
+
+fn of_access_token(fault: &Fault) -> Refusal {
+    match LoginFailure::of_fault(fault) {
+        // −401, and −2 for what is not a token at all.
+        LoginFailure::StartAgain | LoginFailure::SetupWrong => Refusal::SubjectTokenInvalid(
+            "Kakao does not know this access token, or it has expired. Send the SDK's current access token."
+                .to_owned(),
+        ),
+        // -1 is a fault of Kakao's that passes: the app keeps its token.
+        LoginFailure::KakaoBroken => Refusal::AtKakao(LoginFailure::TryLater),
+        failure => Refusal::AtKakao(failure),
+    }
+}

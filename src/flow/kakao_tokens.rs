@@ -1,0 +1,234 @@
+//! Kakao's tokens of a person: the access token in the cache, the refresh token in the store, both sealed; and one call to
+//! Kakao when a new access token is needed, however many ask for it, on however many replicas.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::Mutex;
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use super::refusal::{LoginFailure, chain};
+use super::{Deps, Error, Refusal};
+use crate::domain::{KakaoId, Secret, Timestamp, UserId};
+use crate::kakao::Fault;
+use crate::keys::{self, Purpose};
+use crate::store::audit::{self, AuditEvent};
+use crate::store::kakao_links::{self, Link};
+use crate::store::leases;
+
+/// How long one replica may take to ask Kakao: longer than `kakao.timeout` can be.
+const LEASE: Duration = Duration::from_secs(40);
+
+/// How long the others wait for it.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// How often they look.
+const LOOK_EVERY: Duration = Duration::from_millis(40);
+
+/// After KOE237 (20 access tokens in ten minutes), and after −10, when Kakao does not say how long.
+const PERSON_RESTS: Duration = Duration::from_mins(1);
+const APP_RESTS: Duration = Duration::from_secs(10);
+
+/// The lease that has all replicas leave Kakao alone.
+const APP_REST: &str = "kakao-rest";
+
+/// An access token of Kakao's and its end.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The token.
+    pub token: Secret,
+    /// When it dies.
+    pub expires_at: Timestamp,
+}
+
+/// Whoever needs a new token of a person takes turns in this process, so that one of them asks the other replicas.
+pub struct Turns([Mutex<()>; 64]);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Mutex::new(())))
+    }
+}
+
+impl Turns {
+    fn of(&self, user: UserId) -> &Mutex<()> {
+        // The last bytes of a version 7 UUID are random.
+        &self.0[usize::from(user.0.as_bytes()[15]) % self.0.len()]
+    }
+}
+
+fn key_of(user: UserId) -> String {
+    format!("kakao-auth:kakao-access-token:{user}")
+}
+
+/// The access token goes into the cache for as long as Kakao says it lives; losing it loses nothing that a refresh at Kakao
+/// does not bring back, so a failure is logged and whoever asked goes on.
+pub async fn keep(deps: &Deps, user: UserId, token: &Secret, expires_in: Duration) -> Held {
+    let key = key_of(user);
+    let expires_at = deps.clock.now() + expires_in;
+    let value = format!("{}:{}", expires_at.micros(), token.reveal());
+    match deps.keys.master.seal(Purpose::KakaoAccessToken, key.as_bytes(), value.as_bytes()) {
+        Ok(sealed) => {
+            if let Err(error) = deps.cache.put(&key, &sealed, expires_in).await {
+                warn!(cause = chain(&error), "the Kakao access token was not cached");
+            }
+        }
+        Err(error) => error!(cause = chain(&error), "the Kakao access token was not cached"),
+    }
+    Held { token: token.clone(), expires_at }
+}
+
+/// The access token in the cache, if it is there and lives.
+pub async fn cached(deps: &Deps, user: UserId) -> Option<Held> {
+    let key = key_of(user);
+    let sealed = deps.cache.get(&key).await.ok()??;
+    let value = deps.keys.master.open(Purpose::KakaoAccessToken, key.as_bytes(), &sealed)?;
+    let value = String::from_utf8(value).ok()?;
+    let (expires_at, token) = value.split_once(':')?;
+    let held =
+        Held { token: Secret::new(token), expires_at: Timestamp::from_micros(expires_at.parse().ok()?) };
+    (held.expires_at > deps.clock.now()).then_some(held)
+}
+
+/// The access token is dead, or its person is gone.
+pub async fn forget(deps: &Deps, user: UserId) {
+    if let Err(error) = deps.cache.delete(&key_of(user)).await {
+        // The store says that there is no link, so nobody is given it; it dies by itself.
+        warn!(cause = chain(&error), "a Kakao access token stays in the cache");
+    }
+}
+
+/// Seals a refresh token for the store.
+pub fn seal_refresh(deps: &Deps, kakao_id: KakaoId, token: &Secret) -> Result<Vec<u8>, keys::Error> {
+    deps.keys.master.seal(Purpose::KakaoRefreshToken, &kakao_id.0.to_be_bytes(), token.reveal().as_bytes())
+}
+
+/// Opens a refresh token of the store.
+pub fn open_refresh(deps: &Deps, kakao_id: KakaoId, sealed: &[u8]) -> Result<Secret, Error> {
+    let clear = deps.keys.master.open(Purpose::KakaoRefreshToken, &kakao_id.0.to_be_bytes(), sealed);
+    clear
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .map(Secret::new)
+        .ok_or_else(|| keys::Error::Sealed("a Kakao refresh token").into())
+}
+
+/// An access token that lives for at least `min_ttl` and is not `refused`: from the cache, else refreshed at Kakao once.
+pub async fn fresh(
+    deps: &Deps,
+    user: UserId,
+    min_ttl: Duration,
+    refused: Option<&Secret>,
+) -> Result<Held, Error> {
+    let look = async || {
+        let held = cached(deps, user).await?;
+        let lives = held.expires_at.since(deps.clock.now()) >= min_ttl;
+        let dead = refused.is_some_and(|refused| refused.matches(held.token.reveal()));
+        (lives && !dead).then_some(held)
+    };
+    if let Some(held) = look().await {
+        return Ok(held);
+    }
+    let _turn = deps.turns.of(user).lock().await;
+    let person_rest = format!("{APP_REST}:{user}");
+    let (lease, holder) = (format!("kakao-token:{user}"), Uuid::now_v7());
+    let wait = async {
+        loop {
+            if let Some(held) = look().await {
+                return Ok(held);
+            }
+            let now = deps.clock.now();
+            if let Some(until) = leases::held_until(&deps.db, [APP_REST, &person_rest], now).await? {
+                return Err(Refusal::KakaoBusy { retry_after: until.since(now) }.into());
+            }
+            if leases::acquire(&deps.db, &lease, holder, now, now + LEASE).await? {
+                // Whoever had it may have finished between the look and the lease.
+                let outcome = match look().await {
+                    Some(held) => Ok(held),
+                    None => refresh(deps, user, &person_rest).await,
+                };
+                leases::release(&deps.db, &lease, holder).await?;
+                return outcome;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    let late = |_| Err(Refusal::KakaoBusy { retry_after: Duration::from_secs(2) }.into());
+    tokio::time::timeout(PATIENCE + deps.kakao.timeout(), wait).await.unwrap_or_else(late)
+}
+
+/// Asks Kakao. Whoever calls this has the lease.
+async fn refresh(deps: &Deps, user: UserId, person_rest: &str) -> Result<Held, Error> {
+    let link = kakao_links::find(&deps.db, user).await?.ok_or(Refusal::NotFound)?;
+    let (Some(kakao_id), Some(sealed), false) = (link.kakao_id, &link.refresh_token, link.unlinked) else {
+        return Err(Refusal::ReauthenticationRequired.into());
+    };
+    let old = open_refresh(deps, kakao_id, sealed)?;
+    let tokens = match deps.kakao.refresh(&old).await {
+        Ok(tokens) => tokens,
+        Err(fault) => return Err(failed(deps, user, &link, person_rest, &fault).await?),
+    };
+    let now = deps.clock.now();
+    // Kakao sends a new one only when the old one has less than a month; the old one is dead then.
+    if let Some(new) = &tokens.refresh_token {
+        let new = seal_refresh(deps, kakao_id, new)?;
+        let expires_at = tokens.refresh_token_expires_in.map(|length| now + length);
+        if !kakao_links::replace_token(&deps.db, user, sealed, &new, expires_at, now).await? {
+            info!(user = %user, "a login brought a Kakao refresh token meanwhile; it stays");
+        }
+    }
+    if let Some(scope) = &tokens.scope {
+        kakao_links::set_scope(&deps.db, user, scope).await?;
+    }
+    Ok(keep(deps, user, &tokens.access_token, tokens.expires_in).await)
+}
+
+/// What a fault means for whoever waits, and for everybody who would ask next.
+async fn failed(
+    deps: &Deps,
+    user: UserId,
+    link: &Link,
+    person_rest: &str,
+    fault: &Fault,
+) -> Result<Error, Error> {
+    let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
+    warn!(user = %user, code, cause = fault.cause, "Kakao gave no access token");
+    let now = deps.clock.now();
+    let rest = match () {
+        () if fault.is_token_limit() => Some((person_rest, PERSON_RESTS)),
+        () if fault.is_app_quota() => Some((APP_REST, APP_RESTS)),
+        () => None,
+    };
+    if let Some((name, length)) = rest {
+        let length = fault.retry_after.unwrap_or(length);
+        leases::rest(&deps.db, name, now + length).await?;
+        return Ok(Refusal::KakaoBusy { retry_after: length }.into());
+    }
+    match LoginFailure::of_fault(fault) {
+        LoginFailure::StartAgain => {
+            end_link(deps, user, link, &code).await?;
+            Ok(Refusal::ReauthenticationRequired.into())
+        }
+        failure => Ok(Refusal::AtKakao(failure).into()),
+    }
+}
+
+/// Kakao no longer takes what we hold: it is forgotten, once, and the person must log in again before a token is needed.
+pub async fn end_link(deps: &Deps, user: UserId, link: &Link, code: &str) -> Result<(), Error> {
+    forget(deps, user).await;
+    let Some(sealed) = &link.refresh_token else { return Ok(()) };
+    if kakao_links::forget_token(&deps.db, user, sealed).await? {
+        info!(user = %user, code, "the Kakao tokens of a person are dead");
+        let event = AuditEvent {
+            at: deps.clock.now(),
+            kind: "kakao_link.ended",
+            user: Some(user),
+            client: None,
+            grant: None,
+            request_id: None,
+            detail: json!({ "code": code }),
+        };
+        audit::record(&deps.db, &event).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! Nonces for an app's login by Kakao's SDK: the app has Kakao put one into the ID token, and each is good once.
+//!
+//! A nonce says by itself that it is ours and until when it is good; only one that was used is remembered. Asking for many
+//! costs nothing but the asking.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+
+use super::{Deps, Error};
+use crate::domain::{Fingerprint, Timestamp};
+use crate::keys::random;
+use crate::store::assertions;
+
+/// How long a nonce is good: a person may take their time at Kakao.
+const LIFE: Duration = Duration::from_mins(10);
+
+const BODY: usize = 16 + 8;
+const TAG: usize = 16;
+
+/// A fresh nonce.
+#[derive(Serialize)]
+pub struct Issued {
+    nonce: String,
+    expires_in: u64,
+}
+
+/// Issues a nonce.
+pub fn issue(deps: &Deps) -> Result<Issued, Error> {
+    let mut bytes = [0; BODY + TAG];
+    bytes[..16].copy_from_slice(&random::<16>()?);
+    bytes[16..BODY].copy_from_slice(&(deps.clock.now() + LIFE).micros().to_be_bytes());
+    let tag = deps.keys.master.nonce_tag(&bytes[..BODY]);
+    bytes[BODY..].copy_from_slice(&tag.as_ref()[..TAG]);
+    Ok(Issued { nonce: URL_SAFE_NO_PAD.encode(bytes), expires_in: LIFE.as_secs() })
+}
+
+/// What a nonce is to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Somebody else's: an app's own.
+    Foreign,
+    /// Ours, good until then unless it was used.
+    Ours(Timestamp),
+    /// Ours, and too old.
+    Expired,
+}
+
+/// Whether we issued this nonce.
+pub fn origin(deps: &Deps, nonce: &str) -> Origin {
+    let mut bytes = [0; BODY + TAG];
+    let ours = URL_SAFE_NO_PAD.decode_slice(nonce, &mut bytes).is_ok_and(|length| length == BODY + TAG)
+        && deps.keys.master.nonce_tag_fits(&bytes[..BODY], &bytes[BODY..]);
+    if !ours {
+        return Origin::Foreign;
+    }
+    let mut micros = [0; 8];
+    micros.copy_from_slice(&bytes[16..BODY]);
+    let until = Timestamp::from_micros(i64::from_be_bytes(micros));
+    if until > deps.clock.now() { Origin::Ours(until) } else { Origin::Expired }
+}
+
+/// Uses a nonce of ours up. True for the one caller that does.
+pub async fn spend(deps: &Deps, nonce: &str, until: Timestamp) -> Result<bool, Error> {
+    // The same table as that of client assertions; neither can pass for the other.
+    let id = Fingerprint::of(format!("nonce {nonce}").as_bytes());
+    Ok(assertions::spend(&deps.db, &id, until).await?)
+}

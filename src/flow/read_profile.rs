@@ -1,0 +1,94 @@
+//! Reads profiles again that have changed at Kakao, and renews links before their refresh token dies.
+
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+
+use super::{Deps, Error, Refusal, kakao_tokens};
+use crate::domain::{KakaoId, UserId};
+use crate::kakao::{Fault, FaultKind, Person};
+use crate::store::{kakao_links, leases};
+
+/// A profile that could not be read is tried again after this.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// Kakao sends a new refresh token only when the old one has less than a month (30 days).
+const RENEW_BEFORE: Duration = Duration::from_hours(28 * 24);
+
+/// A link that could not be renewed is tried again after this.
+const RENEW_AGAIN: Duration = Duration::from_hours(24);
+
+/// Reads what is due; how many profiles were written.
+pub async fn read_stale_profiles(deps: &Deps) -> Result<usize, Error> {
+    let now = deps.clock.now();
+    let mut written = 0;
+    for (user, kakao_id) in kakao_links::take_stale(&deps.db, now - AGAIN, now).await? {
+        written += usize::from(read(deps, user, kakao_id).await?);
+    }
+    Ok(written)
+}
+
+async fn read(deps: &Deps, user: UserId, kakao_id: KakaoId) -> Result<bool, Error> {
+    let asked_at = deps.clock.now();
+    match ask(deps, user, kakao_id).await? {
+        Some(Ok(Person { id, profile, needs_agreement })) if id == kakao_id => {
+            Ok(kakao_links::write_profile(&deps.db, user, &profile, &needs_agreement, asked_at).await?)
+        }
+        Some(Ok(_)) => {
+            warn!(user = %user, "Kakao told of somebody else");
+            Ok(false)
+        }
+        Some(Err(fault)) if fault.kind == FaultKind::TryLater || fault.kind == FaultKind::KakaoBroken => {
+            debug!(user = %user, cause = fault.cause, "the profile is read later");
+            Ok(false)
+        }
+        Some(Err(fault)) => {
+            if fault.is_under_age() {
+                kakao_links::refused_under_age(&deps.db, kakao_id, asked_at).await?;
+            }
+            warn!(user = %user, cause = fault.cause, "the profile cannot be read; the next login will");
+            kakao_links::give_up_stale(&deps.db, user, asked_at).await?;
+            Ok(false)
+        }
+        None => {
+            kakao_links::give_up_stale(&deps.db, user, asked_at).await?;
+            Ok(false)
+        }
+    }
+}
+
+/// By the admin key if there is one, else by the person's own token; `None` if there is neither.
+async fn ask(deps: &Deps, user: UserId, kakao_id: KakaoId) -> Result<Option<Result<Person, Fault>>, Error> {
+    if deps.kakao.has_admin_key() {
+        return Ok(Some(deps.kakao.me_by_admin(kakao_id).await));
+    }
+    match kakao_tokens::fresh(deps, user, Duration::from_secs(30), None).await {
+        Ok(held) => Ok(Some(deps.kakao.me(&held.token).await)),
+        Err(Error::Refused(Refusal::KakaoBusy { .. } | Refusal::AtKakao(_))) => {
+            Ok(Some(Err(Fault::later("the person's token cannot be refreshed now"))))
+        }
+        Err(Error::Refused(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Renews up to `most` links whose refresh token dies within four weeks; how many were tried.
+pub async fn renew_links(deps: &Deps, most: u32) -> Result<usize, Error> {
+    let now = deps.clock.now();
+    if leases::held_until(&deps.db, ["kakao-rest", "kakao-rest:renewal"], now).await?.is_some() {
+        return Ok(0);
+    }
+    let due =
+        kakao_links::take_for_renewal(&deps.db, now + RENEW_BEFORE, now - RENEW_AGAIN, now, most).await?;
+    for user in &due {
+        // Longer than any access token lives: whatever is cached does not do.
+        match kakao_tokens::fresh(deps, *user, Duration::MAX, None).await {
+            Ok(_) => info!(user = %user, "the link to Kakao was renewed"),
+            Err(Error::Refused(refusal)) => {
+                info!(user = %user, ?refusal, "the link to Kakao was not renewed")
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(due.len())
+}

@@ -1,0 +1,141 @@
+//! Takes what Kakao's webhooks tell: proven, stored, answered. What it means is worked off afterwards
+//! ([`super::work_webhooks`]), so that the answer never waits for it.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tracing::{error, info, warn};
+
+use super::refusal::chain;
+use super::{Deps, Error, Params, Refusal};
+use crate::domain::kakao_event::{Source, USER_UNLINKED};
+use crate::domain::{Fingerprint, KakaoEvent, KakaoId, Timestamp};
+pub use crate::kakao::EventRefused;
+use crate::store::webhook_events;
+
+/// Kakao waits three seconds.
+const STORE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Events that wait in memory for a database that is down.
+const MOST_WAITING: usize = 10_000;
+
+/// What was received: events that the database could not take yet, and a bell for whoever works off.
+#[derive(Default)]
+pub struct Inbox {
+    waiting: Mutex<VecDeque<Received>>,
+    bell: Notify,
+}
+
+struct Received {
+    event: KakaoEvent,
+    dedupe: Option<Fingerprint>,
+    at: Timestamp,
+}
+
+impl Inbox {
+    /// Waits until something was received by this replica.
+    pub async fn rung(&self) {
+        self.bell.notified().await;
+    }
+
+    fn wait(&self, received: Received) -> bool {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() >= MOST_WAITING {
+            return false;
+        }
+        waiting.push_back(received);
+        true
+    }
+
+    fn next(&self) -> Option<Received> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    fn back(&self, received: Received) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_front(received);
+    }
+}
+
+/// Takes a call of the unlink webhook: the person was unlinked at Kakao, not by us.
+///
+/// # Errors
+/// When the admin key is not ours, the app is another one, or there is no member number. Trouble of ours is no error: Kakao is
+/// not known to call again.
+pub async fn receive_unlink(
+    deps: &Deps,
+    authorization: Option<&str>,
+    params: &Params,
+) -> Result<(), Refusal> {
+    if !authorization.is_some_and(|value| deps.kakao.is_admin_key(value)) {
+        return Err(Refusal::WebhookUnproven);
+    }
+    let app_id = params.one("app_id").map_err(|_| Refusal::ParameterRepeated("app_id"))?;
+    if let (Some(ours), Some(given)) = (deps.kakao.app_id(), app_id)
+        && given.parse() != Ok(ours)
+    {
+        return Err(Refusal::WebhookOfAnotherApp);
+    }
+    let user = params.one("user_id").map_err(|_| Refusal::ParameterRepeated("user_id"))?;
+    let user = user.ok_or(Refusal::ParameterMissing("user_id"))?;
+    let Some(user) = user.parse().ok().filter(|id| *id > 0).map(KakaoId) else {
+        return Err(Refusal::ParameterInvalid("user_id", "it must be a member number"));
+    };
+    let event = KakaoEvent {
+        source: Source::Unlink,
+        kind: USER_UNLINKED.to_owned(),
+        user,
+        // The call has no time of its own, and comes after the fact.
+        at: deps.clock.now(),
+        reason: params.get("referrer_type").map(|reason| reason.chars().take(64).collect()),
+        items: Vec::new(),
+    };
+    store(deps, event, None).await;
+    Ok(())
+}
+
+/// Takes a security event token of the account status change webhook.
+///
+/// # Errors
+/// What is wrong with the token, or that it cannot be proven now.
+pub async fn receive_events(deps: &Deps, token: &str) -> Result<(), EventRefused> {
+    let told = deps.kakao.read_security_events(token).await?;
+    for event in told.events {
+        let dedupe = Fingerprint::of(format!("{} {}", told.jti, event.kind).as_bytes());
+        store(deps, event, Some(dedupe)).await;
+    }
+    Ok(())
+}
+
+/// Stores an event, or keeps it in memory for as long as the database does not answer.
+async fn store(deps: &Deps, event: KakaoEvent, dedupe: Option<Fingerprint>) {
+    let now = deps.clock.now();
+    let storing = webhook_events::store(&deps.db, &event, dedupe.as_ref(), now);
+    let cause = match tokio::time::timeout(STORE_WITHIN, storing).await {
+        Ok(Ok(new)) => {
+            info!(source = event.source.name(), kind = event.kind, new, "Kakao told of an event");
+            deps.inbox.bell.notify_one();
+            return;
+        }
+        Ok(Err(error)) => chain(&error),
+        Err(_) => "the database took too long".to_owned(),
+    };
+    if deps.inbox.wait(Received { event, dedupe, at: now }) {
+        warn!(cause, "an event of Kakao's waits in memory for the database");
+    } else {
+        error!(cause, "an event of Kakao's was lost: too many wait for the database");
+    }
+}
+
+/// Stores what waits in memory.
+pub(super) async fn store_waiting(deps: &Deps) -> Result<(), Error> {
+    while let Some(received) = deps.inbox.next() {
+        let Received { event, dedupe, at } = &received;
+        if let Err(error) = webhook_events::store(&deps.db, event, dedupe.as_ref(), *at).await {
+            deps.inbox.back(received);
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}

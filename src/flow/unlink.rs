@@ -1,0 +1,141 @@
+//! Tells Kakao of deleted accounts, from an outbox, until it knows: with the person's token while there is one, else with the
+//! admin key.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use tracing::{error, info, warn};
+
+use super::{Deps, Error, Refusal, kakao_tokens};
+use crate::domain::{Secret, Timestamp, UserId};
+use crate::kakao::{Fault, FaultKind};
+use crate::store::accounts::{self, MOST_ATTEMPTS, Unlink};
+use crate::store::audit::{self, AuditEvent};
+use crate::store::kakao_links;
+
+/// How long a claimed entry is nobody else's: longer than its calls may take.
+const CLAIM: Duration = Duration::from_mins(2);
+
+/// After a failed try; doubled each time …
+const BACK_OFF: Duration = Duration::from_secs(10);
+
+/// … up to this.
+const LONGEST_BACK_OFF: Duration = Duration::from_hours(6);
+
+/// Tells Kakao what is due; how many persons are unlinked now.
+pub async fn unlink_due(deps: &Deps) -> Result<usize, Error> {
+    let now = deps.clock.now();
+    let due = accounts::claim(&deps.db, now, now + CLAIM).await?;
+    let outcomes = join_all(due.iter().map(|due| unlink(deps, due))).await;
+    outcomes.into_iter().try_fold(0, |done, outcome| Ok(done + usize::from(outcome?)))
+}
+
+async fn unlink(deps: &Deps, due: &Unlink) -> Result<bool, Error> {
+    if kakao_links::returned_since(&deps.db, due.kakao_id, due.asked_at).await? {
+        // The person is back: that login must not be undone.
+        accounts::done(&deps.db, due.user, due.asked_at).await?;
+        return Ok(false);
+    }
+    match tell(deps, due).await {
+        Ok(how) => {
+            kakao_tokens::forget(deps, due.user).await;
+            accounts::done(&deps.db, due.user, due.asked_at).await?;
+            info!(user = %due.user, how, "unlinked at Kakao");
+            record(deps, due, "kakao_unlink.done", json!({ "how": how, "attempts": due.attempts })).await?;
+            Ok(true)
+        }
+        Err(fault) => {
+            put_off(deps, due, &fault).await?;
+            Ok(false)
+        }
+    }
+}
+
+/// Unlinks; how. −101, not linked, is done.
+async fn tell(deps: &Deps, due: &Unlink) -> Result<&'static str, Fault> {
+    let done = |outcome: Result<(), Fault>, how| match outcome {
+        Ok(()) => Ok(how),
+        Err(fault) if fault.is_not_linked() => Ok("was not linked"),
+        Err(fault) => Err(fault),
+    };
+    let token = match kakao_tokens::cached(deps, due.user).await {
+        Some(held) => Some(held.token),
+        None => refreshed(deps, due).await?,
+    };
+    if let Some(token) = token {
+        match done(deps.kakao.unlink(&token).await, "user token") {
+            Err(fault) if fault.kind == FaultKind::StartAgain => {}
+            outcome => return outcome,
+        }
+    }
+    done(deps.kakao.unlink_by_admin(due.kakao_id).await, "admin key")
+}
+
+/// An access token by the refresh token that the account left behind; `None` if Kakao no longer takes it.
+async fn refreshed(deps: &Deps, due: &Unlink) -> Result<Option<Secret>, Fault> {
+    let Some(sealed) = &due.refresh_token else { return Ok(None) };
+    let Ok(refresh_token) = kakao_tokens::open_refresh(deps, due.kakao_id, sealed) else { return Ok(None) };
+    match deps.kakao.refresh(&refresh_token).await {
+        Ok(tokens) => Ok(Some(tokens.access_token)),
+        Err(fault) if fault.kind == FaultKind::TryLater => Err(fault),
+        Err(_) => Ok(None),
+    }
+}
+
+async fn put_off(deps: &Deps, due: &Unlink, fault: &Fault) -> Result<(), Error> {
+    let now = deps.clock.now();
+    let code = fault.code.as_ref().map_or_else(|| fault.cause.to_owned(), ToString::to_string);
+    let dead = due.attempts >= MOST_ATTEMPTS || fault.kind == FaultKind::SetupWrong;
+    let wait = BACK_OFF * 2_u32.saturating_pow(due.attempts.unsigned_abs().saturating_sub(1).min(16));
+    let next = now + wait.min(LONGEST_BACK_OFF);
+    accounts::put_off(&deps.db, due, next, &code, dead.then_some(now)).await?;
+    if dead {
+        error!(user = %due.user, code, cause = fault.cause, "Kakao could not be told of a deleted account; see: kakao-auth unlinks list");
+        return record(deps, due, "kakao_unlink.dead", json!({ "code": code, "attempts": due.attempts }))
+            .await;
+    }
+    warn!(user = %due.user, code, cause = fault.cause, attempts = due.attempts, "Kakao was not told of a deleted account yet");
+    Ok(())
+}
+
+async fn record(
+    deps: &Deps,
+    due: &Unlink,
+    kind: &'static str,
+    detail: serde_json::Value,
+) -> Result<(), Error> {
+    let event = AuditEvent {
+        at: deps.clock.now(),
+        kind,
+        user: Some(due.user),
+        client: None,
+        grant: None,
+        request_id: None,
+        detail,
+    };
+    Ok(audit::record(&deps.db, &event).await?)
+}
+
+/// What is not done yet, as an operator sees it: first what waits for them.
+pub async fn pending(deps: &Deps) -> Result<Vec<serde_json::Value>, Error> {
+    Ok(accounts::pending(&deps.db).await?.iter().map(describe).collect())
+}
+
+/// Has one tried again that waits for the operator.
+pub async fn revive(deps: &Deps, user: UserId) -> Result<(), Error> {
+    let revived = accounts::revive(&deps.db, user, deps.clock.now()).await?;
+    if revived { Ok(()) } else { Err(Refusal::NotFound.into()) }
+}
+
+/// An entry, as an operator sees it.
+pub fn describe(unlink: &Unlink) -> serde_json::Value {
+    json!({
+        "user": unlink.user,
+        "asked_at": unlink.asked_at.secs(),
+        "attempts": unlink.attempts,
+        "next_at": unlink.dead_at.is_none().then(|| unlink.next_at.secs()),
+        "dead_at": unlink.dead_at.map(Timestamp::secs),
+        "last_fault": unlink.last_fault,
+    })
+}

@@ -1,0 +1,47 @@
+//! Tells siblings and persons what is known of a user: the profile, and consent as data.
+
+use serde_json::{Value, json};
+
+use super::{Deps, Error, Refusal};
+use crate::domain::{Timestamp, User, UserId};
+use crate::store::users;
+
+/// What a sibling is told of a user.
+pub async fn profile(deps: &Deps, id: UserId) -> Result<Value, Error> {
+    let user = users::find(&deps.db, id).await?.ok_or(Refusal::NotFound)?;
+    if user.deleted_at.is_some() {
+        return Err(Refusal::UserDeleted.into());
+    }
+    let shared = &user.profile;
+    Ok(json!({
+        "id": user.id,
+        // Beyond 2^53: a number would be another one in JavaScript.
+        "kakao_id": user.kakao_id.map(|id| id.to_string()),
+        "nickname": shared.nickname,
+        "name": shared.name,
+        "picture": shared.picture,
+        "email": shared.email,
+        "email_verified": shared.email.as_ref().map(|_| shared.email_verified),
+        "phone_number": shared.phone_number,
+        "age_range": shared.age_range,
+        "roles": user.roles,
+        "disabled": user.disabled_at.is_some(),
+        "created_at": user.created_at.secs(),
+        "updated_at": user.updated_at.secs(),
+        "last_login_at": user.last_login_at.secs(),
+        "kakao": kakao(&user),
+    }))
+}
+
+/// The link to Kakao and the consent that goes with it.
+pub fn kakao(user: &User) -> Value {
+    json!({
+        "linked": user.kakao_id.is_some() && user.unlinked_at.is_none(),
+        "unlinked_at": user.unlinked_at.map(Timestamp::secs),
+        "scopes": user.consent.scopes,
+        "needs_agreement": user.consent.needs_agreement,
+        "service_terms": user.consent.service_terms,
+        "age_range": user.profile.age_range,
+        "under_14_refused_at": user.under_age_at.map(Timestamp::secs),
+    })
+}

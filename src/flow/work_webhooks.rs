@@ -1,0 +1,203 @@
+//! Works off what Kakao's webhooks told. Each event and its effect are one transaction, and each effect is a function of the
+//! event's own time ([`crate::domain::kakao_event`]): a process that dies half-way, an event that comes twice, late or before
+//! an older one, all end in the same state.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use serde_json::json;
+use tracing::{info, warn};
+
+use super::receive_webhook::store_waiting;
+use super::{Deps, Error, delete_account, kakao_tokens};
+use crate::domain::kakao_event::{Effect, effect_of};
+use crate::domain::{EndReason, KakaoEvent, OnUnlink, Timestamp, UserId};
+use crate::store::audit::{self, AuditEvent};
+use crate::store::kakao_links::{self, Erased};
+use crate::store::webhook_events::{self, Due};
+use crate::store::{Tx, accounts, grants, sessions};
+
+/// How long a claimed event is nobody else's.
+const CLAIM: Duration = Duration::from_secs(30);
+
+/// After a failed try; doubled each time, up to ten minutes.
+const BACK_OFF: Duration = Duration::from_secs(1);
+
+/// Users whose events are worked off at the same time.
+const AT_ONCE: usize = 4;
+
+/// What was done with an event, for the row and the audit.
+struct Done {
+    outcome: &'static str,
+    forget_access_token: Option<UserId>,
+}
+
+/// Works off what is due; how many events.
+pub async fn work_webhooks(deps: &Deps) -> Result<usize, Error> {
+    store_waiting(deps).await?;
+    let now = deps.clock.now();
+    let due = webhook_events::claim(&deps.db, now, now + CLAIM).await?;
+    let count = due.len();
+    // One user's events follow each other; they are sorted by user, then by time.
+    let mut of_users: Vec<Vec<Due>> = Vec::new();
+    for one in due {
+        match of_users.last_mut() {
+            Some(events) if events.last().is_some_and(|last| last.event.user == one.event.user) => {
+                events.push(one)
+            }
+            _ => of_users.push(vec![one]),
+        }
+    }
+    stream::iter(of_users).for_each_concurrent(AT_ONCE, |events| work_off(deps, events)).await;
+    if count > 0 {
+        deps.revocations.poke();
+    }
+    Ok(count)
+}
+
+async fn work_off(deps: &Deps, events: Vec<Due>) {
+    for due in events {
+        if let Err(error) = apply(deps, &due).await {
+            warn!(kind = due.event.kind, attempts = due.attempts, ?error, "an event of Kakao's is put off");
+            let wait = BACK_OFF * 2_u32.saturating_pow(due.attempts.unsigned_abs().min(10));
+            let next = deps.clock.now() + wait.min(Duration::from_mins(10));
+            // Should this fail too, the claim runs out.
+            drop(webhook_events::put_off(&deps.db, due.id, next).await);
+        }
+    }
+}
+
+async fn apply(deps: &Deps, due: &Due) -> Result<(), Error> {
+    let (event, now) = (&due.event, deps.clock.now());
+    let mut tx = Tx::begin(&deps.db).await?;
+    let user = kakao_links::of_kakao_id(&mut tx, event.user).await?;
+    let done = match user {
+        None => Done { outcome: "unknown_user", forget_access_token: None },
+        Some(user) => take_effect(deps, &mut tx, user, event, now).await?,
+    };
+    if !webhook_events::done(&mut tx, due.id, done.outcome, now).await? {
+        return Ok(());
+    }
+    let record = AuditEvent {
+        at: now,
+        kind: "kakao_event",
+        user,
+        client: None,
+        grant: None,
+        request_id: None,
+        detail: json!({
+            "source": event.source.name(), "kind": event.kind, "reason": event.reason,
+            "at": event.at.secs(), "outcome": done.outcome,
+        }),
+    };
+    audit::record_in(&mut tx, &record).await?;
+    tx.commit().await?;
+    if let Some(user) = done.forget_access_token {
+        kakao_tokens::forget(deps, user).await;
+    }
+    info!(kind = event.kind, outcome = done.outcome, "an event of Kakao's was worked off");
+    Ok(())
+}
+
+async fn take_effect(
+    deps: &Deps,
+    tx: &mut Tx,
+    user: UserId,
+    event: &KakaoEvent,
+    now: Timestamp,
+) -> Result<Done, Error> {
+    let done = |outcome| Ok(Done { outcome, forget_access_token: None });
+    let and_forget = |outcome| Ok(Done { outcome, forget_access_token: Some(user) });
+    let at = event.at;
+    match effect_of(&event.kind) {
+        Effect::Note => done("noted"),
+        Effect::Unlink if unlink(deps, tx, user, event, now).await? => and_forget("unlinked"),
+        Effect::Unlink => done("older_than_login"),
+        Effect::ForgetTokens => {
+            kakao_links::forget_older_token(tx, user, at).await?;
+            and_forget("tokens_forgotten")
+        }
+        Effect::ForgetAccessToken => and_forget("access_token_forgotten"),
+        Effect::EndSessions => {
+            end_older(tx, user, at, now).await?;
+            done("sessions_ended")
+        }
+        Effect::Disable => {
+            end_older(tx, user, at, now).await?;
+            kakao_links::forget_older_token(tx, user, at).await?;
+            and_forget("sessions_ended")
+        }
+        Effect::DistrustIdentifiers => {
+            kakao_links::distrust_identifiers(tx, user, at).await?;
+            kakao_links::mark_stale(tx, user, at).await?;
+            done("identifiers_distrusted")
+        }
+        Effect::ReadProfile => {
+            kakao_links::mark_stale(tx, user, at).await?;
+            done("profile_to_be_read")
+        }
+        Effect::EraseWithdrawn => {
+            kakao_links::erase_fields(tx, user, at, withdrawn(&event.items)).await?;
+            kakao_links::mark_stale(tx, user, at).await?;
+            done("withdrawn_erased")
+        }
+    }
+}
+
+/// Ends the link and every login of it; what becomes of the account is the operator's choice. False if the person has logged
+/// in since, or was unlinked already.
+async fn unlink(
+    deps: &Deps,
+    tx: &mut Tx,
+    user: UserId,
+    event: &KakaoEvent,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    if deps.account.on_unlink == OnUnlink::Erase {
+        if !accounts::mark_deleted(tx, user, now, Some(event.at)).await? {
+            return Ok(false);
+        }
+        delete_account::erase(tx, deps.account.returning, user, EndReason::Unlinked, now).await?;
+        return Ok(true);
+    }
+    let disable = deps.account.on_unlink == OnUnlink::Disable;
+    let reason = event.reason.as_deref().unwrap_or("unknown");
+    if !kakao_links::unlink(tx, user, event.at, reason, disable).await? {
+        return Ok(false);
+    }
+    grants::end_of_user(tx, user, EndReason::Unlinked, now).await?;
+    sessions::end_of_user(tx, user, None, now).await?;
+    Ok(true)
+}
+
+async fn end_older(tx: &mut Tx, user: UserId, at: Timestamp, now: Timestamp) -> Result<(), Error> {
+    grants::end_older(tx, user, at, EndReason::KakaoAccount, now).await?;
+    sessions::end_older(tx, user, at, now).await?;
+    Ok(())
+}
+
+/// The fields of the items that the event names. If it names none, all of them: what the person still shares is read again.
+fn withdrawn(items: &[String]) -> Erased {
+    let gone = |item: &str| items.is_empty() || items.iter().any(|named| named == item);
+    Erased {
+        nickname: gone("profile_nickname") || gone("profile"),
+        picture: gone("profile_image") || gone("profile"),
+        email: gone("account_email"),
+        name: gone("name"),
+        phone_number: gone("phone_number"),
+        age_range: gone("age_range"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_named_goes_and_all_if_nothing_is() {
+        assert_eq!(withdrawn(&["account_email".into()]), Erased { email: true, ..Erased::default() });
+        let all = withdrawn(&[]);
+        assert!(all.nickname && all.picture && all.email && all.name && all.phone_number && all.age_range);
+    }
+}

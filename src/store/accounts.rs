@@ -1,0 +1,153 @@
+//! Deleted accounts: what is erased of a user, and table `kakao_unlinks`, the outbox of what Kakao must still be told.
+
+use uuid::Uuid;
+
+use super::{Db, Result, Tx, on, on_tx, row};
+use crate::domain::{KakaoId, Timestamp, UserId};
+
+/// How often an unlink is tried before it waits for the operator.
+pub const MOST_ATTEMPTS: i32 = 12;
+
+/// Marks an account as deleted. True for the one caller that did. With `unlinked_at`, only if nobody has logged in since.
+pub async fn mark_deleted(
+    tx: &mut Tx,
+    user: UserId,
+    now: Timestamp,
+    not_since: Option<Timestamp>,
+) -> Result<bool> {
+    const SQL: &str = "UPDATE users SET deleted_at = $2, not_before = $2
+                       WHERE id = $1 AND deleted_at IS NULL AND ($3 IS NULL OR last_login_at < $3)";
+    let done = on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(now).bind(not_since)
+        .execute(conn).await.map(|done| done.rows_affected()))?;
+    Ok(done == 1)
+}
+
+/// Puts the unlink at Kakao into the outbox, if there is a link.
+pub async fn ask_unlink(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<()> {
+    const SQL: &str = "
+        INSERT INTO kakao_unlinks (user_id, kakao_id, refresh_token, asked_at, next_at)
+        SELECT id, kakao_id, kakao_refresh_token, $2, $2 FROM users
+        WHERE id = $1 AND kakao_id IS NOT NULL AND unlinked_at IS NULL
+        ON CONFLICT (user_id) DO UPDATE SET
+            kakao_id = excluded.kakao_id, refresh_token = excluded.refresh_token, asked_at = excluded.asked_at,
+            next_at = excluded.next_at, attempts = 0, dead_at = NULL";
+    on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(now).execute(conn).await.map(drop))?;
+    Ok(())
+}
+
+/// Erases all that is personal of an account that is marked as deleted. The id stays; Kakao's number if the same user is
+/// to return.
+pub async fn erase(tx: &mut Tx, user: UserId, keep_number: bool) -> Result<()> {
+    const USER: &str = "
+        UPDATE users SET nickname = NULL, name = NULL, picture = NULL, email = NULL, email_verified = $3,
+                         phone_number = NULL, age_range = NULL, needs_agreement = NULL, service_terms = NULL,
+                         kakao_scope = NULL, kakao_refresh_token = NULL, kakao_refresh_expires_at = NULL,
+                         profile_stale_at = NULL, under_age_at = NULL,
+                         kakao_id = CASE WHEN $2 THEN kakao_id ELSE NULL END
+        WHERE id = $1 AND deleted_at IS NOT NULL";
+    const LOGINS: &str = "UPDATE grants SET user_agent = NULL, nonce = NULL WHERE user_id = $1";
+    const ROLES: &str = "UPDATE users SET roles = '[]' WHERE id = $1";
+    on_tx!(tx, conn => sqlx::query(USER).bind(user.0).bind(keep_number).bind(false)
+        .execute(conn).await.map(drop))?;
+    on_tx!(tx, conn => sqlx::query(ROLES).bind(user.0).execute(conn).await.map(drop))?;
+    on_tx!(tx, conn => sqlx::query(LOGINS).bind(user.0).execute(conn).await.map(drop))?;
+    Ok(())
+}
+
+row!(UnlinkRow {
+    user_id: Uuid,
+    kakao_id: i64,
+    refresh_token: Option<Vec<u8>>,
+    asked_at: Timestamp,
+    attempts: i32,
+    next_at: Timestamp,
+    dead_at: Option<Timestamp>,
+    last_fault: Option<String>,
+});
+
+/// An unlink that Kakao must be told of.
+pub struct Unlink {
+    /// Whose.
+    pub user: UserId,
+    /// Kakao's number.
+    pub kakao_id: KakaoId,
+    /// Sealed.
+    pub refresh_token: Option<Vec<u8>>,
+    /// When the account was deleted.
+    pub asked_at: Timestamp,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// When it is tried next.
+    pub next_at: Timestamp,
+    /// Since when it waits for the operator.
+    pub dead_at: Option<Timestamp>,
+    /// The id of the last fault.
+    pub last_fault: Option<String>,
+}
+
+impl From<UnlinkRow> for Unlink {
+    fn from(row: UnlinkRow) -> Self {
+        Self {
+            user: UserId(row.user_id),
+            kakao_id: KakaoId(row.kakao_id),
+            refresh_token: row.refresh_token,
+            asked_at: row.asked_at,
+            attempts: row.attempts,
+            next_at: row.next_at,
+            dead_at: row.dead_at,
+            last_fault: row.last_fault,
+        }
+    }
+}
+
+/// Takes some of the unlinks that are due. Nobody else gets them before `until`.
+pub async fn claim(db: &Db, now: Timestamp, until: Timestamp) -> Result<Vec<Unlink>> {
+    const SQL: &str = "
+        UPDATE kakao_unlinks SET next_at = $2, attempts = attempts + 1
+        WHERE user_id IN (SELECT user_id FROM kakao_unlinks WHERE dead_at IS NULL AND next_at <= $1
+                          ORDER BY next_at LIMIT 20)
+          AND dead_at IS NULL AND next_at <= $1
+        RETURNING user_id, kakao_id, refresh_token, asked_at, attempts, next_at, dead_at, last_fault";
+    let rows: Vec<UnlinkRow> =
+        on!(db, pool => sqlx::query_as(SQL).bind(now).bind(until).fetch_all(pool).await)?;
+    Ok(rows.into_iter().map(Unlink::from).collect())
+}
+
+/// All that are not done, those that wait for the operator first; a hundred at most.
+pub async fn pending(db: &Db) -> Result<Vec<Unlink>> {
+    const SQL: &str = "SELECT user_id, kakao_id, refresh_token, asked_at, attempts, next_at, dead_at, last_fault
+                       FROM kakao_unlinks ORDER BY CASE WHEN dead_at IS NULL THEN 1 ELSE 0 END, asked_at LIMIT 100";
+    let rows: Vec<UnlinkRow> = on!(db, pool => sqlx::query_as(SQL).fetch_all(pool).await)?;
+    Ok(rows.into_iter().map(Unlink::from).collect())
+}
+
+/// Kakao knows.
+pub async fn done(db: &Db, user: UserId, asked_at: Timestamp) -> Result<()> {
+    const SQL: &str = "DELETE FROM kakao_unlinks WHERE user_id = $1 AND asked_at = $2";
+    on!(db, pool => sqlx::query(SQL).bind(user.0).bind(asked_at).execute(pool).await.map(drop))?;
+    Ok(())
+}
+
+/// Kakao was not told: again at `next`, or, when `dead`, not until the operator says so.
+pub async fn put_off(
+    db: &Db,
+    unlink: &Unlink,
+    next: Timestamp,
+    fault: &str,
+    dead: Option<Timestamp>,
+) -> Result<()> {
+    const SQL: &str = "UPDATE kakao_unlinks SET next_at = $3, last_fault = $4, dead_at = $5
+                       WHERE user_id = $1 AND asked_at = $2";
+    on!(db, pool => sqlx::query(SQL).bind(unlink.user.0).bind(unlink.asked_at).bind(next).bind(fault).bind(dead)
+        .execute(pool).await.map(drop))?;
+    Ok(())
+}
+
+/// The operator has it tried again. False if it does not wait.
+pub async fn revive(db: &Db, user: UserId, now: Timestamp) -> Result<bool> {
+    const SQL: &str = "UPDATE kakao_unlinks SET dead_at = NULL, attempts = 0, next_at = $2
+                       WHERE user_id = $1 AND dead_at IS NOT NULL";
+    let done = on!(db, pool => sqlx::query(SQL).bind(user.0).bind(now)
+        .execute(pool).await.map(|done| done.rows_affected()))?;
+    Ok(done == 1)
+}
