@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 use tracing::warn;
 
+use super::codes::{self, KnownFault};
 use super::faults::Fault;
 use crate::domain::{Audience, KakaoId, Secret, Timestamp};
 
@@ -91,9 +92,9 @@ impl Verifier {
         let text = token.reveal();
         let kid = kid_of(text)?;
         let keys = self.keys_with(&kid, now, fetch).await?;
-        let key = keys
-            .find(&kid)
-            .ok_or_else(|| Fault::id_token("the ID token names a key that Kakao does not have"))?;
+        let key = keys.find(&kid).ok_or_else(|| {
+            Fault::id_token(codes::ID_TOKEN_KEY, "the ID token names a key that Kakao does not have")
+        })?;
         self.claims(text, key, nonce, now)
     }
 
@@ -104,30 +105,30 @@ impl Verifier {
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
         let claims = jsonwebtoken::decode::<Claims>(text, key, &validation)
-            .map_err(|_| Fault::id_token("the ID token is not signed by Kakao, or lacks a claim"))?
+            .map_err(|_| Fault::of(codes::ID_TOKEN_SIGNATURE))?
             .claims;
         let leeway = i64::try_from(LEEWAY.as_secs()).unwrap_or(0);
-        let refuse = |cause| Err(Fault::id_token(cause));
+        let refuse = |known: &'static KnownFault| Err(Fault::of(known));
         if claims.iss != self.issuer {
-            return refuse("the ID token has another issuer");
+            return refuse(codes::ID_TOKEN_ISSUER);
         }
         if !claims.aud.is_only(&self.client_id) {
-            return refuse("the ID token is for another app key");
+            return refuse(codes::ID_TOKEN_AUDIENCE);
         }
         if claims.exp.saturating_add(leeway) <= now.secs() {
-            return refuse("the ID token has expired; check this machine's clock");
+            return refuse(codes::ID_TOKEN_EXPIRED);
         }
         if claims.iat.saturating_sub(leeway) > now.secs() {
-            return refuse("the ID token is from the future; check this machine's clock");
+            return refuse(codes::ID_TOKEN_FUTURE);
         }
         if !claims.nonce.is_some_and(|given| Secret::new(given).matches(nonce)) {
-            return refuse("the ID token is of another login");
+            return refuse(codes::ID_TOKEN_NONCE);
         }
         match claims.sub.parse::<i64>() {
             Ok(id) if id > 0 => {
                 Ok(IdToken { sub: KakaoId(id), auth_time: claims.auth_time.map(Timestamp::from_secs) })
             }
-            _ => refuse("the ID token has no member number"),
+            _ => Err(Fault::id_token(codes::ID_TOKEN_PERSON, "the ID token has no member number")),
         }
     }
 
@@ -157,7 +158,14 @@ impl Verifier {
                 Ok(fetched)
             }
             Err(fault) if has_it => {
-                warn!(cause = fault.cause, "Kakao's keys could not be read again; the known ones are used");
+                // No login suffers from it, so it is not counted.
+                let (id, actor) = (fault.id(), fault.actor().name());
+                warn!(
+                    id,
+                    actor,
+                    cause = fault.cause,
+                    "Kakao's keys could not be read again; the known ones are used"
+                );
                 Ok(keys)
             }
             Err(fault) => {
@@ -199,7 +207,8 @@ impl KeySet {
 /// The key that the header names, once the header is one that Kakao writes. The library looks at neither `typ` nor
 /// `crit`; keys that come along in a header (`jwk`, `jku`, `x5u`) are never looked at.
 fn kid_of(token: &str) -> Result<String, Fault> {
-    let refuse = |cause| Err(Fault::id_token(cause));
+    let fault = |cause| Fault::id_token(codes::ID_TOKEN_MALFORMED, cause);
+    let refuse = |cause| Err(fault(cause));
     if token.len() > LARGEST_TOKEN {
         return refuse("the ID token is larger than 16 KiB");
     }
@@ -219,5 +228,5 @@ fn kid_of(token: &str) -> Result<String, Fault> {
     if header.crit.is_some() || header.typ.is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
         return refuse("the ID token is of another type");
     }
-    header.kid.ok_or_else(|| Fault::id_token("the ID token names no key"))
+    header.kid.ok_or_else(|| fault("the ID token names no key"))
 }

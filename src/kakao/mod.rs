@@ -1,8 +1,9 @@
 //! Owns all that is known of Kakao: its addresses, its wire, its codes. Stands on `domain`; `reqwest` is at home here.
 //!
-//! [`wire`] builds requests and reads replies as plain values; [`faults`] is the table of Kakao's codes; [`id_token`]
-//! verifies; this file puts them on the network, within a deadline and a size.
+//! [`wire`] builds requests and reads replies as plain values; [`codes`] is the table of what can go wrong, [`faults`] finds
+//! the row; [`id_token`] verifies; this file puts them on the network, within a deadline and a size.
 
+pub mod codes;
 pub mod faults;
 pub mod id_token;
 pub mod wire;
@@ -16,7 +17,9 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use url::Url;
 
 use crate::domain::{Clock, Secret, Timestamp};
-pub use faults::{Code, Fault, FaultKind, callback_fault};
+use codes::Counts;
+pub use codes::{Actor, FaultKind, KnownFault};
+pub use faults::{Code, Fault, callback_fault};
 pub use id_token::IdToken;
 pub use wire::{Authorize, Person, Tokens};
 
@@ -64,6 +67,7 @@ struct Inner {
     /// Until when calls fail at once, microseconds since the epoch: shared by all logins, so that a used-up quota is not
     /// hammered.
     rests_until: AtomicI64,
+    faults: Counts,
 }
 
 impl Kakao {
@@ -80,7 +84,8 @@ impl Kakao {
             .build()?;
         let issuer = config.auth_base_url.as_str().trim_end_matches('/').to_owned();
         let id_tokens = id_token::Verifier::new(issuer, config.client_id.clone());
-        Ok(Self(Arc::new(Inner { config, http, clock, id_tokens, rests_until: AtomicI64::new(0) })))
+        let (rests_until, faults) = (AtomicI64::new(0), Counts::new());
+        Ok(Self(Arc::new(Inner { config, http, clock, id_tokens, rests_until, faults })))
     }
 
     /// How long one call may take in all.
@@ -104,9 +109,12 @@ impl Kakao {
     /// Every code of Kakao, sorted.
     pub async fn exchange_code(&self, code: &Secret, verifier: &Secret) -> Result<Tokens, Fault> {
         let form = wire::code_form(&self.0.config, code, verifier);
-        let url = self.auth("/oauth/token")?;
-        let (status, body) = self.send(self.0.http.post(url).form(&form)).await?;
-        wire::read_tokens(status, &body).map_err(|fault| self.noted(fault))
+        let call = async {
+            let url = self.auth("/oauth/token")?;
+            let (status, body) = self.send(self.0.http.post(url).form(&form)).await?;
+            wire::read_tokens(status, &body)
+        };
+        call.await.map_err(|fault| self.noted(fault))
     }
 
     /// Reads the person of an access token (`GET /v2/user/me`).
@@ -114,11 +122,13 @@ impl Kakao {
     /// # Errors
     /// Every code of Kakao, sorted.
     pub async fn me(&self, access_token: &Secret) -> Result<Person, Fault> {
-        let url = self.api("/v2/user/me")?;
-        let request =
-            self.0.http.get(url).query(&[("secure_resource", "true")]).bearer_auth(access_token.reveal());
-        let (status, body) = self.send(request).await?;
-        wire::read_person(status, &body).map_err(|fault| self.noted(fault))
+        let call = async {
+            let url = self.api("/v2/user/me")?;
+            let request = self.0.http.get(url).query(&[("secure_resource", "true")]);
+            let (status, body) = self.send(request.bearer_auth(access_token.reveal())).await?;
+            wire::read_person(status, &body)
+        };
+        call.await.map_err(|fault| self.noted(fault))
     }
 
     /// Verifies Kakao's ID token of a login that we began with this nonce.
@@ -128,7 +138,8 @@ impl Kakao {
     /// cannot be had.
     pub async fn verify_id_token(&self, token: &Secret, nonce: &str) -> Result<IdToken, Fault> {
         let now = self.0.clock.now();
-        self.0.id_tokens.verify(token, nonce, now, || self.jwks()).await
+        let verified = self.0.id_tokens.verify(token, nonce, now, || self.jwks()).await;
+        verified.map_err(|fault| self.noted(fault))
     }
 
     async fn jwks(&self) -> Result<Vec<u8>, Fault> {
@@ -174,8 +185,20 @@ impl Kakao {
         Ok((status.as_u16(), body))
     }
 
-    /// Remembers a used-up quota for everybody.
+    /// Counts a fault. Those with which a call ends are counted already: this is for one that a redirect brings, or that
+    /// shows only when several calls are taken together.
+    pub fn count(&self, fault: &Fault) {
+        self.0.faults.add(fault.known);
+    }
+
+    /// The faults that were met since the start, and how often.
+    pub fn faults_met(&self) -> impl Iterator<Item = (&'static KnownFault, u64)> {
+        self.0.faults.met()
+    }
+
+    /// Every call ends here when it fails: the fault is counted, and a used-up quota remembered for everybody.
     fn noted(&self, fault: Fault) -> Fault {
+        self.count(&fault);
         if fault.is_quota() {
             let until = self.0.clock.now() + fault.retry_after.unwrap_or(BACK_OFF);
             self.0.rests_until.fetch_max(until.micros(), Ordering::Relaxed);

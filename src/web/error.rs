@@ -9,10 +9,10 @@ use serde_json::json;
 use tracing::{error, info, warn};
 
 use super::read::Unread;
-use super::{Site, page, redirect};
+use super::{Site, kakao_errors, page, redirect};
 use crate::domain::{ResponseMode, Secret};
 use crate::flow::begin_login::Back;
-use crate::flow::{Error, LoginFailure, Refusal};
+use crate::flow::{Error, FailedLogin, LoginFailure, Refusal};
 use crate::telemetry::request_id;
 
 /// What is said to a caller.
@@ -370,14 +370,15 @@ pub(super) fn with_code(request: &HttpRequest, site: &Site, code: &Secret, back:
     answer(request, site, back, &[("code", code.reveal())])
 }
 
-/// Sends the client word of a login that failed. What went wrong at Kakao is in the log, not in the URL.
+/// Sends the client word of a login that failed. Of what went wrong at Kakao the URL holds the id alone, and where to read
+/// about it.
 pub(super) fn failed_login(
     request: &HttpRequest,
     site: &Site,
-    failure: LoginFailure,
+    failed: FailedLogin,
     back: &Back,
 ) -> HttpResponse {
-    let (oauth, sentence) = match failure {
+    let (oauth, sentence) = match failed.why {
         LoginFailure::Cancelled => ("access_denied", "The person cancelled the login."),
         LoginFailure::UnderAge => ("access_denied", "Kakao does not let people under 14 use this app."),
         LoginFailure::PersonRefused => ("access_denied", "Kakao did not let the person log in."),
@@ -400,7 +401,13 @@ pub(super) fn failed_login(
             ("server_error", "Something is wrong with the login service. Tell its operator.")
         }
     };
-    answer(request, site, back, &[("error", oauth), ("error_description", sentence)])
+    let Some(fault) = failed.fault else {
+        return answer(request, site, back, &[("error", oauth), ("error_description", sentence)]);
+    };
+    let description = format!("{sentence} ({})", fault.id);
+    let uri = format!("{}{}#{}", site.deps.issuer, kakao_errors::PATH, fault.id);
+    let parameters = [("error", oauth), ("error_description", &description), ("error_uri", &uri)];
+    answer(request, site, back, &parameters)
 }
 
 /// Appends the parameters to the redirect URI, keeping its own query as it is (RFC 6749 §3.1.2), or has the browser post
