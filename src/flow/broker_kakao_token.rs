@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::kakao_tokens::{self, Held};
-use super::refusal::LoginFailure;
+use super::refusal::{FailedLogin, LoginFailure};
 use super::{Deps, Error, Refusal, Service};
 use crate::domain::{ClientId, Secret, UserId, consent};
 use crate::kakao::Fault;
@@ -108,11 +108,12 @@ async fn ask_kakao(deps: &Deps, link: &Link, user: UserId, held: Held) -> Result
 
 async fn unable(deps: &Deps, link: &Link, user: UserId, fault: &Fault) -> Result<Error, Error> {
     let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
-    Ok(match LoginFailure::of_fault(fault) {
+    let failed = FailedLogin::of_fault(fault);
+    Ok(match failed.why {
         LoginFailure::StartAgain => {
             kakao_tokens::end_link(deps, user, link, &code).await?;
             Refusal::ReauthenticationRequired.into()
         }
-        failure => Refusal::AtKakao(failure).into(),
+        _ => Refusal::AtKakao(failed).into(),
     })
 }

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::issue::TokenResponse;
 use super::nonces::{self, Origin};
-use super::refusal::LoginFailure;
+use super::refusal::{FailedLogin, LoginFailure};
 use super::{CodeExchange, Deps, Error, Refusal, exchange_code, kakao_tokens};
 use crate::domain::{
     Client, Consent, Fingerprint, GrantId, KakaoId, NewGrant, Profile, Scope, Secret, Timestamp, UserId,
@@ -144,7 +144,7 @@ async fn record(
 async fn by_id_token(deps: &Deps, token: &Secret, nonce: Option<&str>) -> Result<Known, Error> {
     let id_token = deps.kakao.read_id_token(token).await.map_err(|fault| {
         if fault.kind == FaultKind::TryLater {
-            Refusal::AtKakao(LoginFailure::TryLater)
+            Refusal::AtKakao(LoginFailure::TryLater.into())
         } else {
             warn!(cause = fault.cause, "a Kakao ID token was refused");
             Refusal::SubjectTokenInvalid(format!("Kakao's ID token cannot be used: {}.", plain(fault.cause)))
@@ -236,7 +236,7 @@ async fn by_access_token(deps: &Deps, token: &Secret) -> Result<Known, Error> {
     let Person { id, profile, needs_agreement } =
         deps.kakao.me(token).await.map_err(|fault| of_access_token(&fault))?;
     if info.id.is_some_and(|said| said != id.0) {
-        return Err(Refusal::AtKakao(LoginFailure::KakaoBroken).into());
+        return Err(Refusal::AtKakao(LoginFailure::KakaoBroken.into()).into());
     }
     Ok(Known {
         kakao_id: id,
@@ -248,14 +248,15 @@ async fn by_access_token(deps: &Deps, token: &Secret) -> Result<Known, Error> {
 }
 
 fn of_access_token(fault: &Fault) -> Refusal {
-    match LoginFailure::of_fault(fault) {
+    let failed = FailedLogin::of_fault(fault);
+    match failed.why {
         // −401, and −2 for what is not a token at all.
         LoginFailure::StartAgain | LoginFailure::SetupWrong => Refusal::SubjectTokenInvalid(
             "Kakao does not know this access token, or it has expired. Send the SDK's current access token."
                 .to_owned(),
         ),
         // -1 is a fault of Kakao's that passes: the app keeps its token.
-        LoginFailure::KakaoBroken => Refusal::AtKakao(LoginFailure::TryLater),
-        failure => Refusal::AtKakao(failure),
+        LoginFailure::KakaoBroken => Refusal::AtKakao(LoginFailure::TryLater.into()),
+        _ => Refusal::AtKakao(failed),
     }
 }

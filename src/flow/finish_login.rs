@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use super::begin_login::{ATTEMPT_SECONDS, Back, FromBrowser, cookie_context, kakao_nonce, kakao_verifier};
 use super::refusal::chain;
-use super::{Deps, LoginFailure, Params, Refusal, begin_login, kakao_tokens};
+use super::{Deps, FailedLogin, LoginFailure, Params, Refusal, begin_login, kakao_tokens};
 use crate::domain::{
     AttemptId, AttemptOutcome, Consent, GrantId, KakaoId, LoginAttempt, NewGrant, Secret, ServiceTerm,
     SessionId, Timestamp, UserId, consent,
@@ -54,7 +54,7 @@ pub struct Finished {
     /// The way back to the client.
     pub back: Back,
     /// The one-time code and the session's cookie, or why there are none.
-    pub outcome: Result<LoggedIn, LoginFailure>,
+    pub outcome: Result<LoggedIn, FailedLogin>,
 }
 
 /// What a login gives: the same for every repetition of its callback.
@@ -143,13 +143,13 @@ async fn win(
     attempt: &LoginAttempt,
     answer: Answer,
     browser: &FromBrowser,
-) -> Result<(), LoginFailure> {
+) -> Result<(), FailedLogin> {
     let outcome = match answer {
         Answer::Code(code) => log_in(deps, id, attempt, &code, browser).await,
-        Answer::Error(fault) => Err(fault_met(&fault)),
+        Answer::Error(fault) => Err(found(deps, &fault)),
     };
     if let Err(failure) = outcome
-        && let Err(error) = attempts::fail(&deps.db, id, failure.name()).await
+        && let Err(error) = attempts::fail(&deps.db, id, &failure.to_stored()).await
     {
         // Whoever waits gives up by itself after its patience.
         warn!(cause = chain(&error), "the outcome of a login attempt could not be recorded");
@@ -157,19 +157,19 @@ async fn win(
     outcome
 }
 
-async fn wait_for_winner(deps: &Deps, id: AttemptId) -> Result<(), LoginFailure> {
+async fn wait_for_winner(deps: &Deps, id: AttemptId) -> Result<(), FailedLogin> {
     let look = async {
         loop {
             match attempts::outcome(&deps.db, id).await.map_err(|error| unavailable(&error))? {
                 AttemptOutcome::LoggedIn => return Ok(()),
-                AttemptOutcome::Failed(name) => return Err(LoginFailure::from_name(&name)),
-                AttemptOutcome::Unclaimed => return Err(LoginFailure::StartAgain),
+                AttemptOutcome::Failed(stored) => return Err(FailedLogin::from_stored(&stored)),
+                AttemptOutcome::Unclaimed => return Err(LoginFailure::StartAgain.into()),
                 AttemptOutcome::Running => tokio::time::sleep(LOOK_EVERY).await,
             }
         }
     };
     // A winner that died mid-way leaves its claim behind: the code at Kakao is spent, so only a new start helps.
-    tokio::time::timeout(PATIENCE, look).await.unwrap_or(Err(LoginFailure::StartAgain))
+    tokio::time::timeout(PATIENCE, look).await.unwrap_or(Err(LoginFailure::StartAgain.into()))
 }
 
 /// What Kakao told about the person.
@@ -182,20 +182,17 @@ struct Known {
 
 /// Asks Kakao who it is: code, ID token, profile. All of it within one call's time, so that a Kakao that answers each
 /// call at the last moment does not keep the person waiting three times as long.
-async fn ask_kakao(deps: &Deps, attempt: &LoginAttempt, code: &Secret) -> Result<Known, LoginFailure> {
-    tokio::time::timeout(deps.kakao.timeout(), ask_kakao_unhurried(deps, attempt, code)).await.unwrap_or_else(
-        |_| {
-            warn!("Kakao took too long");
-            Err(LoginFailure::TryLater)
-        },
-    )
+async fn ask_kakao(deps: &Deps, attempt: &LoginAttempt, code: &Secret) -> Result<Known, FailedLogin> {
+    let asking = ask_kakao_unhurried(deps, attempt, code);
+    let late = |_| Err(found(deps, &Fault::late()));
+    tokio::time::timeout(deps.kakao.timeout(), asking).await.unwrap_or_else(late)
 }
 
 async fn ask_kakao_unhurried(
     deps: &Deps,
     attempt: &LoginAttempt,
     code: &Secret,
-) -> Result<Known, LoginFailure> {
+) -> Result<Known, FailedLogin> {
     let fault = |fault: Fault| fault_met(&fault);
     let tokens = deps.kakao.exchange_code(code, &kakao_verifier(attempt)).await.map_err(fault)?;
     // The ID token is checked before anything it vouches for is used.
@@ -215,8 +212,7 @@ async fn ask_kakao_unhurried(
         }
     };
     if id_token.as_ref().is_some_and(|token| token.sub != person.id) {
-        error!("Kakao's ID token and /v2/user/me name different people");
-        return Err(LoginFailure::KakaoBroken);
+        return Err(found(deps, &Fault::other_person()));
     }
     let auth_time = id_token.and_then(|token| token.auth_time);
     Ok(Known { tokens, auth_time, person, service_terms })
@@ -244,7 +240,7 @@ async fn log_in(
     attempt: &LoginAttempt,
     code: &Secret,
     browser: &FromBrowser,
-) -> Result<(), LoginFailure> {
+) -> Result<(), FailedLogin> {
     let Known { tokens, auth_time, person, service_terms } = ask_kakao(deps, attempt, code).await?;
     let now = deps.clock.now();
     let client = deps.clients.find(attempt.client.as_str()).ok_or(LoginFailure::Internal)?;
@@ -253,7 +249,7 @@ async fn log_in(
             users::find_by_kakao_id(&deps.db, person.id).await.map_err(|error| unavailable(&error))?;
         if found.is_none_or(|user| user.id != expected) {
             info!(client = %client.id, "somebody else logged in than the client expects");
-            return Err(LoginFailure::OtherUser);
+            return Err(LoginFailure::OtherUser.into());
         }
     }
     let refresh_token = tokens.refresh_token.as_ref();
@@ -299,7 +295,7 @@ async fn log_in(
     let recorded = logins::record(&deps.db, &login, &grant).await.map_err(|error| unavailable(&error))?;
     let Some(user) = recorded else {
         info!(client = %client.id, "a disabled user was refused");
-        return Err(LoginFailure::UserDisabled);
+        return Err(LoginFailure::UserDisabled.into());
     };
     kakao_tokens::keep(deps, user, &tokens.access_token, tokens.expires_in).await;
     if let Some(old) = &browser.session
@@ -312,45 +308,64 @@ async fn log_in(
     Ok(())
 }
 
-fn fault_met(fault: &Fault) -> LoginFailure {
-    let failure = LoginFailure::of_fault(fault);
-    let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
-    match failure {
-        LoginFailure::Cancelled | LoginFailure::UnderAge | LoginFailure::PersonRefused => {
-            info!(failure = failure.name(), code, "the person was not logged in");
-        }
-        LoginFailure::SetupWrong => {
-            error!(failure = failure.name(), code, cause = fault.cause, "the set-up at Kakao is wrong");
-        }
-        _ => warn!(failure = failure.name(), code, cause = fault.cause, "Kakao did not log the person in"),
-    }
-    failure
+/// A fault that no single call ended with: it is counted here.
+fn found(deps: &Deps, fault: &Fault) -> FailedLogin {
+    deps.kakao.count(fault);
+    fault_met(fault)
 }
 
-fn unavailable(error: &crate::store::Error) -> LoginFailure {
+fn fault_met(fault: &Fault) -> FailedLogin {
+    let failed = FailedLogin::of_fault(fault);
+    let (failure, id, actor) = (failed.why.name(), fault.id(), fault.actor().name());
+    let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
+    let cause = fault.cause;
+    match failed.why {
+        LoginFailure::Cancelled | LoginFailure::UnderAge | LoginFailure::PersonRefused => {
+            info!(failure, id, actor, code, cause, "the person was not logged in");
+        }
+        LoginFailure::SetupWrong => error!(failure, id, actor, code, cause, "the set-up at Kakao is wrong"),
+        _ => warn!(failure, id, actor, code, cause, "Kakao did not log the person in"),
+    }
+    failed
+}
+
+fn unavailable(error: &crate::store::Error) -> FailedLogin {
     match error {
         crate::store::Error::Unavailable(..) => {
             warn!(cause = chain(error), "the store does not answer");
-            LoginFailure::StoreUnavailable
+            LoginFailure::StoreUnavailable.into()
         }
         crate::store::Error::Broken { .. } => broken(error),
     }
 }
 
-fn broken(error: &dyn std::error::Error) -> LoginFailure {
+fn broken(error: &dyn std::error::Error) -> FailedLogin {
     error!(cause = chain(error), "a login broke");
-    LoginFailure::Internal
+    LoginFailure::Internal.into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kakao::KnownFault;
 
     #[test]
     fn every_failure_is_read_back_as_itself() {
-        for failure in [LoginFailure::Cancelled, LoginFailure::TryLater, LoginFailure::StoreUnavailable] {
-            assert_eq!(LoginFailure::from_name(failure.name()), failure);
+        for why in [LoginFailure::Cancelled, LoginFailure::TryLater, LoginFailure::StoreUnavailable] {
+            for fault in [None, KnownFault::find("KOE010"), KnownFault::find("KAPI-401-mismatch")] {
+                let failed = FailedLogin { why, fault };
+                assert_eq!(FailedLogin::from_stored(&failed.to_stored()), failed);
+            }
         }
-        assert_eq!(LoginFailure::from_name("of a newer release"), LoginFailure::Internal);
+    }
+
+    #[test]
+    fn what_other_releases_store_is_read_without_error() {
+        let read = FailedLogin::from_stored;
+        assert_eq!(read("kakao_setup_wrong"), LoginFailure::SetupWrong.into(), "of an older one");
+        assert_eq!(read("kakao_setup_wrong KOE999"), LoginFailure::SetupWrong.into(), "a new id");
+        assert_eq!(read("kakao_setup_wrong KOE010 more"), LoginFailure::SetupWrong.into(), "a new word");
+        assert_eq!(read("of a newer release"), LoginFailure::Internal.into());
+        assert_eq!(read(""), LoginFailure::Internal.into());
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::refusal::{LoginFailure, chain};
+use super::refusal::{FailedLogin, LoginFailure, chain};
 use super::{Deps, Error, Refusal};
 use crate::domain::{KakaoId, Secret, Timestamp, UserId};
 use crate::kakao::Fault;
@@ -204,12 +204,13 @@ async fn failed(
         leases::rest(&deps.db, name, now + length).await?;
         return Ok(Refusal::KakaoBusy { retry_after: length }.into());
     }
-    match LoginFailure::of_fault(fault) {
+    let failed = FailedLogin::of_fault(fault);
+    match failed.why {
         LoginFailure::StartAgain => {
             end_link(deps, user, link, &code).await?;
             Ok(Refusal::ReauthenticationRequired.into())
         }
-        failure => Ok(Refusal::AtKakao(failure).into()),
+        _ => Ok(Refusal::AtKakao(failed).into()),
     }
 }
 

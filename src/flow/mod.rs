@@ -48,13 +48,14 @@ pub use finish_login::{Callback, Finished, finish_login};
 pub use introspect::introspect;
 pub use params::Params;
 pub use refresh::{Refresh, refresh};
-pub use refusal::{Error, LoginFailure, Refusal};
+pub use refusal::{Error, FailedLogin, LoginFailure, Refusal};
 pub use revoke::revoke;
 pub use userinfo::userinfo;
 
 use crate::cache::Cache;
 use crate::domain::{AccountPolicy, Clients, Clock};
 use crate::kakao::Kakao;
+pub use crate::kakao::{Actor, KnownFault};
 use crate::keys::Keys;
 use crate::notify::Notifier;
 use crate::store::Db;

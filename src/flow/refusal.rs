@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::kakao::{Fault, FaultKind};
+use crate::kakao::{Fault, FaultKind, KnownFault};
 use crate::{keys, store};
 
 /// The outcome of a flow that did not succeed.
@@ -130,7 +130,7 @@ pub enum Refusal {
         retry_after: Duration,
     },
     /// Kakao did not do what it was asked.
-    AtKakao(LoginFailure),
+    AtKakao(FailedLogin),
     /// A webhook without our admin key.
     WebhookUnproven,
     /// A webhook with our admin key, for another app.
@@ -144,8 +144,7 @@ pub enum Refusal {
     CallbackContradictory,
 }
 
-/// Why a claimed login attempt ended without a login. The name is stored, so that whoever waits for the winner of the
-/// claim gives the same answer.
+/// Why a claimed login attempt ended without a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginFailure {
     /// The person pressed cancel.
@@ -220,6 +219,44 @@ impl LoginFailure {
             FaultKind::KakaoBroken => Self::KakaoBroken,
             FaultKind::TryLater => Self::TryLater,
         }
+    }
+}
+
+/// A claimed login attempt that ended without a login. It is stored, so that whoever waits for the winner of the claim gives
+/// the same answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailedLogin {
+    /// Why.
+    pub why: LoginFailure,
+    /// The fault at Kakao behind it, if there was one.
+    pub fault: Option<&'static KnownFault>,
+}
+
+impl FailedLogin {
+    /// The login that this fault at Kakao ended.
+    pub fn of_fault(fault: &Fault) -> Self {
+        Self { why: LoginFailure::of_fault(fault), fault: Some(fault.known) }
+    }
+
+    /// As it is stored: the name, and the id of the fault.
+    pub fn to_stored(self) -> String {
+        match self.fault {
+            Some(fault) => format!("{} {}", self.why.name(), fault.id),
+            None => self.why.name().to_owned(),
+        }
+    }
+
+    /// From what is stored. What another release wrote there may be unknown: an unknown name counts as a mistake of ours,
+    /// an unknown id as none.
+    pub fn from_stored(text: &str) -> Self {
+        let (name, id) = text.split_once(' ').unwrap_or((text, ""));
+        Self { why: LoginFailure::from_name(name), fault: KnownFault::find(id) }
+    }
+}
+
+impl From<LoginFailure> for FailedLogin {
+    fn from(why: LoginFailure) -> Self {
+        Self { why, fault: None }
     }
 }
 

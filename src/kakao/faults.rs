@@ -1,27 +1,18 @@
-//! Every code of Kakao, sorted by who must act. Sorted by code, never by status: Kakao dresses its own faults and used-up
-//! quotas as 400.
+//! What went wrong at Kakao, as a row of the table in [`codes`]. Sorted by code, never by status: Kakao dresses its own
+//! faults and used-up quotas as 400.
 //!
 //! No text of Kakao's is kept: the one of KOE320 repeats the code, and one of −401 may hold the admin key.
+//!
+//! [`codes`]: super::codes
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 
-/// What a fault at Kakao means for us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultKind {
-    /// The person cannot or does not want to log in.
-    PersonRefused,
-    /// The code or token is spent or too old: a new login helps.
-    StartAgain,
-    /// Our set-up at Kakao is wrong: the operator must act.
-    SetupWrong,
-    /// Kakao gave an answer that cannot be, or says that the fault is its own.
-    KakaoBroken,
-    /// Kakao does not answer, is under maintenance, or asks to wait.
-    TryLater,
-}
+use super::codes::{self, Actor, FaultKind, KnownFault};
+use crate::domain::Locale;
 
 /// A code of Kakao's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,84 +38,17 @@ impl fmt::Display for Code {
 /// Something that went wrong at Kakao, without a word of Kakao's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
+    /// Its row in the table.
+    pub known: &'static KnownFault,
     /// What it means.
     pub kind: FaultKind,
     /// Kakao's code, if it gave one.
     pub code: Option<Code>,
-    /// For the operator: what is wrong, and what to do where that is known.
+    /// For the log: the row's sentence, or something more exact.
     pub cause: &'static str,
     /// How long to wait, where Kakao says it.
     pub retry_after: Option<Duration>,
 }
-
-type Row<N> = (N, FaultKind, &'static str);
-
-use FaultKind::{KakaoBroken, PersonRefused, SetupWrong, StartAgain, TryLater};
-
-/// developers.kakao.com, Kakao Login > Troubleshooting.
-const KOE: &[Row<u32>] = &[
-    (1, SetupWrong, "the request is malformed"),
-    (2, SetupWrong, "the URL is wrong: check kakao.auth_base_url"),
-    (3, TryLater, "a temporary fault of Kakao's login"),
-    (4, SetupWrong, "Kakao Login is switched off: console, Kakao Login, switch it on"),
-    (5, PersonRefused, "a test app, and the person is not a member of it"),
-    (6, SetupWrong, "the redirect URI is not registered: console, Platform keys, REST API key"),
-    (7, SetupWrong, "the logout redirect URI is not registered"),
-    (8, SetupWrong, "kakao.client_id is an app key of the wrong type: use the REST API key"),
-    (9, SetupWrong, "the token was asked from an unregistered platform"),
-    (10, SetupWrong, "kakao.client_secret is missing or wrong; new REST API keys have it switched on"),
-    (23, SetupWrong, "login by popup is not possible"),
-    (101, SetupWrong, "kakao.client_id is not a REST API key of the app"),
-    (102, SetupWrong, "no channel is linked to the app"),
-    (201, SetupWrong, "the response type is not supported"),
-    (202, SetupWrong, "the implicit grant is not supported"),
-    (203, PersonRefused, "a required consent item was not agreed to"),
-    (204, SetupWrong, "a parameter is not valid"),
-    (205, SetupWrong, "kakao.scopes names a consent item that is not switched on in the console"),
-    (207, SetupWrong, "a required parameter is missing"),
-    (237, TryLater, "too many tokens were asked for this person"),
-    (303, SetupWrong, "the redirect URI differs from the one of the login: check server.public_url"),
-    (310, SetupWrong, "the grant type is not supported"),
-    (319, SetupWrong, "the refresh token is missing"),
-    (320, StartAgain, "Kakao's code was spent, too old or unknown"),
-    (322, StartAgain, "Kakao's refresh token is expired or unknown"),
-    (400, KakaoBroken, "Kakao does not know its own ID token"),
-];
-
-/// developers.kakao.com, REST API > Error codes.
-const API: &[Row<i64>] = &[
-    (-1, KakaoBroken, "an internal fault of Kakao"),
-    (-2, SetupWrong, "an argument is missing or not valid"),
-    (-3, SetupWrong, "the feature is not switched on, or the admin key may not use it"),
-    (-4, PersonRefused, "the account is restricted"),
-    (-5, SetupWrong, "the app has no permission for this API"),
-    (-6, PersonRefused, "Kakao does not allow this"),
-    (-7, TryLater, "maintenance or an internal problem of Kakao"),
-    (-8, SetupWrong, "a header is wrong"),
-    (-9, SetupWrong, "the API is retired"),
-    (-10, TryLater, "the app's quota is used up"),
-    (-11, TryLater, "the spending limit of a paid API is reached"),
-    (-12, SetupWrong, "the app or its developer's account is blocked"),
-    (-101, StartAgain, "the person is not linked to the app"),
-    (-102, StartAgain, "the person is linked already"),
-    (-103, PersonRefused, "the Kakao account is dormant or does not exist"),
-    (-201, SetupWrong, "a user property is not registered"),
-    (-301, SetupWrong, "the app does not exist"),
-    (-401, StartAgain, "the token is expired or unknown, or this server's address is not on the app's list"),
-    (-402, PersonRefused, "consent is missing"),
-    (-405, PersonRefused, "the person's age must be verified"),
-    (-406, PersonRefused, "the person is under 14, and the app refuses people under 14"),
-    (-501, PersonRefused, "the person does not use KakaoTalk"),
-    (-602, SetupWrong, "an image is too big"),
-    (-603, KakaoBroken, "an internal time-out of Kakao"),
-    (-606, SetupWrong, "too many images"),
-    (-903, SetupWrong, "the key belongs to an unregistered developer"),
-    (-911, SetupWrong, "an image has a bad format"),
-    (-9798, TryLater, "Kakao is under maintenance"),
-];
-
-const CANCELLED: Code = Code::Redirect("access_denied");
-const UNDER_AGE: Code = Code::Redirect("access_denied_under_age");
 
 #[derive(Deserialize)]
 struct AuthError {
@@ -134,11 +58,25 @@ struct AuthError {
 #[derive(Deserialize)]
 struct ApiError {
     code: i64,
+    /// Only ever looked at for one word. It may change its form.
+    #[serde(default)]
+    msg: Value,
 }
 
 impl Fault {
-    fn new(kind: FaultKind, code: Option<Code>, cause: &'static str) -> Self {
-        Self { kind, code, cause, retry_after: None }
+    /// Of this row.
+    pub(super) fn of(known: &'static KnownFault) -> Self {
+        let cause = known.sentence(Locale::En);
+        Self { known, kind: known.kind, code: None, cause, retry_after: None }
+    }
+
+    /// Says more exactly than the row what is wrong.
+    fn because(self, cause: &'static str) -> Self {
+        Self { cause, ..self }
+    }
+
+    fn with_code(self, code: Code) -> Self {
+        Self { code: Some(code), ..self }
     }
 
     /// An error reply of kauth.
@@ -149,59 +87,88 @@ impl Fault {
         else {
             return Self::of_status(status);
         };
-        let known = KOE.iter().find(|row| row.0 == number);
-        let (kind, cause) =
-            known.map_or((by_status(status), "an unknown code of Kakao's"), |row| (row.1, row.2));
-        Self::new(kind, Some(Code::Koe(number)), cause)
+        Self::of_code(status, &format!("KOE{number:03}")).with_code(Code::Koe(number))
     }
 
     /// An error reply of kapi.
     pub(super) fn of_api(status: u16, body: &[u8]) -> Self {
-        let Ok(ApiError { code }) = serde_json::from_slice(body) else { return Self::of_status(status) };
-        let known = API.iter().find(|row| row.0 == code);
-        let (kind, cause) =
-            known.map_or((by_status(status), "an unknown code of Kakao's"), |row| (row.1, row.2));
-        Self::new(kind, Some(Code::Api(code)), cause)
+        let Ok(ApiError { code, msg }) = serde_json::from_slice(body) else { return Self::of_status(status) };
+        let fault = Self::of_code(status, &format!("KAPI{code}"));
+        // −401 is also what a caller gets who is not on the app's lists (address, domain, key hash, bundle). A new login
+        // would not help then.
+        let mismatch = fault.known == codes::DEAD_TOKEN
+            && msg.as_str().is_some_and(|text| text.to_ascii_lowercase().contains("mismatched!"));
+        let fault = if mismatch { Self::of(codes::MISMATCH) } else { fault };
+        fault.with_code(Code::Api(code))
+    }
+
+    fn of_code(status: u16, id: &str) -> Self {
+        KnownFault::find(id)
+            .map_or_else(|| Self::of(by_status(status)).because("an unknown code of Kakao's"), Self::of)
     }
 
     fn of_status(status: u16) -> Self {
-        Self::new(by_status(status), None, "an error without a code of Kakao's")
+        Self::of(by_status(status)).because("an error without a code of Kakao's")
     }
 
     /// A reply that Kakao does not send.
     pub(super) fn unreadable(status: u16, what: &'static str) -> Self {
-        let kind =
-            if status == 200 || (300..400).contains(&status) { KakaoBroken } else { by_status(status) };
-        Self::new(kind, None, what)
+        let is_answer = status == 200 || (300..400).contains(&status);
+        let known = if is_answer { codes::REPLY_UNREADABLE } else { by_status(status) };
+        Self::of(known).because(what)
     }
 
     /// No reply. reqwest's own text names the URL, and a callback's URL holds a code: it is not kept.
     pub(super) fn network(error: &reqwest::Error) -> Self {
-        let cause = if error.is_timeout() {
-            "Kakao did not answer in time"
+        Self::of(if error.is_timeout() {
+            codes::TIMEOUT
         } else if error.is_connect() {
-            "Kakao cannot be reached"
+            codes::UNREACHABLE
         } else {
-            "the connection to Kakao broke"
-        };
-        Self::new(TryLater, None, cause)
+            codes::BROKEN_OFF
+        })
+    }
+
+    /// Several calls together took longer than one may.
+    pub fn late() -> Self {
+        Self::of(codes::TIMEOUT).because("the calls to Kakao together took too long")
+    }
+
+    /// The ID token and the profile name different people.
+    pub fn other_person() -> Self {
+        Self::id_token(codes::ID_TOKEN_PERSON, "Kakao's ID token and /v2/user/me name different people")
     }
 
     pub(super) fn resting(left: Duration) -> Self {
-        Self { retry_after: Some(left), ..Self::new(TryLater, None, "a quota was used up a moment ago") }
+        Self { retry_after: Some(left), ..Self::of(codes::QUOTA_RESTING) }
     }
 
     /// Not now, for a reason of ours.
     pub fn later(cause: &'static str) -> Self {
-        Self::new(TryLater, None, cause)
+        Self::of(codes::REPLY_BUSY).because(cause)
     }
 
     pub(super) fn setup(cause: &'static str) -> Self {
-        Self::new(SetupWrong, None, cause)
+        Self::of(codes::SETTING).because(cause)
     }
 
-    pub(super) fn id_token(cause: &'static str) -> Self {
-        Self::new(KakaoBroken, None, cause)
+    pub(super) fn id_token(known: &'static KnownFault, cause: &'static str) -> Self {
+        Self::of(known).because(cause)
+    }
+
+    /// The stable id of its row.
+    pub fn id(&self) -> &'static str {
+        self.known.id
+    }
+
+    /// Who must act.
+    pub fn actor(&self) -> Actor {
+        self.known.actor
+    }
+
+    /// What is wrong and what to do, for people.
+    pub fn sentence(&self, locale: Locale) -> &'static str {
+        self.known.sentence(locale)
     }
 
     /// Whether everybody should wait. KOE237 is one person's limit, −10 the app's.
@@ -222,7 +189,7 @@ impl Fault {
 
     /// Whether the access token is dead: −401.
     pub fn is_dead_token(&self) -> bool {
-        self.code == Some(Code::Api(-401)) && self.kind == StartAgain
+        self.known == codes::DEAD_TOKEN
     }
 
     /// Whether one person's tokens were asked for too often: KOE237.
@@ -237,64 +204,46 @@ impl Fault {
 
     /// Whether the person pressed cancel.
     pub fn is_cancel(&self) -> bool {
-        self.code.as_ref() == Some(&CANCELLED)
+        self.known == codes::REDIRECT_CANCELLED
     }
 
     /// Whether Kakao refused the person for being under 14.
     pub fn is_under_age(&self) -> bool {
-        self.code.as_ref() == Some(&UNDER_AGE) || self.code == Some(Code::Api(-406))
+        self.known == codes::REDIRECT_UNDER_14 || self.known == codes::UNDER_14
     }
 }
 
 /// What a status without a known code means.
-fn by_status(status: u16) -> FaultKind {
+fn by_status(status: u16) -> &'static KnownFault {
     match status {
-        408 | 429 | 500..=599 => TryLater,
-        401 | 403 => SetupWrong,
-        _ => KakaoBroken,
+        408 | 429 | 500..=599 => codes::REPLY_BUSY,
+        401 | 403 => codes::REPLY_REFUSED,
+        _ => codes::REPLY_UNKNOWN,
     }
 }
 
 /// What an `error` in Kakao's redirect means. A cancel and an under-14 refusal are both `access_denied`; only the
 /// description tells them apart.
 pub fn callback_fault(error: &str, description: Option<&str>) -> Fault {
-    let (kind, code, cause) = match error {
-        "access_denied"
-            if description.is_some_and(|text| text.to_ascii_lowercase().contains("under age")) =>
-        {
-            (PersonRefused, UNDER_AGE, "the person is under 14")
-        }
-        "access_denied" => (PersonRefused, CANCELLED, "the person cancelled"),
-        "login_required" => {
-            (StartAgain, Code::Redirect("login_required"), "the person is not logged in at Kakao")
-        }
-        "consent_required" => {
-            (StartAgain, Code::Redirect("consent_required"), "the person has not agreed yet")
-        }
-        "interaction_required" => {
-            (StartAgain, Code::Redirect("interaction_required"), "Kakao must ask the person something")
-        }
-        "server_error" => (TryLater, Code::Redirect("server_error"), "a fault of Kakao"),
-        "temporarily_unavailable" => {
-            (TryLater, Code::Redirect("temporarily_unavailable"), "Kakao asks to wait")
-        }
-        "invalid_request"
-        | "invalid_client"
-        | "invalid_scope"
-        | "invalid_grant"
-        | "misconfigured"
-        | "unauthorized"
-        | "unauthorized_client"
-        | "unsupported_response_type" => {
-            (SetupWrong, Code::Redirect("set-up"), "Kakao refuses the request of this app")
-        }
-        _ => (KakaoBroken, Code::Redirect("unknown"), "an unknown error in Kakao's redirect"),
+    let is_under_age = || description.is_some_and(|text| text.to_ascii_lowercase().contains("under age"));
+    let known = match error {
+        "access_denied" if is_under_age() => Some(codes::REDIRECT_UNDER_14),
+        // These two ids are ours: Kakao has no such errors.
+        "under_age" | "unknown" => None,
+        _ => KnownFault::find(&format!("redirect.{error}")),
     };
-    Fault::new(kind, Some(code), cause)
+    let known = known.unwrap_or(codes::REDIRECT_UNKNOWN);
+    let code = match known.id.strip_prefix("redirect.") {
+        Some("under_age") => "access_denied",
+        Some(error) => error,
+        None => "unknown",
+    };
+    Fault::of(known).with_code(Code::Redirect(code))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::FaultKind::{KakaoBroken, PersonRefused, SetupWrong, StartAgain, TryLater};
     use super::*;
 
     #[test]
@@ -315,6 +264,37 @@ mod tests {
         assert!(api(400, -10).is_quota());
         assert_eq!(api(503, -9798).kind, TryLater);
         assert_eq!(api(401, -406).kind, PersonRefused);
+        for (fault, id) in [
+            (auth(401, "KOE010"), "KOE010"),
+            (auth(401, "KOE10"), "KOE010"),
+            (api(400, -10), "KAPI-10"),
+            (auth(401, "KOE999"), "reply.refused"),
+            (api(400, 401), "reply.unknown"),
+        ] {
+            assert_eq!(fault.id(), id);
+            assert_eq!(fault.kind, fault.known.kind);
+        }
+    }
+
+    #[test]
+    fn a_caller_who_is_not_on_the_lists_is_not_a_dead_token() {
+        let of = |msg: &str| Fault::of_api(401, format!(r#"{{"msg":{msg},"code":-401}}"#).as_bytes());
+        for msg in [
+            r#""ip mismatched! callerIp=1.2.3.4. check out registered ips.""#,
+            r#""domain mismatched! caller=https://x. check out registered web domains.""#,
+            r#""android keyhash mismatched! x""#,
+            r#""ios bundle id mismatched! x""#,
+        ] {
+            let fault = of(msg);
+            assert_eq!((fault.id(), fault.kind), ("KAPI-401-mismatch", SetupWrong), "{msg}");
+            assert_eq!(fault.code, Some(Code::Api(-401)));
+        }
+        for msg in
+            [r#""this access token does not exist""#, r#""appKey(x) is already deactivated""#, "7", "null"]
+        {
+            let fault = of(msg);
+            assert_eq!((fault.id(), fault.kind), ("KAPI-401", StartAgain), "{msg}");
+        }
     }
 
     #[test]
@@ -331,12 +311,20 @@ mod tests {
         let young = callback_fault("access_denied", Some("Not allowed under age 14"));
         assert!(young.is_under_age() && !young.is_cancel());
         assert_eq!(callback_fault("consent_required", None).kind, StartAgain);
-        assert_eq!(callback_fault("<script>", None).kind, KakaoBroken);
+        assert_eq!(callback_fault("invalid_scope", None).kind, SetupWrong);
+        for unknown in ["<script>", "", "under_age", "unknown", "../KOE010"] {
+            let fault = callback_fault(unknown, None);
+            assert_eq!((fault.id(), fault.kind), ("redirect.unknown", KakaoBroken), "{unknown}");
+        }
     }
 
     #[test]
     fn no_word_of_kakao_s_is_kept() {
         let body = br#"{"error":"invalid_grant","error_description":"authorization code not found for code=SECRET","error_code":"KOE320"}"#;
         assert!(!format!("{:?}", Fault::of_auth(400, body)).contains("SECRET"));
+        for msg in ["SECRET", "ip mismatched! SECRET"] {
+            let body = format!(r#"{{"msg":"{msg}","code":-401}}"#);
+            assert!(!format!("{:?}", Fault::of_api(401, body.as_bytes())).contains("SECRET"));
+        }
     }
 }

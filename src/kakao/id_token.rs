@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::codes::{self, KnownFault};
 use super::faults::Fault;
 use super::jwks::Unverified;
 use crate::domain::{Audience, KakaoId, Profile, Secret, Timestamp};
@@ -46,18 +47,18 @@ impl IdToken {
     /// Checks the claims of a token that Kakao signed.
     pub(super) fn check(claims: Claims, issuer: &str, now: Timestamp) -> Result<Self, Fault> {
         let leeway = i64::try_from(LEEWAY.as_secs()).unwrap_or(0);
-        let refuse = |cause| Err(Fault::id_token(cause));
+        let refuse = |known: &'static KnownFault| Err(Fault::of(known));
         if claims.iss != issuer {
-            return refuse("the ID token has another issuer");
+            return refuse(codes::ID_TOKEN_ISSUER);
         }
         if claims.exp.saturating_add(leeway) <= now.secs() {
-            return refuse("the ID token has expired; check this machine's clock");
+            return refuse(codes::ID_TOKEN_EXPIRED);
         }
         if claims.iat.saturating_sub(leeway) > now.secs() {
-            return refuse("the ID token is from the future; check this machine's clock");
+            return refuse(codes::ID_TOKEN_FUTURE);
         }
         let Some(sub) = claims.sub.parse::<i64>().ok().filter(|id| *id > 0) else {
-            return refuse("the ID token has no member number");
+            return Err(Fault::id_token(codes::ID_TOKEN_PERSON, "the ID token has no member number"));
         };
         let email = super::wire::text(claims.email);
         Ok(Self {
@@ -78,10 +79,10 @@ impl IdToken {
     /// Whether it is of the login that we began with this nonce, for this key of ours.
     pub(super) fn of_login(&self, client_id: &str, nonce: &str) -> Result<(), Fault> {
         if !self.audience.is_only(client_id) {
-            return Err(Fault::id_token("the ID token is for another app key"));
+            return Err(Fault::of(codes::ID_TOKEN_AUDIENCE));
         }
         if !self.nonce.as_ref().is_some_and(|given| given.matches(nonce)) {
-            return Err(Fault::id_token("the ID token is of another login"));
+            return Err(Fault::of(codes::ID_TOKEN_NONCE));
         }
         Ok(())
     }
@@ -90,7 +91,9 @@ impl IdToken {
 impl From<Unverified> for Fault {
     fn from(unverified: Unverified) -> Self {
         match unverified {
-            Unverified::Malformed(cause) | Unverified::Unsigned(cause) => Self::id_token(cause),
+            Unverified::Malformed(cause) => Self::id_token(codes::ID_TOKEN_MALFORMED, cause),
+            Unverified::UnknownKey => Self::of(codes::ID_TOKEN_KEY),
+            Unverified::Unsigned => Self::of(codes::ID_TOKEN_SIGNATURE),
             Unverified::Later(fault) => fault,
         }
     }

@@ -66,8 +66,10 @@ pub(super) enum Kind {
 pub(super) enum Unverified {
     /// It is not a token of this kind.
     Malformed(&'static str),
-    /// Its key is not Kakao's, or did not sign it.
-    Unsigned(&'static str),
+    /// It names a key that Kakao does not have.
+    UnknownKey,
+    /// Kakao's key did not sign it.
+    Unsigned,
     /// Kakao's keys cannot be had.
     Later(Fault),
 }
@@ -84,7 +86,7 @@ impl Jwks {
     ) -> Result<T, Unverified> {
         let kid = kid_of(kind, token).map_err(Unverified::Malformed)?;
         let keys = self.with(&kid, now, fetch).await.map_err(Unverified::Later)?;
-        let key = keys.find(&kid).ok_or(Unverified::Unsigned("it names a key that Kakao does not have"))?;
+        let key = keys.find(&kid).ok_or(Unverified::UnknownKey)?;
         let mut validation = Validation::new(Algorithm::RS256);
         validation.validate_exp = false;
         validation.validate_aud = false;
@@ -94,7 +96,7 @@ impl Jwks {
                 jsonwebtoken::errors::ErrorKind::Json(_) => {
                     Unverified::Malformed("it lacks a claim, or one is of another type")
                 }
-                _ => Unverified::Unsigned("it is not signed by Kakao"),
+                _ => Unverified::Unsigned,
             },
         )
     }
@@ -125,7 +127,13 @@ impl Jwks {
                 Ok(fetched)
             }
             Err(fault) if has_it => {
-                warn!(cause = fault.cause, "Kakao's keys could not be read again; the known ones are used");
+                let (id, actor) = (fault.id(), fault.actor().name());
+                warn!(
+                    id,
+                    actor,
+                    cause = fault.cause,
+                    "Kakao's keys could not be read again; the known ones are used"
+                );
                 Ok(keys)
             }
             Err(fault) => {

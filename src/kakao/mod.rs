@@ -1,8 +1,9 @@
 //! Owns all that is known of Kakao: its addresses, its wire, its codes. Stands on `domain`; `reqwest` is at home here.
 //!
-//! [`wire`] builds requests and reads replies as plain values; [`faults`] is the table of Kakao's codes; [`id_token`] and
-//! [`security_event`] verify; this file puts them on the network, within a deadline and a size.
+//! [`wire`] builds requests and reads replies as plain values; [`codes`] is the table of what can go wrong, [`faults`] finds
+//! the row; [`id_token`] and [`security_event`] verify; this file puts them on the network, within a deadline and a size.
 
+pub mod codes;
 pub mod faults;
 pub mod id_token;
 mod jwks;
@@ -18,7 +19,9 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use url::Url;
 
 use crate::domain::{Clock, KakaoId, Secret, ServiceTerm, Timestamp};
-pub use faults::{Code, Fault, FaultKind, callback_fault};
+use codes::Counts;
+pub use codes::{Actor, FaultKind, KnownFault};
+pub use faults::{Code, Fault, callback_fault};
 pub use id_token::IdToken;
 use jwks::{Jwks, Kind};
 pub use security_event::{EventRefused, SecurityEvents};
@@ -69,6 +72,7 @@ struct Inner {
     /// Until when calls fail at once, microseconds since the epoch: shared by all logins, so that a used-up quota is not
     /// hammered.
     rests_until: AtomicI64,
+    faults: Counts,
 }
 
 impl Kakao {
@@ -85,7 +89,8 @@ impl Kakao {
             .build()?;
         let issuer = config.auth_base_url.as_str().trim_end_matches('/').to_owned();
         let jwks = Jwks::default();
-        Ok(Self(Arc::new(Inner { config, http, clock, issuer, jwks, rests_until: AtomicI64::new(0) })))
+        let (rests_until, faults) = (AtomicI64::new(0), Counts::new());
+        Ok(Self(Arc::new(Inner { config, http, clock, issuer, jwks, rests_until, faults })))
     }
 
     /// How long one call may take in all.
@@ -110,8 +115,7 @@ impl Kakao {
     pub async fn exchange_code(&self, code: &Secret, verifier: &Secret) -> Result<Tokens, Fault> {
         let form = wire::code_form(&self.0.config, code, verifier);
         let url = self.auth("/oauth/token")?;
-        let (status, body) = self.send(self.0.http.post(url).form(&form)).await?;
-        wire::read_tokens(status, &body).map_err(|fault| self.noted(fault))
+        self.call(self.0.http.post(url).form(&form), wire::read_tokens).await
     }
 
     /// Reads the person of an access token (`GET /v2/user/me`).
@@ -120,10 +124,8 @@ impl Kakao {
     /// Every code of Kakao, sorted.
     pub async fn me(&self, access_token: &Secret) -> Result<Person, Fault> {
         let url = self.api("/v2/user/me")?;
-        let request =
-            self.0.http.get(url).query(&[("secure_resource", "true")]).bearer_auth(access_token.reveal());
-        let (status, body) = self.send(request).await?;
-        wire::read_person(status, &body).map_err(|fault| self.noted(fault))
+        let request = self.0.http.get(url).query(&[("secure_resource", "true")]);
+        self.call(request.bearer_auth(access_token.reveal()), wire::read_person).await
     }
 
     /// Verifies Kakao's ID token of a login that we began with this nonce.
@@ -133,7 +135,7 @@ impl Kakao {
     /// cannot be had.
     pub async fn verify_id_token(&self, token: &Secret, nonce: &str) -> Result<IdToken, Fault> {
         let id_token = self.read_id_token(token).await?;
-        id_token.of_login(&self.0.config.client_id, nonce)?;
+        id_token.of_login(&self.0.config.client_id, nonce).map_err(|fault| self.noted(fault))?;
         Ok(id_token)
     }
 
@@ -144,8 +146,10 @@ impl Kakao {
     /// As for [`Kakao::verify_id_token`].
     pub async fn read_id_token(&self, token: &Secret) -> Result<IdToken, Fault> {
         let now = self.0.clock.now();
-        let claims = self.0.jwks.verify(Kind::IdToken, token.reveal(), now, || self.jwks()).await?;
-        IdToken::check(claims, &self.0.issuer, now)
+        let claims = self.0.jwks.verify(Kind::IdToken, token.reveal(), now, || self.jwks()).await;
+        let id_token =
+            claims.map_err(Fault::from).and_then(|claims| IdToken::check(claims, &self.0.issuer, now));
+        id_token.map_err(|fault| self.noted(fault))
     }
 
     /// Verifies a security event token of the account status change webhook (RFC 8417).
@@ -191,8 +195,7 @@ impl Kakao {
     pub async fn refresh(&self, refresh_token: &Secret) -> Result<Tokens, Fault> {
         let form = wire::refresh_form(&self.0.config, refresh_token);
         let url = self.auth("/oauth/token")?;
-        let (status, body) = self.send(self.0.http.post(url).form(&form)).await?;
-        wire::read_tokens(status, &body).map_err(|fault| self.noted(fault))
+        self.call(self.0.http.post(url).form(&form), wire::read_tokens).await
     }
 
     /// Whose and of which app an access token is (`GET /v1/user/access_token_info`).
@@ -201,8 +204,7 @@ impl Kakao {
     /// Every code of Kakao, sorted.
     pub async fn token_info(&self, access_token: &Secret) -> Result<TokenInfo, Fault> {
         let url = self.api("/v1/user/access_token_info")?;
-        let (status, body) = self.send(self.0.http.get(url).bearer_auth(access_token.reveal())).await?;
-        wire::read_token_info(status, &body).map_err(|fault| self.noted(fault))
+        self.call(self.0.http.get(url).bearer_auth(access_token.reveal()), wire::read_token_info).await
     }
 
     /// Reads a person by the admin key (`GET /v2/user/me`).
@@ -215,8 +217,7 @@ impl Kakao {
             .by_admin(self.0.http.get(url))?
             .query(&wire::target(user))
             .query(&[("secure_resource", "true")]);
-        let (status, body) = self.send(request).await?;
-        wire::read_person(status, &body).map_err(|fault| self.noted(fault))
+        self.call(request, wire::read_person).await
     }
 
     /// Which consent items the person of an access token has agreed to (`GET /v2/user/scopes`).
@@ -225,8 +226,7 @@ impl Kakao {
     /// Every code of Kakao, sorted.
     pub async fn scopes(&self, access_token: &Secret) -> Result<Vec<String>, Fault> {
         let url = self.api("/v2/user/scopes")?;
-        let (status, body) = self.send(self.0.http.get(url).bearer_auth(access_token.reveal())).await?;
-        wire::read_scopes(status, &body).map_err(|fault| self.noted(fault))
+        self.call(self.0.http.get(url).bearer_auth(access_token.reveal()), wire::read_scopes).await
     }
 
     /// Which terms of Kakao Sync the person of an access token has agreed to (`GET /v2/user/service_terms`).
@@ -237,8 +237,7 @@ impl Kakao {
         let url = self.api("/v2/user/service_terms")?;
         let request =
             self.0.http.get(url).query(&[("result", "app_service_terms")]).bearer_auth(access_token.reveal());
-        let (status, body) = self.send(request).await?;
-        wire::read_service_terms(status, &body).map_err(|fault| self.noted(fault))
+        self.call(request, wire::read_service_terms).await
     }
 
     /// Unlinks the person of an access token from the app (`POST /v1/user/unlink`).
@@ -247,8 +246,7 @@ impl Kakao {
     /// Every code of Kakao, sorted; −101 means that there is nothing left to do.
     pub async fn unlink(&self, access_token: &Secret) -> Result<(), Fault> {
         let url = self.api("/v1/user/unlink")?;
-        let (status, body) = self.send(self.0.http.post(url).bearer_auth(access_token.reveal())).await?;
-        wire::read_done(status, &body).map_err(|fault| self.noted(fault))
+        self.call(self.0.http.post(url).bearer_auth(access_token.reveal()), wire::read_done).await
     }
 
     /// Unlinks a person from the app by the admin key.
@@ -258,8 +256,7 @@ impl Kakao {
     pub async fn unlink_by_admin(&self, user: KakaoId) -> Result<(), Fault> {
         let url = self.api("/v1/user/unlink")?;
         let request = self.by_admin(self.0.http.post(url))?.form(&wire::target(user));
-        let (status, body) = self.send(request).await?;
-        wire::read_done(status, &body).map_err(|fault| self.noted(fault))
+        self.call(request, wire::read_done).await
     }
 
     fn by_admin(&self, request: RequestBuilder) -> Result<RequestBuilder, Fault> {
@@ -284,6 +281,16 @@ impl Kakao {
 
     fn api(&self, path: &str) -> Result<Url, Fault> {
         join(&self.0.config.api_base_url, path)
+    }
+
+    /// Sends a request and reads the reply; every fault is noted.
+    async fn call<T>(
+        &self,
+        request: RequestBuilder,
+        read: fn(u16, &[u8]) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let reply = self.send(request).await.and_then(|(status, body)| read(status, &body));
+        reply.map_err(|fault| self.noted(fault))
     }
 
     /// Sends a request and reads the whole reply, or fails.
@@ -315,8 +322,20 @@ impl Kakao {
         Ok((status.as_u16(), body))
     }
 
-    /// Remembers a used-up quota for everybody.
+    /// Counts a fault. Those with which a call ends are counted already: this is for one that a redirect brings, or that
+    /// shows only when several calls are taken together.
+    pub fn count(&self, fault: &Fault) {
+        self.0.faults.add(fault.known);
+    }
+
+    /// The faults that were met since the start, and how often.
+    pub fn faults_met(&self) -> impl Iterator<Item = (&'static KnownFault, u64)> {
+        self.0.faults.met()
+    }
+
+    /// Every call ends here when it fails: the fault is counted, and a used-up quota remembered for everybody.
     fn noted(&self, fault: Fault) -> Fault {
+        self.count(&fault);
         if fault.is_quota() {
             let until = self.0.clock.now() + fault.retry_after.unwrap_or(BACK_OFF);
             self.0.rests_until.fetch_max(until.micros(), Ordering::Relaxed);

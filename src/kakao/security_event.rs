@@ -69,7 +69,12 @@ impl From<Unverified> for EventRefused {
     fn from(unverified: Unverified) -> Self {
         match unverified {
             Unverified::Malformed(description) => Self::Invalid { err: "invalid_request", description },
-            Unverified::Unsigned(description) => Self::Invalid { err: "invalid_key", description },
+            Unverified::UnknownKey => {
+                Self::Invalid { err: "invalid_key", description: "it names a key that Kakao does not have" }
+            }
+            Unverified::Unsigned => {
+                Self::Invalid { err: "invalid_key", description: "it is not signed by Kakao" }
+            }
             Unverified::Later(fault) => Self::Later(fault),
         }
     }

@@ -61,7 +61,7 @@ pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
             set(&mut response, &session_cookie(site.https, &session, seconds));
             response
         }
-        Err(failure) => error::failed_login(&request, &site, failure, &back),
+        Err(failed) => error::failed_login(&request, &site, failed, &back),
     };
     set(&mut response, &attempt_cookie(site.https, attempt, sealed.unwrap_or_default(), COOKIE_STAYS));
     response

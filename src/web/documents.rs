@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::Shared;
 use crate::domain::client::ProfileClaim;
-use crate::domain::{Clients, Fingerprint, Scope, SigningAlg};
+use crate::domain::{Clients, Fingerprint, GrantType, Scope, SigningAlg};
 
 /// The discovery document, made once.
 pub struct Documents {

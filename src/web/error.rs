@@ -9,10 +9,10 @@ use serde_json::json;
 use tracing::{error, info, warn};
 
 use super::read::Unread;
-use super::{Shared, Site, page, redirect};
+use super::{Shared, Site, kakao_errors, page, redirect};
 use crate::domain::{ResponseMode, Secret};
 use crate::flow::begin_login::Back;
-use crate::flow::{Error, LoginFailure, Refusal};
+use crate::flow::{Error, FailedLogin, LoginFailure, Refusal};
 use crate::telemetry::request_id;
 
 /// What is said to a caller.
@@ -280,7 +280,7 @@ fn refused(refusal: &Refusal) -> Said {
             said.retry_after = Some(retry_after.as_secs() + 1);
             said
         }
-        Refusal::AtKakao(failure) => at_kakao(*failure),
+        Refusal::AtKakao(failed) => at_kakao(failed),
         Refusal::WebhookUnproven => Said::new(
             StatusCode::UNAUTHORIZED,
             "invalid_token",
@@ -308,8 +308,13 @@ fn refused(refusal: &Refusal) -> Said {
 }
 
 /// What a failure at Kakao is to a client that has no browser to send back.
-fn at_kakao(failure: LoginFailure) -> Said {
+fn at_kakao(failed: &FailedLogin) -> Said {
+    let failure = failed.why;
     let (oauth, sentence) = told_of(failure);
+    let sentence = match failed.fault {
+        None => Cow::Borrowed(sentence),
+        Some(fault) => Cow::Owned(format!("{sentence} ({})", fault.id)),
+    };
     let status = match failure {
         LoginFailure::TryLater | LoginFailure::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         LoginFailure::KakaoBroken | LoginFailure::SetupWrong => StatusCode::BAD_GATEWAY,
@@ -469,15 +474,22 @@ pub(super) fn with_code(request: &HttpRequest, site: &Site, code: &Secret, back:
     answer(request, site, back, &[("code", code.reveal())])
 }
 
-/// Sends the client word of a login that failed. What went wrong at Kakao is in the log, not in the URL.
+/// Sends the client word of a login that failed. Of what went wrong at Kakao the URL holds the id alone, and where to read
+/// about it.
 pub(super) fn failed_login(
     request: &HttpRequest,
     site: &Site,
-    failure: LoginFailure,
+    failed: FailedLogin,
     back: &Back,
 ) -> HttpResponse {
-    let (oauth, sentence) = told_of(failure);
-    answer(request, site, back, &[("error", oauth), ("error_description", sentence)])
+    let (oauth, sentence) = told_of(failed.why);
+    let Some(fault) = failed.fault else {
+        return answer(request, site, back, &[("error", oauth), ("error_description", sentence)]);
+    };
+    let description = format!("{sentence} ({})", fault.id);
+    let uri = format!("{}{}#{}", site.deps.issuer, kakao_errors::PATH, fault.id);
+    let parameters = [("error", oauth), ("error_description", &description), ("error_uri", &uri)];
+    answer(request, site, back, &parameters)
 }
 
 /// The code and the sentence for a client whose login failed.

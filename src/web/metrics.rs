@@ -23,6 +23,7 @@ fn record(site: &Shared) {
     const EXPIRES: &str = "kakao_auth_signing_key_published_for_seconds";
     const SIGNATURES: &str = "kakao_auth_signatures_total";
     const CONNECTIONS: &str = "kakao_auth_database_connections";
+    const FAULTS: &str = "kakao_auth_kakao_faults_total";
     describe_gauge!(AGE, "since the key was published");
     describe_gauge!(EXPIRES, "how much longer a superseded key is published");
     describe_counter!(SIGNATURES, "tokens that this process signed with the key");
@@ -42,6 +43,10 @@ fn record(site: &Shared) {
             gauge!(EXPIRES, &labels).set(end.since(now).as_secs() as f64);
         }
         counter!(SIGNATURES, &labels[..2]).absolute(signatures);
+    }
+    describe_counter!(FAULTS, "faults at Kakao that this process met, by id and by who must act");
+    for (fault, count) in site.deps.kakao.faults_met() {
+        counter!(FAULTS, "id" => fault.id, "actor" => fault.actor.name()).absolute(count);
     }
     let (open, idle) = site.deps.db.connections();
     gauge!(CONNECTIONS, "state" => "open").set(f64::from(open));

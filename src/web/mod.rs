@@ -9,6 +9,7 @@ mod documents;
 mod error;
 mod health;
 mod introspect;
+mod kakao_errors;
 mod kakao_webhooks;
 mod logout;
 mod me;
@@ -97,6 +98,11 @@ pub fn routes(config: &mut web::ServiceConfig, site: &Arc<Site>) {
                     .route(web::get().to(callback::get))
                     .default_service(not_allowed("GET")),
             )
+            .service(get(
+                kakao_errors::PATH,
+                web::get().to(kakao_errors::get),
+                web::head().to(kakao_errors::get),
+            ))
             .service(
                 web::resource("/oauth/logout")
                     .route(web::get().to(logout::get))

@@ -16,7 +16,7 @@ use crate::flow::begin_login::Again;
 use crate::flow::{Error, Refusal};
 use crate::telemetry::request_id;
 
-const STYLE: &str = include_str!("templates/page.css");
+pub(super) const STYLE: &str = include_str!("templates/page.css");
 
 /// Of a page that only says something.
 static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| policy("'none'", None));
@@ -199,7 +199,7 @@ pub(super) fn form_post(request: &HttpRequest, action: &str, fields: &[(&str, &s
 }
 
 /// Only this style, and only this script, named by their hashes: no injected one would run.
-fn policy(form_action: &str, script: Option<&str>) -> String {
+pub(super) fn policy(form_action: &str, script: Option<&str>) -> String {
     let hash = |text: &str| STANDARD.encode(digest(&SHA256, text.as_bytes()));
     let script = script.map_or_else(String::new, |script| format!(" script-src 'sha256-{}';", hash(script)));
     format!(
@@ -209,7 +209,7 @@ fn policy(form_action: &str, script: Option<&str>) -> String {
     )
 }
 
-fn html(locale: Locale, policy: &str, body: Result<String, askama::Error>) -> HttpResponse {
+pub(super) fn html(locale: Locale, policy: &str, body: Result<String, askama::Error>) -> HttpResponse {
     match body {
         Ok(body) => HttpResponse::Ok()
             .insert_header((header::CONTENT_SECURITY_POLICY, policy))
@@ -254,7 +254,7 @@ fn render(request: &HttpRequest, said: &Said, words: &Words, again: Option<Link<
         .body(page.render().unwrap_or_else(|_| said.sentence.to_string()))
 }
 
-fn locale(request: &HttpRequest) -> Locale {
+pub(super) fn locale(request: &HttpRequest) -> Locale {
     let header = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     let query = url::form_urlencoded::parse(request.query_string().as_bytes());
     let wished =

@@ -13,6 +13,7 @@ mod documents;
 mod feed;
 mod http_surface;
 mod introspection;
+mod kakao_errors;
 mod keys;
 mod layering;
 mod logout;
