@@ -75,8 +75,7 @@ impl App {
             waiting_for_database(|| db.migrate()).await?;
         }
         let keys = load_keys(&settings, &db, &clock).await?;
-        let kakao =
-            Kakao::new(kakao_config(&settings), clock.clone()).context("the Kakao client cannot be made")?;
+        let kakao = kakao_client(&settings, clock.clone())?;
         let grace = settings.server.shutdown_grace;
         let notifier = Notifier::new().context("the client for back-channel logout cannot be made")?;
         let site = Arc::new(site(settings, db, cache, keys, kakao, notifier, clock));
@@ -186,6 +185,14 @@ async fn load_keys(settings: &Settings, db: &Db, clock: &Clock) -> anyhow::Resul
 fn longest_access(settings: &Settings) -> Duration {
     let own = settings.clients.iter().map(|client| client.lifetimes.access);
     own.max().unwrap_or_default().max(settings.lifetimes.access)
+}
+
+/// The client of Kakao's APIs that these settings describe.
+///
+/// # Errors
+/// When the TLS set-up of this machine is unusable.
+pub fn kakao_client(settings: &Settings, clock: Clock) -> anyhow::Result<Kakao> {
+    Kakao::new(kakao_config(settings), clock).context("the Kakao client cannot be made")
 }
 
 fn kakao_config(settings: &Settings) -> kakao::Config {

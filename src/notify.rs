@@ -1,4 +1,5 @@
-//! Owns the calls to clients' own servers: back-channel logout. Stands on `domain`.
+//! Owns the calls to servers that are neither Kakao nor a store: back-channel logout at clients, and ourselves as seen from
+//! outside. Stands on `domain`.
 
 use std::time::Duration;
 
@@ -34,6 +35,32 @@ impl Notifier {
             .user_agent(concat!("kakao-auth/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Self(http))
+    }
+
+    /// What an address answers to GET: the status, and up to 64 KiB of the body.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn get(&self, url: &str) -> Result<(u16, Vec<u8>), Error> {
+        let unreachable = |error: reqwest::Error| Error::Unreachable(error.without_url());
+        let mut reply = self.0.get(url).send().await.map_err(unreachable)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = reply.chunk().await.map_err(unreachable)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > 64 * 1024 {
+                break;
+            }
+        }
+        Ok((reply.status().as_u16(), body))
+    }
+
+    /// The status that an address answers to an empty form.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn post_nothing(&self, url: &str) -> Result<u16, Error> {
+        let reply = self.0.post(url).form::<[(&str, &str); 0]>(&[]).send().await;
+        Ok(reply.map_err(|error| Error::Unreachable(error.without_url()))?.status().as_u16())
     }
 
     /// Posts a logout token (OpenID Connect Back-Channel Logout §2.5).

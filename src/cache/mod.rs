@@ -111,6 +111,14 @@ impl Cache {
         }
     }
 
+    /// What the server says of itself: `7.2.4`. Memory has no version.
+    pub async fn server_version(&self) -> Result<Option<String>, Error> {
+        match self {
+            Self::Redis(redis) => redis.server_version().await.map(Some),
+            Self::Memory(_) => Ok(None),
+        }
+    }
+
     /// Whether the cache answers.
     pub async fn ping(&self) -> Result<(), Error> {
         match self {

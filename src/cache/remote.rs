@@ -60,25 +60,40 @@ impl Remote {
         })))
     }
 
+    /// Without Redis this process remembers for itself, so that what one call brought is there for the next.
     pub(super) async fn put(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), Error> {
         let mut connection = self.0.connection.clone();
         let milliseconds = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1);
-        self.within(async move { connection.pset_ex(key, value, milliseconds).await }).await
+        let put = self.within(async move { connection.pset_ex(key, value, milliseconds).await }).await;
+        if put.is_err() {
+            self.0.fallback.put(key, value, ttl);
+        }
+        put
     }
 
     pub(super) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         let mut connection = self.0.connection.clone();
-        self.within(async move { connection.get(key).await }).await
+        let got = self.within(async move { connection.get(key).await }).await;
+        got.or_else(|error| self.0.fallback.get(key).map(Some).ok_or(error))
     }
 
     pub(super) async fn delete(&self, key: &str) -> Result<(), Error> {
         let mut connection = self.0.connection.clone();
+        self.0.fallback.delete(key);
         self.within(async move { connection.del(key).await }).await
     }
 
     pub(super) async fn ping(&self) -> Result<(), Error> {
         let mut connection = self.0.connection.clone();
         self.within(async move { connection.ping::<()>().await }).await
+    }
+
+    pub(super) async fn server_version(&self) -> Result<String, Error> {
+        let mut connection = self.0.connection.clone();
+        let call = async move { redis::cmd("INFO").arg("server").query_async::<String>(&mut connection).await };
+        let info = self.within(call).await?;
+        let version = info.lines().find_map(|line| line.strip_prefix("redis_version:"));
+        Ok(version.unwrap_or_default().trim().to_owned())
     }
 
     pub(super) async fn hit(&self, key: &str, quota: Quota) -> Decision {

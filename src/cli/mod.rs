@@ -5,6 +5,7 @@
 
 mod check;
 mod clients;
+mod doctor;
 mod health;
 mod keys;
 mod migrate;
@@ -40,6 +41,8 @@ enum Command {
     Migrate,
     /// Reads the settings and says what is wrong with them.
     Check(check::Options),
+    /// Examines what a login needs, at Kakao too, and says what to change.
+    Doctor(doctor::Options),
     /// Clients.
     #[command(subcommand)]
     Clients(clients::Command),
@@ -69,7 +72,11 @@ pub fn run() -> ExitCode {
             return ExitCode::from(EX_CONFIG);
         }
     };
+    if let Command::Doctor(options) = &command {
+        return doctor::run(options, &settings).unwrap_or_else(|error| finish(Err(error)));
+    }
     finish(match command {
+        Command::Doctor(_) => Ok(()),
         Command::Serve(options) => serve::run(&options, settings),
         Command::Migrate => migrate::run(&settings),
         Command::Check(options) => check::run(&options, &settings),

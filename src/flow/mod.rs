@@ -10,6 +10,7 @@ pub mod broker_kakao_token;
 pub mod client_credentials;
 pub mod delete_account;
 pub mod devices;
+pub mod doctor;
 pub mod exchange_code;
 pub mod exchange_kakao_token;
 pub mod finish_login;

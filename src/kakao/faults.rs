@@ -87,7 +87,7 @@ impl Fault {
         else {
             return Self::of_status(status);
         };
-        Self::of_code(status, &format!("KOE{number:03}")).with_code(Code::Koe(number))
+        Self::of_koe(status, number)
     }
 
     /// An error reply of kapi.
@@ -105,6 +105,11 @@ impl Fault {
     fn of_code(status: u16, id: &str) -> Self {
         KnownFault::find(id)
             .map_or_else(|| Self::of(by_status(status)).because("an unknown code of Kakao's"), Self::of)
+    }
+
+    /// A KOE code that stands on a page.
+    pub(super) fn of_koe(status: u16, number: u32) -> Self {
+        Self::of_code(status, &format!("KOE{number:03}")).with_code(Code::Koe(number))
     }
 
     fn of_status(status: u16) -> Self {
@@ -200,6 +205,26 @@ impl Fault {
     /// Whether the app's quota is used up: −10.
     pub fn is_app_quota(&self) -> bool {
         self.is_quota()
+    }
+
+    /// Whether a code was spent, too old or unknown: KOE320.
+    pub(super) fn is_spent_code(&self) -> bool {
+        self.code == Some(Code::Koe(320))
+    }
+
+    /// Whether an argument is missing or wrong: −2.
+    pub(super) fn is_bad_argument(&self) -> bool {
+        self.code == Some(Code::Api(-2))
+    }
+
+    /// Whether a consent item is not switched on in the console: KOE205.
+    pub fn is_scope_off(&self) -> bool {
+        self.code == Some(Code::Koe(205))
+    }
+
+    /// Whether our key is not the app's REST API key: KOE101, KOE008.
+    pub fn is_wrong_key(&self) -> bool {
+        matches!(self.code, Some(Code::Koe(101 | 8)))
     }
 
     /// Whether the person pressed cancel.

@@ -7,6 +7,7 @@ pub mod codes;
 pub mod faults;
 pub mod id_token;
 mod jwks;
+pub mod probe;
 pub mod security_event;
 pub mod wire;
 
@@ -34,6 +35,7 @@ const LARGEST_REPLY: usize = 1024 * 1024;
 const BACK_OFF: Duration = Duration::from_secs(5);
 
 /// What the settings say about our app at Kakao.
+#[derive(Clone)]
 pub struct Config {
     /// REST API key.
     pub client_id: String,
@@ -96,6 +98,21 @@ impl Kakao {
     /// How long one call may take in all.
     pub fn timeout(&self) -> Duration {
         self.0.config.timeout
+    }
+
+    /// The same client for other consent items.
+    #[must_use]
+    pub fn with_scopes(&self, scopes: &[String]) -> Self {
+        let inner = &self.0;
+        Self(Arc::new(Inner {
+            config: Config { scopes: scopes.to_vec(), ..inner.config.clone() },
+            http: inner.http.clone(),
+            clock: inner.clock.clone(),
+            issuer: inner.issuer.clone(),
+            jwks: Jwks::default(),
+            rests_until: AtomicI64::new(0),
+            faults: Counts::new(),
+        }))
     }
 
     /// Where to send a person to log in.

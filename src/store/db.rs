@@ -51,6 +51,18 @@ impl Db {
         Ok(())
     }
 
+    /// The server's version, as Postgres counts it (170002 is 17.2); SQLite comes with us.
+    pub async fn server_version(&self) -> Result<Option<i32>> {
+        const SQL: &str = "SELECT current_setting('server_version_num')::int4";
+        match self {
+            Self::Postgres(pool) => Ok(Some(sqlx::query_scalar(SQL).fetch_one(pool).await?)),
+            Self::Sqlite(pool) => {
+                sqlx::query("SELECT 1").execute(pool).await?;
+                Ok(None)
+            }
+        }
+    }
+
     /// Brings the schema up to date, one process at a time.
     pub async fn migrate(&self) -> Result<()> {
         match self {

@@ -177,7 +177,9 @@ pub async fn unlink(tx: &mut Tx, user: UserId, at: Timestamp, reason: &str, disa
     const SQL: &str = "
         UPDATE users SET unlinked_at = $2, unlink_reason = $3, kakao_refresh_token = NULL,
                          kakao_refresh_expires_at = NULL, kakao_scope = NULL, profile_stale_at = NULL,
-                         disabled_at = CASE WHEN $4 AND disabled_at IS NULL THEN $2 ELSE disabled_at END
+                         -- What the operator did stands; what an earlier event did follows the later one.
+                         disabled_at = CASE WHEN $4 AND (disabled_at IS NULL OR disabled_at = unlinked_at) THEN $2
+                                            ELSE disabled_at END
         WHERE id = $1 AND deleted_at IS NULL AND last_login_at < $2 AND (unlinked_at IS NULL OR unlinked_at < $2)";
     let done = on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(at).bind(reason).bind(disable)
         .execute(conn).await.map(|done| done.rows_affected()))?;

@@ -21,7 +21,12 @@ async fn discovery_says_exactly_what_works() {
     assert_eq!(document["response_types_supported"], json!(["code"]));
     assert_eq!(
         document["grant_types_supported"],
-        json!(["authorization_code", "refresh_token", "client_credentials"])
+        json!([
+            "authorization_code",
+            "refresh_token",
+            "client_credentials",
+            "urn:ietf:params:oauth:grant-type:token-exchange"
+        ])
     );
     assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
     assert_eq!(document["request_parameter_supported"], json!(false));

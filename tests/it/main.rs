@@ -5,19 +5,25 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod account_deletion;
 mod authorization_request;
 mod backchannel_logout;
 mod callback;
 mod client_credentials;
+mod consent;
 mod documents;
 mod feed;
 mod http_surface;
 mod introspection;
 mod kakao_errors;
+mod kakao_token;
+mod kakao_webhooks;
 mod keys;
 mod layering;
 mod logout;
+mod lost_login;
 mod me;
+mod native_login;
 mod outages;
 mod private_key_jwt;
 mod program;

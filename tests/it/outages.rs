@@ -13,13 +13,13 @@ use crate::rig::{
 };
 
 /// A door in front of a server, that can be shut: connections break and new ones are refused, as when it is stopped.
-struct Door {
+pub(crate) struct Door {
     address: String,
     open: watch::Sender<bool>,
 }
 
 impl Door {
-    async fn to(server: String) -> Self {
+    pub(crate) async fn to(server: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (open, opened) = watch::channel(true);
@@ -42,21 +42,21 @@ impl Door {
         Self { address, open }
     }
 
-    fn shut(&self) {
+    pub(crate) fn shut(&self) {
         self.open.send_replace(false);
     }
 
-    fn open(&self) {
+    pub(crate) fn open(&self) {
         self.open.send_replace(true);
     }
 }
 
-fn host_of(url: &str, default_port: u16) -> String {
+pub(crate) fn host_of(url: &str, default_port: u16) -> String {
     let url = Url::parse(url).unwrap();
     format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(default_port))
 }
 
-fn through(url: &str, door: &Door) -> String {
+pub(crate) fn through(url: &str, door: &Door) -> String {
     let address = Url::parse(&format!("http://{}", door.address)).unwrap();
     let mut url = Url::parse(url).unwrap();
     url.set_host(address.host_str()).unwrap();

@@ -14,14 +14,14 @@ use crate::rig::{ISSUER, VERIFIER, WEB, authorization_request, http, json, locat
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kakao-auth");
 
 /// A folder with a settings file, and the variables of a service on SQLite.
-struct Place {
+pub(crate) struct Place {
     folder: tempfile::TempDir,
     port: u16,
-    variables: HashMap<String, String>,
+    pub(crate) variables: HashMap<String, String>,
 }
 
 impl Place {
-    fn new(kakao: &Simulator) -> Self {
+    pub(crate) fn new(kakao: &Simulator) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clients = folder.path().join("settings.toml");
         let text = format!(
@@ -55,13 +55,13 @@ impl Place {
         command
     }
 
-    async fn run(&self, arguments: &[&str]) -> (Option<i32>, String) {
+    pub(crate) async fn run(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let output = self.command(arguments).output().await.unwrap();
         let text = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8(text).unwrap())
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
@@ -69,7 +69,7 @@ impl Place {
         self.folder.path().join("log")
     }
 
-    async fn serve(&self) -> Child {
+    pub(crate) async fn serve(&self) -> Child {
         // Into a file: a pipe that nobody reads fills up, and then whoever logs waits.
         let log = std::fs::File::create(self.log()).unwrap();
         let mut command = self.command(&["serve"]);

@@ -162,6 +162,9 @@ impl Rig {
             ("SECRETS__MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
             ("KAKAO__CLIENT_ID", app.rest_api_key),
             ("KAKAO__CLIENT_SECRET", app.client_secret),
+            ("KAKAO__ADMIN_KEY", app.admin_key),
+            ("KAKAO__APP_ID", app.app_id.to_string()),
+            ("KAKAO__APP_KEYS", app.native_app_key),
             ("KAKAO__AUTH_BASE_URL", self.kakao.base_url().to_owned()),
             ("KAKAO__API_BASE_URL", self.kakao.base_url().to_owned()),
         ]);
@@ -264,6 +267,35 @@ impl Rig {
         reply.json().await.unwrap()
     }
 
+    /// The token that a client gets for itself.
+    pub(crate) async fn own_token(&self, client: &str) -> String {
+        let reply = self.form_as(0, client, "/oauth/token", &[("grant_type", "client_credentials")]).await;
+        assert_eq!(reply.status(), StatusCode::OK);
+        reply.json::<Value>().await.unwrap()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// A call of `/v1` with a bearer token.
+    pub(crate) async fn call(&self, method: Method, path: &str, token: &str, body: Option<Value>) -> Response {
+        self.call_at(0, method, path, token, body).await
+    }
+
+    /// The same at another instance.
+    pub(crate) async fn call_at(
+        &self,
+        instance: usize,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<Value>,
+    ) -> Response {
+        let request = http().request(method, self.url(instance, path)).bearer_auth(token);
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        request.send().await.unwrap()
+    }
+
     /// One number out of the database.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         match &self.db {
@@ -328,6 +360,27 @@ scopes = ["orders:read", "orders:write"]
 audience = ["orders", "https://orders.example"]
 
 [[clients]]
+id = "app"
+type = "public"
+grants = ["urn:ietf:params:oauth:grant-type:token-exchange", "refresh_token"]
+scopes = ["openid", "profile", "email", "phone"]
+audience = ["orders"]
+
+[[clients]]
+id = "sibling"
+type = "confidential"
+secret_sha256 = ["{}"]
+grants = ["client_credentials"]
+scopes = ["users:read", "kakao:token"]
+
+[[clients]]
+id = "ops"
+type = "confidential"
+secret_sha256 = ["{}"]
+grants = ["client_credentials"]
+scopes = ["admin"]
+
+[[clients]]
 id = "codeless"
 type = "confidential"
 secret_sha256 = ["{}"]
@@ -335,6 +388,8 @@ grants = ["client_credentials"]
 "#,
         hash(BACKEND_SECRET),
         hash(SECOND_SECRET),
+        hash(BACKEND_SECRET),
+        hash(BACKEND_SECRET),
         hash(BACKEND_SECRET),
         hash(BACKEND_SECRET),
     )

@@ -1,0 +1,362 @@
+//! Examines what a login needs, and names what is wrong: settings at Kakao, clocks, stores, and ourselves as seen from outside.
+//! Nobody is logged in and nothing is changed.
+
+use std::time::Duration;
+
+use crate::cache::Cache;
+use crate::domain::Locale;
+use crate::kakao::probe::Skew;
+use crate::kakao::{Actor, Fault, Kakao};
+use crate::notify::Notifier;
+use crate::store::Db;
+
+/// Tokens carry times: beyond this, verifiers begin to refuse.
+const MOST_SKEW: Duration = Duration::from_secs(5);
+
+/// The oldest Postgres that is tried with this service.
+const OLDEST_POSTGRES: i32 = 140_000;
+
+/// The oldest Redis.
+const OLDEST_REDIS: u32 = 6;
+
+/// What is examined.
+pub struct Patient<'a> {
+    /// The database.
+    pub db: &'a Db,
+    /// The cache.
+    pub cache: &'a Cache,
+    /// Kakao, as the settings describe it.
+    pub kakao: &'a Kakao,
+    /// Calls ourselves.
+    pub notifier: &'a Notifier,
+    /// `server.public_url`
+    pub issuer: &'a str,
+    /// `kakao.scopes`
+    pub scopes: &'a [String],
+    /// Whether `kakao.client_secret` is set.
+    pub has_secret: bool,
+    /// Further addresses under which siblings reach the service.
+    pub siblings: &'a [String],
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// A login cannot work, or not for long.
+    Fault,
+    /// A login works; something else does not.
+    Warning,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Stable.
+    pub id: String,
+    /// How bad.
+    pub level: Level,
+    /// Who must act.
+    pub actor: Actor,
+    en: String,
+    ko: String,
+}
+
+impl Finding {
+    /// What is wrong and what to do.
+    pub fn sentence(&self, locale: Locale) -> &str {
+        match locale {
+            Locale::Ko => &self.ko,
+            Locale::En => &self.en,
+        }
+    }
+
+    fn ours(id: &str, level: Level, en: impl Into<String>, ko: impl Into<String>) -> Self {
+        Self { id: id.to_owned(), level, actor: Actor::Operator, en: en.into(), ko: ko.into() }
+    }
+
+    fn of(fault: &Fault, level: Level) -> Self {
+        Self {
+            id: fault.id().to_owned(),
+            level,
+            actor: fault.actor(),
+            en: fault.sentence(Locale::En).to_owned(),
+            ko: fault.sentence(Locale::Ko).to_owned(),
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Debug)]
+pub struct Check {
+    /// What.
+    pub name: &'static str,
+    /// What was found, if anything.
+    pub findings: Vec<Finding>,
+}
+
+/// Examines everything. What follows from a fault that was found is not named again.
+pub async fn examine(patient: &Patient<'_>) -> Vec<Check> {
+    let mut checks = vec![
+        Check { name: "database", findings: database(patient.db).await.into_iter().collect() },
+        Check { name: "cache", findings: cache(patient.cache).await.into_iter().collect() },
+    ];
+    match patient.kakao.probe_clock().await {
+        Err(fault) => {
+            checks.push(Check { name: "kakao", findings: vec![Finding::of(&fault, Level::Fault)] });
+        }
+        Ok(skew) => {
+            checks.push(Check { name: "kakao", findings: Vec::new() });
+            checks.push(Check { name: "clock", findings: skew.and_then(clock).into_iter().collect() });
+            let page = authorize(patient).await;
+            // A key that is no REST API key is refused everywhere: once is enough.
+            let key_is_wrong = page.iter().any(|finding| matches!(finding.id.as_str(), "KOE101" | "KOE008"));
+            checks.push(Check { name: "authorize page", findings: page });
+            if !key_is_wrong {
+                checks.push(Check { name: "client secret", findings: secret(patient).await.into_iter().collect() });
+            }
+            checks.push(Check { name: "admin key", findings: admin_key(patient).await.into_iter().collect() });
+        }
+    }
+    checks.push(Check { name: "public address", findings: public_address(patient).await.into_iter().collect() });
+    for sibling in patient.siblings {
+        let finding = seen_from(patient, sibling).await;
+        checks.push(Check { name: "sibling", findings: finding.into_iter().collect() });
+    }
+    checks
+}
+
+async fn database(db: &Db) -> Option<Finding> {
+    match db.server_version().await {
+        Err(error) => Some(Finding::ours(
+            "database_unreachable",
+            Level::Fault,
+            format!("The database does not answer ({error}). Check database.url and the server."),
+            "데이터베이스가 응답하지 않아요. database.url과 서버를 확인해 주세요.",
+        )),
+        Ok(Some(version)) if version < OLDEST_POSTGRES => Some(postgres_old(version)),
+        Ok(_) => None,
+    }
+}
+
+fn postgres_old(version: i32) -> Finding {
+    let (is, needed) = (version / 10_000, OLDEST_POSTGRES / 10_000);
+    Finding::ours(
+        "postgres_old",
+        Level::Fault,
+        format!("PostgreSQL {is} is too old: use {needed} or later."),
+        format!("PostgreSQL {is}은(는) 너무 오래됐어요. {needed} 이상을 써 주세요."),
+    )
+}
+
+async fn cache(cache: &Cache) -> Option<Finding> {
+    match cache.server_version().await {
+        Err(error) => Some(Finding::ours(
+            "cache_unreachable",
+            Level::Warning,
+            format!("Redis does not answer ({error}). Logins work, Kakao is asked more often. Check cache.url."),
+            "Redis가 응답하지 않아요. 로그인은 되지만 카카오를 더 자주 호출해요. cache.url을 확인해 주세요.",
+        )),
+        Ok(Some(version)) => redis_old(&version),
+        Ok(None) => None,
+    }
+}
+
+fn redis_old(version: &str) -> Option<Finding> {
+    let major: u32 = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
+    (major < OLDEST_REDIS).then(|| {
+        Finding::ours(
+            "redis_old",
+            Level::Warning,
+            format!("Redis {version} is too old: use {OLDEST_REDIS} or later."),
+            format!("Redis {version}은(는) 너무 오래됐어요. {OLDEST_REDIS} 이상을 써 주세요."),
+        )
+    })
+}
+
+fn clock(skew: Skew) -> Option<Finding> {
+    let seconds = skew.length().as_secs();
+    let (en, ko) = match skew {
+        Skew::Ahead(_) => ("behind", "느려요"),
+        Skew::Behind(_) => ("ahead of", "빨라요"),
+    };
+    (skew.length() > MOST_SKEW).then(|| {
+        Finding::ours(
+            "clock_skew",
+            Level::Fault,
+            format!("This machine's clock is {seconds} s {en} Kakao's. Set it by NTP: tokens carry times."),
+            format!("이 서버의 시계가 카카오보다 {seconds}초 {ko}. 토큰에는 시간이 들어 있으니 NTP로 맞춰 주세요."),
+        )
+    })
+}
+
+/// The key, the redirect URI and the consent items, as a login would send them.
+async fn authorize(patient: &Patient<'_>) -> Vec<Finding> {
+    let openid = ["openid".to_owned()];
+    match patient.kakao.probe_authorize(&[]).await {
+        Ok(()) if patient.scopes.contains(&openid[0]) => Vec::new(),
+        // Nothing asks for OpenID Connect, so a login works without it.
+        Ok(()) => match patient.kakao.probe_authorize(&openid).await {
+            Err(fault) if fault.is_scope_off() => vec![oidc_off(Level::Warning)],
+            _ => Vec::new(),
+        },
+        Err(fault) if fault.is_scope_off() => items_that_are_off(patient, &fault).await,
+        Err(fault) => vec![Finding::of(&fault, Level::Fault)],
+    }
+}
+
+fn oidc_off(level: Level) -> Finding {
+    Finding::ours(
+        "oidc_off",
+        level,
+        "OpenID Connect is off at Kakao, so there are no ID tokens to check. Console: Kakao Login > OpenID Connect > ON.",
+        "카카오에서 OpenID Connect가 꺼져 있어 ID 토큰이 없어요. 콘솔의 카카오 로그인 > OpenID Connect를 켜 주세요.",
+    )
+}
+
+/// Which of the configured items Kakao does not have.
+async fn items_that_are_off(patient: &Patient<'_>, fault: &Fault) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for item in patient.scopes {
+        let alone = patient.kakao.with_scopes(std::slice::from_ref(item));
+        let off = matches!(alone.probe_authorize(&[]).await, Err(fault) if fault.is_scope_off());
+        if off && item == "openid" {
+            findings.push(oidc_off(Level::Fault));
+        } else if off {
+            let mut finding = Finding::of(fault, Level::Fault);
+            finding.en = format!("{} (kakao.scopes: {item})", finding.en);
+            finding.ko = format!("{} (kakao.scopes: {item})", finding.ko);
+            findings.push(finding);
+        }
+    }
+    if findings.is_empty() {
+        findings.push(Finding::of(fault, Level::Fault));
+    }
+    findings
+}
+
+async fn secret(patient: &Patient<'_>) -> Option<Finding> {
+    match patient.kakao.probe_secret(true).await {
+        Err(fault) => Some(Finding::of(&fault, Level::Fault)),
+        Ok(()) if !patient.has_secret => Some(secret_off()),
+        // A secret that is switched off at Kakao is not compared with anything.
+        Ok(()) => patient.kakao.probe_secret(false).await.is_ok().then(secret_off),
+    }
+}
+
+fn secret_off() -> Finding {
+    Finding::ours(
+        "client_secret_off",
+        Level::Warning,
+        "The client secret is switched off at Kakao: whoever sees a code can use it. Console: Platform keys > REST API key > \
+         Client secret > ON, and set kakao.client_secret.",
+        "카카오에서 클라이언트 시크릿이 꺼져 있어요. 콘솔의 플랫폼 키 > REST API 키 > 클라이언트 시크릿을 켜고 kakao.client_secret을 \
+         설정해 주세요.",
+    )
+}
+
+async fn admin_key(patient: &Patient<'_>) -> Option<Finding> {
+    if !patient.kakao.has_admin_key() {
+        return Some(Finding::ours(
+            "admin_key_missing",
+            Level::Warning,
+            "kakao.admin_key is not set: unlink webhooks are refused, and deleted accounts may stay linked at Kakao.",
+            "kakao.admin_key가 없어서 연결 해제 웹훅을 받을 수 없고, 삭제된 계정이 카카오에 연결된 채 남을 수 있어요.",
+        ));
+    }
+    match patient.kakao.probe_admin_key().await {
+        Ok(()) => None,
+        Err(fault) if fault.is_dead_token() => Some(Finding::ours(
+            "admin_key_wrong",
+            Level::Warning,
+            "kakao.admin_key is not an admin key of the app. Console: App > Admin keys.",
+            "kakao.admin_key가 이 앱의 어드민 키가 아니에요. 콘솔의 앱 > 어드민 키를 확인해 주세요.",
+        )),
+        Err(fault) => Some(Finding::of(&fault, Level::Warning)),
+    }
+}
+
+/// What the discovery document at an address says the issuer is.
+async fn issuer_at(notifier: &Notifier, base: &str) -> Result<Option<String>, String> {
+    let url = format!("{}/.well-known/openid-configuration", base.trim_end_matches('/'));
+    match notifier.get(&url).await {
+        Ok((200, body)) => {
+            let document: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
+            Ok(document.and_then(|document| document["issuer"].as_str().map(str::to_owned)))
+        }
+        Ok((status, _)) => Err(format!("{url} answers {status}")),
+        Err(error) => Err(format!("{url}: {error}")),
+    }
+}
+
+async fn public_address(patient: &Patient<'_>) -> Option<Finding> {
+    match issuer_at(patient.notifier, patient.issuer).await {
+        Err(cause) => Some(Finding::ours(
+            "public_url_unreachable",
+            Level::Warning,
+            format!("The service cannot be reached at server.public_url from here ({cause}). Kakao's webhooks come there too."),
+            format!("여기에서 server.public_url로 접속할 수 없어요 ({cause}). 카카오 웹훅도 그 주소로 와요."),
+        )),
+        Ok(told) if told.as_deref() != Some(patient.issuer) => {
+            Some(issuer_mismatch(patient.issuer, patient.issuer, told.as_deref()))
+        }
+        Ok(_) => webhook(patient).await,
+    }
+}
+
+/// Kakao follows no redirects, and some proxies answer for a path that they do not know.
+async fn webhook(patient: &Patient<'_>) -> Option<Finding> {
+    let url = format!("{}/kakao/webhooks/unlink", patient.issuer);
+    let answer = match patient.notifier.post_nothing(&url).await {
+        // Ours refuses whoever does not show the admin key.
+        Ok(401) => return None,
+        Ok(status) => status.to_string(),
+        Err(error) => error.to_string(),
+    };
+    Some(Finding::ours(
+        "webhook_unreachable",
+        Level::Warning,
+        format!("{url} does not lead to this service (answer: {answer}). Kakao's webhooks cannot arrive; check the proxy."),
+        format!("{url} 주소가 이 서비스로 이어지지 않아요 (응답: {answer}). 카카오 웹훅을 받을 수 없으니 프록시를 확인해 주세요."),
+    ))
+}
+
+async fn seen_from(patient: &Patient<'_>, base: &str) -> Option<Finding> {
+    match issuer_at(patient.notifier, base).await {
+        Ok(told) if told.as_deref() == Some(patient.issuer) => None,
+        Ok(told) => Some(issuer_mismatch(patient.issuer, base, told.as_deref())),
+        Err(cause) => Some(Finding::ours(
+            "sibling_unreachable",
+            Level::Warning,
+            format!("A sibling cannot reach the service there ({cause})."),
+            format!("다른 서비스가 그 주소로 접속할 수 없어요 ({cause})."),
+        )),
+    }
+}
+
+fn issuer_mismatch(ours: &str, base: &str, told: Option<&str>) -> Finding {
+    let told = told.unwrap_or("-");
+    Finding::ours(
+        "issuer_mismatch",
+        Level::Fault,
+        format!("At {base} the issuer is {told}, and server.public_url is {ours}: siblings will refuse every token."),
+        format!("{base}에서는 issuer가 {told}인데 server.public_url은 {ours}이에요. 다른 서비스가 모든 토큰을 거부해요."),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_that_are_too_old_are_named() {
+        assert!(postgres_old(130_014).sentence(Locale::En).contains("PostgreSQL 13"));
+        assert!(redis_old("5.0.14").is_some() && redis_old("").is_some());
+        assert!(redis_old("6.0.16").is_none() && redis_old("8.2.1").is_none());
+    }
+
+    #[test]
+    fn five_seconds_are_forgiven() {
+        assert!(clock(Skew::Ahead(Duration::from_secs(5))).is_none());
+        assert!(clock(Skew::Behind(Duration::from_secs(6))).is_some());
+    }
+}

@@ -1,0 +1,312 @@
+//! A sibling gets a Kakao access token of a person: fresh enough, with the consent that it needs, by one call to Kakao.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use kakao_auth::domain::UserId;
+use kakao_auth::flow::kakao_tokens;
+use kakao_auth::jobs;
+use kakao_simulator::{Effect, Endpoint, Fault};
+use reqwest::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::rig::{Rig, Setup, Stores, claims, json as body, parameter};
+
+/// A rig, the sibling's own token, and the user who has logged in.
+struct Sibling {
+    rig: Rig,
+    token: String,
+    user: UserId,
+}
+
+const KAKAO_ID: i64 = 4_412_345_678;
+
+impl Sibling {
+    async fn with(setup: Setup) -> Self {
+        let rig = Rig::with(setup).await;
+        let tokens = rig.tokens().await;
+        let user = claims(tokens["access_token"].as_str().unwrap())["sub"].as_str().unwrap().parse().unwrap();
+        let token = rig.own_token("sibling").await;
+        rig.kakao.clear_calls();
+        Self { rig, token, user: UserId(user) }
+    }
+
+    async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    async fn ask_at(&self, instance: usize, ask: Value) -> Response {
+        let path = format!("/v1/users/{}/kakao-token", self.user);
+        self.rig.call_at(instance, Method::POST, &path, &self.token, Some(ask)).await
+    }
+
+    async fn ask(&self, ask: Value) -> Response {
+        self.ask_at(0, ask).await
+    }
+
+    async fn given(&self, ask: Value) -> Value {
+        let reply = self.ask(ask).await;
+        assert_eq!(reply.status(), StatusCode::OK);
+        assert_eq!(reply.headers()["cache-control"], "no-store");
+        body(reply).await
+    }
+
+    async fn refused(&self, ask: Value, status: u16, code: &str) -> Value {
+        let reply = self.ask(ask).await;
+        assert_eq!(reply.status().as_u16(), status, "{code}");
+        assert_eq!(reply.headers()["content-type"], "application/problem+json");
+        let said = body(reply).await;
+        assert_eq!(said["code"], code, "{said}");
+        said
+    }
+
+    fn fault(&self, endpoint: Endpoint, effect: Effect) {
+        self.rig.kakao.fault(Fault { endpoint, times: Some(1), delay_ms: 0, effect });
+    }
+
+    async fn lose_the_cached_token(&self) {
+        kakao_tokens::forget(self.rig.deps(0), self.user).await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_lives_long_enough_comes_from_the_cache_and_every_hand_out_is_audited() {
+    for stores in [Stores::PostgresAndRedis, Stores::SqliteAndMemory] {
+        let sibling = Sibling::with(Setup { stores, ..Setup::default() }).await;
+        let given = sibling.given(json!({})).await;
+        assert_eq!(given["token_type"], "bearer");
+        assert!(given["expires_in"].as_u64().unwrap() > 21_000, "{given}");
+        assert!(given["scopes"].as_array().unwrap().contains(&json!("account_email")), "{given}");
+        assert_eq!(sibling.given(json!({ "min_ttl": 3600 })).await["access_token"], given["access_token"]);
+        assert!(sibling.rig.kakao.calls().is_empty(), "Kakao was not asked");
+        let audited = "SELECT count(*) FROM audit_events WHERE kind = 'kakao_token.handed_out' AND client_id = 'sibling'";
+        assert_eq!(sibling.rig.count(audited).await, 2, "{stores:?}");
+    }
+}
+
+#[tokio::test]
+async fn two_hundred_at_once_on_two_replicas_for_an_expired_token_are_one_call_to_kakao() {
+    let sibling = Sibling::with(Setup { instances: 2, ..Setup::default() }).await;
+    sibling.rig.clock.advance(Duration::from_secs(21_600));
+    // The sibling's own token has expired too.
+    let token = sibling.rig.own_token("sibling").await;
+    let sibling = Sibling { token, ..sibling };
+    let replies = join_all((0..200).map(|i| sibling.ask_at(i, json!({ "min_ttl": 600 })))).await;
+    let mut tokens = BTreeSet::new();
+    for reply in replies {
+        assert_eq!(reply.status(), StatusCode::OK);
+        tokens.insert(body(reply).await["access_token"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(tokens.len(), 1, "everybody has the same");
+    assert_eq!(sibling.rig.kakao.calls_to(Endpoint::Token), 1);
+    assert_eq!(sibling.rig.count("SELECT count(*) FROM job_leases WHERE name LIKE 'kakao-token:%'").await, 0);
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_replaced_only_when_kakao_sends_a_new_one() {
+    let sibling = Sibling::start().await;
+    let kept = sealed(&sibling).await;
+    sibling.lose_the_cached_token().await;
+    sibling.given(json!({})).await;
+    assert_eq!(sealed(&sibling).await, kept, "more than a month is left");
+    sibling.rig.kakao.advance_clock(Duration::from_hours(31 * 24));
+    sibling.lose_the_cached_token().await;
+    sibling.given(json!({})).await;
+    assert_ne!(sealed(&sibling).await, kept, "less than a month was left");
+    // And the new one works, while the old one is dead.
+    sibling.lose_the_cached_token().await;
+    sibling.given(json!({})).await;
+    assert_eq!(sibling.rig.kakao.calls_to(Endpoint::Token), 3);
+}
+
+async fn sealed(sibling: &Sibling) -> Option<Vec<u8>> {
+    kakao_auth::store::users::kakao_refresh_token(&sibling.rig.db, sibling.user).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_dead_refresh_token_ends_the_link_once_and_the_next_login_mends_it() {
+    let sibling = Sibling::start().await;
+    sibling.rig.kakao.revoke_tokens(KAKAO_ID);
+    sibling.lose_the_cached_token().await;
+    for _ in 0..3 {
+        let said = sibling.refused(json!({}), 409, "reauthentication_required").await;
+        assert!(said["authorize_url"].as_str().unwrap().ends_with("/oauth/authorize?prompt=consent"), "{said}");
+    }
+    assert_eq!(sibling.rig.kakao.calls_to(Endpoint::Token), 1, "no retry loop");
+    assert_eq!(sibling.rig.count("SELECT count(*) FROM audit_events WHERE kind = 'kakao_link.ended'").await, 1);
+    assert_eq!(sibling.rig.count("SELECT count(*) FROM grants WHERE ended_at IS NOT NULL").await, 0, "logins go on");
+    sibling.rig.tokens().await;
+    sibling.given(json!({})).await;
+}
+
+#[tokio::test]
+async fn a_token_that_kakao_refused_is_replaced_once_and_a_link_that_is_dead_is_told() {
+    let sibling = Sibling::start().await;
+    let first = sibling.given(json!({})).await["access_token"].clone();
+    sibling.rig.kakao.revoke_access_tokens(KAKAO_ID);
+    let second = sibling.given(json!({ "refused_token": first })).await["access_token"].clone();
+    assert_ne!(first, second);
+    // Somebody else reports the same dead token late.
+    assert_eq!(sibling.given(json!({ "refused_token": first })).await["access_token"], second);
+    assert_eq!(sibling.rig.kakao.calls_to(Endpoint::Token), 1);
+    sibling.rig.kakao.revoke_tokens(KAKAO_ID);
+    sibling.refused(json!({ "refused_token": second }), 409, "reauthentication_required").await;
+    sibling.refused(json!({}), 409, "reauthentication_required").await;
+}
+
+#[tokio::test]
+async fn a_dead_token_that_a_check_of_consent_finds_is_replaced() {
+    let sibling = Sibling::start().await;
+    sibling.rig.kakao.revoke_access_tokens(KAKAO_ID);
+    let said = sibling.refused(json!({ "scopes": ["talk_message"] }), 409, "kakao_consent_required").await;
+    assert_eq!(said["required_scopes"], json!(["talk_message"]));
+    assert_eq!(sibling.rig.kakao.calls_to(Endpoint::Token), 1);
+    sibling.rig.kakao.revoke_tokens(KAKAO_ID);
+    sibling.refused(json!({ "scopes": ["talk_message"] }), 409, "reauthentication_required").await;
+}
+
+#[tokio::test]
+async fn missing_consent_gives_the_way_to_ask_for_just_that_and_then_the_token() {
+    let sibling = Sibling::start().await;
+    let ask = json!({ "scopes": ["account_email", "talk_message", "friends"] });
+    let said = sibling.refused(ask.clone(), 409, "kakao_consent_required").await;
+    let url = said["authorize_url"].as_str().unwrap();
+    assert_eq!(parameter(url, "kakao_scope").as_deref(), Some("talk_message friends"));
+    // The frontend begins its login with that parameter.
+    let browser = crate::rig::Browser::new(&sibling.rig);
+    browser.tokens(&[("kakao_scope", "talk_message friends")]).await;
+    let given = sibling.given(ask).await;
+    assert!(given["scopes"].as_array().unwrap().contains(&json!("friends")), "{given}");
+}
+
+#[tokio::test]
+async fn consent_that_was_given_elsewhere_is_found() {
+    let sibling = Sibling::start().await;
+    sqlx::query("UPDATE users SET kakao_scope = NULL").execute(postgres(&sibling.rig)).await.unwrap();
+    let given = sibling.given(json!({ "scopes": ["account_email"] })).await;
+    assert!(given["scopes"].as_array().unwrap().contains(&json!("profile_nickname")), "{given}");
+    assert_eq!(sibling.rig.kakao.calls_to(Endpoint::Scopes), 1);
+    sibling.given(json!({ "scopes": ["account_email"] })).await;
+    assert_eq!(sibling.rig.kakao.calls_to(Endpoint::Scopes), 1, "and remembered");
+}
+
+fn postgres(rig: &Rig) -> &sqlx::PgPool {
+    match &rig.db {
+        kakao_auth::store::Db::Postgres(pool) => pool,
+        kakao_auth::store::Db::Sqlite(_) => panic!("this test is for Postgres"),
+    }
+}
+
+#[tokio::test]
+async fn a_limit_of_kakao_s_is_left_alone_by_everybody_until_it_is_over() {
+    for (effect, others_wait) in [
+        (Effect::Koe { status: 400, code: "KOE237".into() }, false),
+        (Effect::Koe { status: 429, code: "KOE237".into() }, false),
+        (Effect::Api { status: 400, code: -10 }, true),
+    ] {
+        let sibling = Sibling::with(Setup { instances: 2, ..Setup::default() }).await;
+        sibling.lose_the_cached_token().await;
+        let koe = matches!(effect, Effect::Koe { .. });
+        let endpoint = if koe { Endpoint::Token } else { Endpoint::Scopes };
+        sibling.fault(endpoint, effect.clone());
+        let ask = if koe { json!({}) } else { json!({ "scopes": ["friends"] }) };
+        let first = sibling.ask(ask.clone()).await;
+        assert_eq!(first.status(), StatusCode::SERVICE_UNAVAILABLE, "{effect:?}");
+        assert!(first.headers().contains_key("retry-after"));
+        let before = sibling.rig.kakao.calls().len();
+        for instance in 0..4 {
+            sibling.lose_the_cached_token().await;
+            let reply = sibling.ask_at(instance, ask.clone()).await;
+            assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE, "{effect:?}");
+        }
+        assert_eq!(sibling.rig.kakao.calls().len(), before, "Kakao is left alone: {effect:?} {others_wait}");
+        sibling.rig.clock.advance(Duration::from_secs(61));
+        sibling.given(json!({})).await;
+    }
+}
+
+#[tokio::test]
+async fn kakao_s_faults_are_told_apart_and_nothing_is_lost() {
+    let sibling = Sibling::start().await;
+    let kept = sealed(&sibling).await;
+    for (effect, status, code) in [
+        (Effect::Koe { status: 401, code: "KOE010".into() }, 502, "kakao_setup_wrong"),
+        (Effect::Reply { status: 502, body: "<html>".into(), content_type: None, headers: vec![] }, 503, "kakao_try_later"),
+        (Effect::Reply { status: 200, body: "{".into(), content_type: None, headers: vec![] }, 502, "kakao_broken"),
+    ] {
+        sibling.lose_the_cached_token().await;
+        sibling.fault(Endpoint::Token, effect);
+        sibling.refused(json!({}), status, code).await;
+    }
+    assert_eq!(sealed(&sibling).await, kept);
+    sibling.given(json!({})).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_is_lost_costs_a_refresh_and_nothing_else() {
+    let settings = vec![("CACHE__URL", "redis://127.0.0.1:1".to_owned())];
+    let sibling = Sibling::with(Setup { settings, ..Setup::default() }).await;
+    let replies = join_all((0..20).map(|_| sibling.ask(json!({})))).await;
+    assert!(replies.iter().all(|reply| reply.status() == StatusCode::OK));
+    assert!(sibling.rig.kakao.calls_to(Endpoint::Token) <= 1);
+}
+
+#[tokio::test]
+async fn bad_requests_say_what_to_do_and_nobody_else_gets_a_token() {
+    let sibling = Sibling::start().await;
+    for (ask, part) in [
+        (json!({ "min_ttl": 10_801 }), "10800"),
+        (json!({ "min_ttl": -1 }), "documented members"),
+        (json!({ "min_ttl": "60" }), "documented members"),
+        (json!({ "scope": "x" }), "documented members"),
+        (json!({ "scopes": ["a b"] }), "consent items"),
+        (json!({ "scopes": vec!["x"; 21] }), "consent items"),
+        (json!([]), "documented members"),
+    ] {
+        let reply = sibling.ask(ask.clone()).await;
+        assert_eq!(reply.status(), StatusCode::BAD_REQUEST, "{ask}");
+        let said = body(reply).await;
+        assert!(said["detail"].as_str().unwrap().contains(part), "{ask}: {said}");
+    }
+    let rig = &sibling.rig;
+    let path = format!("/v1/users/{}/kakao-token", sibling.user);
+    let person = rig.tokens().await["access_token"].as_str().unwrap().to_owned();
+    let ops = rig.own_token("ops").await;
+    for (token, status) in [(person.as_str(), 401), (ops.as_str(), 403), ("x", 401)] {
+        assert_eq!(rig.call(Method::POST, &path, token, None).await.status().as_u16(), status);
+    }
+    for id in ["x", "00000000-0000-0000-0000-000000000000", "%00"] {
+        let reply = rig.call(Method::POST, &format!("/v1/users/{id}/kakao-token"), &sibling.token, None).await;
+        assert_eq!(reply.status(), StatusCode::NOT_FOUND, "{id}");
+    }
+    kakao_auth::store::users::disable(&rig.db, sibling.user, rig.clock.now()).await.unwrap();
+    sibling.refused(json!({}), 403, "user_disabled").await;
+}
+
+#[tokio::test]
+async fn links_are_renewed_before_they_die_bounded_and_not_twice_a_day() {
+    let settings = vec![("KAKAO__RENEW_PER_MINUTE", "2".to_owned())];
+    let rig = Rig::with(Setup { settings, ..Setup::default() }).await;
+    for slug in ["all-consents", "no-email", "long-id"] {
+        rig.kakao.autopilot(kakao_simulator::Autopilot::Person(slug.into()));
+        rig.tokens().await;
+    }
+    rig.kakao.clear_calls();
+    let holder = uuid::Uuid::now_v7();
+    let renew = async || kakao_auth::flow::read_profile::renew_links(rig.deps(0), 2).await.unwrap();
+    assert_eq!(renew().await, 0, "two months are left");
+    assert!(jobs::renew_once(rig.deps(0), holder).await.is_ok());
+    for clock in [Duration::from_hours(33 * 24)] {
+        rig.kakao.advance_clock(clock);
+        rig.clock.advance(clock);
+    }
+    let first = renew().await;
+    let second = renew().await;
+    assert!(first <= 2 && second <= 2, "bounded");
+    assert_eq!(renew().await, 0, "none is left");
+    assert_eq!(rig.kakao.calls_to(Endpoint::Token), 3);
+    // The new ones live two months again.
+    rig.clock.advance(Duration::from_hours(48));
+    assert_eq!(renew().await, 0);
+}

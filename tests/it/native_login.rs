@@ -1,0 +1,261 @@
+//! An app logs a person in whom Kakao's SDK has logged in: by Kakao's ID token or access token (RFC 8693).
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use kakao_auth::domain::Fingerprint;
+use kakao_simulator::{Effect, Endpoint, Fault, Forgery, SdkTokens};
+use reqwest::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::rig::{Rig, Setup, Stores, claims, http, json as body};
+
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+
+async fn exchange(rig: &Rig, changes: &[(&str, &str)]) -> Response {
+    let mut form = vec![("grant_type", GRANT), ("client_id", "app"), ("scope", "openid profile email")];
+    form.retain(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
+    form.extend(changes.iter().filter(|(_, value)| !value.is_empty()));
+    rig.token(0, &form).await
+}
+
+fn sdk(rig: &Rig, nonce: Option<&str>) -> SdkTokens {
+    let key = rig.kakao.app().native_app_key;
+    rig.kakao.sdk_login("all-consents", &key, nonce, None)
+}
+
+async fn by_id_token(rig: &Rig, tokens: &SdkTokens, more: &[(&str, &str)]) -> Response {
+    let id_token = tokens.id_token.as_deref().unwrap();
+    let mut form = vec![("subject_token", id_token), ("subject_token_type", ID_TOKEN)];
+    form.extend(more);
+    exchange(rig, &form).await
+}
+
+async fn nonce(rig: &Rig) -> String {
+    let reply = http().post(rig.url(0, "/v1/nonces")).send().await.unwrap();
+    assert_eq!(reply.status(), StatusCode::CREATED);
+    let reply = body(reply).await;
+    assert_eq!(reply["expires_in"], 600);
+    reply["nonce"].as_str().unwrap().to_owned()
+}
+
+async fn refused(reply: Response, part: &str) -> Value {
+    assert_eq!(reply.status(), StatusCode::BAD_REQUEST, "{part}");
+    let said = body(reply).await;
+    assert_eq!(said["error"], "invalid_grant", "{part}: {said}");
+    assert!(said["error_description"].as_str().unwrap().contains(part), "{part}: {said}");
+    said
+}
+
+#[tokio::test]
+async fn a_browser_an_id_token_and_an_access_token_are_one_user() {
+    for stores in [Stores::PostgresAndRedis, Stores::SqliteAndMemory] {
+        let rig = Rig::with(Setup { stores, ..Setup::default() }).await;
+        let web = rig.tokens().await;
+        let tokens = sdk(&rig, None);
+        let first = body(by_id_token(&rig, &tokens, &[]).await).await;
+        let by_access = [("subject_token", tokens.access_token.as_str()), ("subject_token_type", ACCESS_TOKEN)];
+        let second = body(exchange(&rig, &by_access).await).await;
+        let sub = |tokens: &Value| claims(tokens["access_token"].as_str().unwrap())["sub"].clone();
+        assert_eq!((sub(&first), sub(&second)), (sub(&web), sub(&web)));
+        assert_eq!(rig.count("SELECT count(*) FROM users").await, 1);
+        for tokens in [&first, &second] {
+            assert_eq!(tokens["issued_token_type"], ACCESS_TOKEN);
+            assert_eq!(claims(tokens["id_token"].as_str().unwrap())["nickname"], "김하늘");
+            let token = tokens["access_token"].as_str().unwrap();
+            assert_eq!((&claims(token)["aud"], &claims(token)["client_id"]), (&json!("orders"), &json!("app")));
+            let form =
+                [("grant_type", "refresh_token"), ("client_id", "app"), ("refresh_token", tokens["refresh_token"].as_str().unwrap())];
+            assert_eq!(rig.token(0, &form).await.status(), StatusCode::OK, "{stores:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_id_token_forgets_nothing_that_it_cannot_tell() {
+    let rig = Rig::start().await;
+    let mut person = rig.kakao.person("all-consents").unwrap();
+    person.phone_number = Some("+82 10-1234-5678".into());
+    rig.kakao.put_person(person);
+    rig.tokens().await;
+    let tokens = body(by_id_token(&rig, &sdk(&rig, None), &[]).await).await;
+    let me = rig.call(reqwest::Method::GET, "/v1/me", tokens["access_token"].as_str().unwrap(), None).await;
+    assert_eq!(body(me).await["nickname"], "김하늘");
+    assert_eq!(rig.count("SELECT count(*) FROM users WHERE phone_number IS NOT NULL").await, 1);
+    assert_eq!(rig.count("SELECT count(*) FROM users WHERE kakao_refresh_token IS NOT NULL").await, 1);
+}
+
+#[tokio::test]
+async fn a_nonce_of_ours_is_good_once_raw_or_hashed_and_needs_no_second_copy() {
+    let rig = Rig::instances(2).await;
+    let hash = |nonce: &str| Fingerprint::of(nonce.as_bytes()).to_hex();
+    let (raw, sent, hashed) = (nonce(&rig).await, nonce(&rig).await, nonce(&rig).await);
+    let carried = sdk(&rig, Some(&raw));
+    assert_eq!(by_id_token(&rig, &carried, &[]).await.status(), StatusCode::OK);
+    refused(by_id_token(&rig, &carried, &[]).await, "used before").await;
+    let both = sdk(&rig, Some(&sent));
+    assert_eq!(by_id_token(&rig, &both, &[("nonce", &sent)]).await.status(), StatusCode::OK);
+    let by_hash = sdk(&rig, Some(&hash(&hashed)));
+    assert_eq!(by_id_token(&rig, &by_hash, &[("nonce", &hashed)]).await.status(), StatusCode::OK);
+    refused(by_id_token(&rig, &by_hash, &[("nonce", &hashed)]).await, "used before").await;
+    // Ten at once: one.
+    let raced = nonce(&rig).await;
+    let tokens = sdk(&rig, Some(&raced));
+    let replies = join_all((0..10).map(|_| by_id_token(&rig, &tokens, &[]))).await;
+    assert_eq!(replies.iter().filter(|reply| reply.status() == StatusCode::OK).count(), 1);
+    // Too old.
+    let old = nonce(&rig).await;
+    let tokens = sdk(&rig, Some(&old));
+    rig.clock.advance(Duration::from_secs(601));
+    refused(by_id_token(&rig, &tokens, &[]).await, "ten minutes").await;
+}
+
+#[tokio::test]
+async fn a_nonce_of_the_app_s_own_is_compared_and_the_error_says_what_was_expected() {
+    let rig = Rig::start().await;
+    let plain = sdk(&rig, Some("my-own-nonce"));
+    for _ in 0..2 {
+        let reply = by_id_token(&rig, &plain, &[("nonce", "my-own-nonce")]).await;
+        assert_eq!(reply.status(), StatusCode::OK, "how often is the app's business");
+    }
+    refused(by_id_token(&rig, &plain, &[]).await, "Send it as nonce").await;
+    refused(by_id_token(&rig, &plain, &[("nonce", "another")]).await, "SHA-256 in hex").await;
+    refused(by_id_token(&rig, &sdk(&rig, None), &[("nonce", "x")]).await, "the ID token has none").await;
+    // One that looks like ours and is not.
+    let forged = "A".repeat(54);
+    let tokens = sdk(&rig, Some(&forged));
+    refused(by_id_token(&rig, &tokens, &[]).await, "Send it as nonce").await;
+}
+
+#[tokio::test]
+async fn keys_of_the_app_are_accepted_and_the_error_names_them() {
+    let rig = Rig::start().await;
+    let app = rig.kakao.app();
+    for key in [&app.native_app_key, &app.rest_api_key] {
+        let tokens = rig.kakao.sdk_login("all-consents", key, None, None);
+        assert_eq!(by_id_token(&rig, &tokens, &[]).await.status(), StatusCode::OK, "{key}");
+    }
+    let tokens = rig.kakao.sdk_login("all-consents", &app.javascript_key, None, None);
+    let said = refused(by_id_token(&rig, &tokens, &[]).await, &app.native_app_key).await;
+    assert!(said["error_description"].as_str().unwrap().contains("kakao.app_keys"), "{said}");
+}
+
+#[tokio::test]
+async fn a_forged_expired_or_malformed_token_logs_nobody_in() {
+    let rig = Rig::start().await;
+    let key = rig.kakao.app().native_app_key;
+    for forgery in [
+        Forgery::AlgNone,
+        Forgery::Hs256WithPublicKey,
+        Forgery::StrangeKey,
+        Forgery::UnknownKid,
+        Forgery::NoKid,
+        Forgery::Crit,
+        Forgery::Issuer,
+        Forgery::Audience,
+        Forgery::Expired,
+        Forgery::ExpText,
+        Forgery::NoSub,
+        Forgery::Garbage,
+    ] {
+        let tokens = rig.kakao.sdk_login("all-consents", &key, None, Some(forgery));
+        refused(by_id_token(&rig, &tokens, &[]).await, "ID token").await;
+    }
+    let huge = "a".repeat(15_000);
+    for (token, kind) in
+        [("x", ID_TOKEN), ("a.b.c", ID_TOKEN), (huge.as_str(), ID_TOKEN), ("x", ACCESS_TOKEN), (huge.as_str(), ACCESS_TOKEN)]
+    {
+        let reply = exchange(&rig, &[("subject_token", token), ("subject_token_type", kind)]).await;
+        refused(reply, "Kakao").await;
+    }
+    let own = rig.tokens().await;
+    rig.kakao.clear_calls();
+    let ours = own["id_token"].as_str().unwrap();
+    let reply = exchange(&rig, &[("subject_token", ours), ("subject_token_type", ID_TOKEN)]).await;
+    refused(reply, "ID token").await;
+    assert_eq!(rig.count("SELECT count(*) FROM grants WHERE client_id = 'app'").await, 0);
+}
+
+#[tokio::test]
+async fn an_access_token_of_another_app_logs_nobody_in_and_a_dead_one_says_so() {
+    let settings = vec![("KAKAO__APP_ID", "999".to_owned())];
+    let other = Rig::with(Setup { settings, ..Setup::default() }).await;
+    let tokens = sdk(&other, None);
+    let form = [("subject_token", tokens.access_token.as_str()), ("subject_token_type", ACCESS_TOKEN)];
+    refused(exchange(&other, &form).await, "app 999").await;
+    assert_eq!(other.count("SELECT count(*) FROM users").await, 0);
+
+    let settings = vec![("KAKAO__APP_ID", String::new())];
+    let closed = Rig::with(Setup { settings, ..Setup::default() }).await;
+    let tokens = sdk(&closed, None);
+    let form = [("subject_token", tokens.access_token.as_str()), ("subject_token_type", ACCESS_TOKEN)];
+    refused(exchange(&closed, &form).await, "kakao.app_id is not set").await;
+    assert_eq!(closed.kakao.calls_to(Endpoint::AccessTokenInfo), 0);
+
+    let rig = Rig::start().await;
+    let tokens = sdk(&rig, None);
+    rig.kakao.revoke_tokens(tokens.id);
+    let form = [("subject_token", tokens.access_token.as_str()), ("subject_token_type", ACCESS_TOKEN)];
+    refused(exchange(&rig, &form).await, "does not know this access token").await;
+    // A refresh token, or a code, is not an access token.
+    let form = [("subject_token", tokens.refresh_token.as_str()), ("subject_token_type", ACCESS_TOKEN)];
+    refused(exchange(&rig, &form).await, "does not know this access token").await;
+}
+
+#[tokio::test]
+async fn kakao_s_own_trouble_is_not_the_app_s() {
+    let rig = Rig::start().await;
+    let tokens = sdk(&rig, None);
+    let form = [("subject_token", tokens.access_token.as_str()), ("subject_token_type", ACCESS_TOKEN)];
+    for (status, code) in [(400, -1), (400, -10), (503, -9798)] {
+        let effect = Effect::Api { status, code };
+        rig.kakao.fault(Fault { endpoint: Endpoint::AccessTokenInfo, times: Some(1), delay_ms: 0, effect });
+        let reply = exchange(&rig, &form).await;
+        assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE, "{code}");
+        assert!(reply.headers().contains_key("retry-after"));
+        rig.clock.advance(Duration::from_secs(20));
+    }
+    assert_eq!(exchange(&rig, &form).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_the_request_lacks_or_may_not_ask_is_named() {
+    let rig = Rig::start().await;
+    let tokens = sdk(&rig, None);
+    let good = [("subject_token", tokens.access_token.as_str()), ("subject_token_type", ACCESS_TOKEN)];
+    for (change, status, error, part) in [
+        (("subject_token", ""), 400, "invalid_request", "subject_token is missing"),
+        (("subject_token_type", ""), 400, "invalid_request", "subject_token_type is missing"),
+        (("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"), 400, "invalid_request", "id_token"),
+        (("actor_token", "x"), 400, "invalid_request", "actor_token"),
+        (("requested_token_type", ID_TOKEN), 400, "invalid_request", "requested_token_type"),
+        (("resource", "https://strange.example"), 400, "invalid_target", ""),
+        (("audience", "strange"), 400, "invalid_target", ""),
+        (("scope", "admin"), 400, "invalid_scope", ""),
+        (("client_id", "web"), 400, "unauthorized_client", ""),
+        (("client_id", "nobody"), 401, "invalid_client", ""),
+    ] {
+        let mut form = good.to_vec();
+        form.retain(|(name, _)| *name != change.0);
+        form.push(change);
+        let reply = exchange(&rig, &form).await;
+        assert_eq!(reply.status().as_u16(), status, "{change:?}");
+        let said = body(reply).await;
+        assert_eq!(said["error"], error, "{change:?}: {said}");
+        assert!(said["error_description"].as_str().unwrap().contains(part), "{change:?}: {said}");
+    }
+    assert_eq!(rig.count("SELECT count(*) FROM users").await, 0, "nothing is half-written");
+}
+
+#[tokio::test]
+async fn a_disabled_user_is_refused_here_too() {
+    let rig = Rig::start().await;
+    let web = rig.tokens().await;
+    let sub = claims(web["access_token"].as_str().unwrap())["sub"].as_str().unwrap().parse().unwrap();
+    kakao_auth::store::users::disable(&rig.db, kakao_auth::domain::UserId(sub), rig.clock.now()).await.unwrap();
+    let reply = by_id_token(&rig, &sdk(&rig, None), &[]).await;
+    assert_eq!(reply.status(), StatusCode::FORBIDDEN);
+    assert_eq!(body(reply).await["code"], "user_disabled");
+}
