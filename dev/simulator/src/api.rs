@@ -7,7 +7,6 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::faults::{Due, Endpoint, due};
-use crate::people::Person;
 use crate::state::{IssuedToken, State, get, pairs, query};
 
 pub(crate) async fn me(request: HttpRequest, state: Data<State>, body: Bytes) -> HttpResponse {
@@ -17,14 +16,15 @@ pub(crate) async fn me(request: HttpRequest, state: Data<State>, body: Bytes) ->
     if let Due::Answer(response) = due(&state, Endpoint::Me).await {
         return response;
     }
-    let (person, id) = match caller(&state, &request, &asked) {
-        Ok(found) => found,
+    let id = match caller(&state, &request, &asked, Endpoint::Me) {
+        Ok(id) => id,
         Err(response) => return response,
     };
-    let connected_at =
-        OffsetDateTime::from_unix_timestamp(1_772_424_306).ok().and_then(|at| at.format(&Rfc3339).ok());
     let secure = get(&asked, "secure_resource") == Some("true");
-    json_reply(&person.me(id, secure, &connected_at.unwrap_or_default()))
+    match state.with(|inner| inner.person_of(id).zip(inner.links.get(&id).cloned())) {
+        Some((person, link)) => json_reply(&person.me(id, secure, &rfc3339(link.connected_at), &link.withdrawn)),
+        None => unauthorized("Bearer", "this access token does not exist"),
+    }
 }
 
 pub(crate) async fn access_token_info(request: HttpRequest, state: Data<State>) -> HttpResponse {
@@ -45,8 +45,11 @@ pub(crate) async fn userinfo(request: HttpRequest, state: Data<State>) -> HttpRe
     if let Due::Answer(response) = due(&state, Endpoint::Userinfo).await {
         return response;
     }
-    let (person, id) = match caller(&state, &request, &[]) {
-        Ok(found) => found,
+    let found = bearer(&state, &request)
+        .map(|token| state.with(|inner| inner.person_of(token.id)).map(|person| (person, token.id)));
+    let (person, id) = match found {
+        Ok(Some(found)) => found,
+        Ok(None) => return unauthorized("Bearer", "this access token does not exist"),
         Err(response) => return response,
     };
     let mut body = Map::new();
@@ -99,59 +102,91 @@ pub(crate) async fn discovery(request: HttpRequest, state: Data<State>) -> HttpR
     }))
 }
 
-/// The person of a Bearer token, or the one that the admin key names.
-fn caller(
+/// Where security events come from (Shared Signals).
+pub(crate) async fn ssf_configuration(request: HttpRequest, state: Data<State>) -> HttpResponse {
+    state.log(&request, Endpoint::SsfConfiguration, &[]);
+    if let Due::Answer(response) = due(&state, Endpoint::SsfConfiguration).await {
+        return response;
+    }
+    let base = &state.base_url;
+    json_reply(&json!({
+        "issuer": base,
+        "jwks_uri": format!("{base}/.well-known/jwks.json"),
+        "delivery_methods_supported": "http://schemas.openid.net/secevent/risc/delivery-method/push",
+    }))
+}
+
+/// Whom a call is about: the person of a Bearer token, or the one that the admin key names.
+pub(crate) fn caller(
     state: &State,
     request: &HttpRequest,
     asked: &[(String, String)],
-) -> Result<(Person, i64), HttpResponse> {
-    let header =
-        request.headers().get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if let Some(key) = header.strip_prefix("KakaoAK ") {
-        if key != state.app.admin_key {
-            return Err(unauthorized("KakaoAK", "wrong admin key"));
-        }
+    endpoint: Endpoint,
+) -> Result<i64, HttpResponse> {
+    if is_by_admin(request) {
+        admin(state, request, endpoint)?;
         let id = get(asked, "target_id").and_then(|id| id.parse::<i64>().ok());
-        let person = state.with(|inner| inner.people.iter().find(|person| Some(person.id) == id).cloned());
-        return match person {
-            Some(person) if get(asked, "target_id_type") == Some("user_id") => {
-                let id = person.id;
-                Ok((person, id))
-            }
-            _ => Err(refuse(HttpResponse::BadRequest(), "NotRegisteredUserException", -101)),
+        let Some(id) = id.filter(|_| get(asked, "target_id_type") == Some("user_id")) else {
+            return Err(refuse(HttpResponse::BadRequest(), "target_id_type and target_id are required", -2));
+        };
+        return if state.with(|inner| inner.links.contains_key(&id)) {
+            Ok(id)
+        } else {
+            Err(refuse(HttpResponse::BadRequest(), "NotRegisteredUserException", -101))
         };
     }
-    let token = bearer(state, request)?;
-    let person = state.with(|inner| inner.people.iter().find(|person| person.slug == token.slug).cloned());
-    person
-        .map(|person| (person, token.id))
-        .ok_or_else(|| unauthorized("Bearer", "this access token does not exist"))
+    bearer(state, request).map(|token| token.id)
 }
 
-fn bearer(state: &State, request: &HttpRequest) -> Result<IssuedToken, HttpResponse> {
-    let header =
-        request.headers().get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let given = header.strip_prefix("Bearer ").unwrap_or_default();
+fn header(request: &HttpRequest) -> &str {
+    request.headers().get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+pub(crate) fn is_by_admin(request: &HttpRequest) -> bool {
+    header(request).starts_with("KakaoAK ")
+}
+
+/// Whether the admin key is right, and may use this API.
+pub(crate) fn admin(state: &State, request: &HttpRequest, endpoint: Endpoint) -> Result<(), HttpResponse> {
+    let key = header(request).strip_prefix("KakaoAK ").unwrap_or_default();
+    if key != state.app.admin_key {
+        // Kakao repeats the key: whoever logs this body has lost it.
+        return Err(unauthorized("KakaoAK", &format!("wrong appKey({key}) format")));
+    }
+    if state.with(|inner| inner.admin_denied.contains(&endpoint)) {
+        return Err(refuse(HttpResponse::Forbidden(), "this admin key may not use this API.", -3));
+    }
+    Ok(())
+}
+
+pub(crate) fn bearer(state: &State, request: &HttpRequest) -> Result<IssuedToken, HttpResponse> {
+    let given = header(request).strip_prefix("Bearer ").unwrap_or_default();
     let token = state.with(|inner| inner.access_tokens.get(given).cloned());
     match token {
         Some(token) if token.expires_at > state.now() => Ok(token),
         Some(_) => Err(unauthorized("Bearer", "this access token is already expired")),
+        None if given.len() < 20 => Err(refuse(HttpResponse::BadRequest(), "the access token is malformed", -2)),
         None => Err(unauthorized("Bearer", "this access token does not exist")),
     }
 }
 
-fn unauthorized(scheme: &str, message: &str) -> HttpResponse {
+/// RFC 3339, as Kakao writes it.
+pub(crate) fn rfc3339(seconds: i64) -> String {
+    OffsetDateTime::from_unix_timestamp(seconds).ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
+}
+
+pub(crate) fn unauthorized(scheme: &str, message: &str) -> HttpResponse {
     let mut response = HttpResponse::Unauthorized();
     response.insert_header(("WWW-Authenticate", format!("{scheme} error=invalid_token")));
     refuse(response, message, -401)
 }
 
-fn refuse(mut response: actix_web::HttpResponseBuilder, message: &str, code: i64) -> HttpResponse {
+pub(crate) fn refuse(mut response: actix_web::HttpResponseBuilder, message: &str, code: i64) -> HttpResponse {
     response
         .content_type("application/json;charset=UTF-8")
         .body(json!({ "msg": message, "code": code }).to_string())
 }
 
-fn json_reply(body: &Value) -> HttpResponse {
+pub(crate) fn json_reply(body: &Value) -> HttpResponse {
     HttpResponse::Ok().content_type("application/json;charset=UTF-8").body(body.to_string())
 }

@@ -16,21 +16,6 @@ use crate::state::{IssuedCode, State, pairs, query};
 /// The browser's session at the Kakao account.
 const SESSION: &str = "simulated_kakao_account";
 
-/// Consent items that are switched on in the "console".
-const CONSENT_ITEMS: [&str; 11] = [
-    "profile_nickname",
-    "profile_image",
-    "account_email",
-    "name",
-    "gender",
-    "age_range",
-    "birthday",
-    "birthyear",
-    "phone_number",
-    "talk_message",
-    "friends",
-];
-
 #[derive(Template)]
 #[template(path = "pick.html")]
 struct Pick<'a> {
@@ -55,7 +40,11 @@ pub(crate) async fn get(request: HttpRequest, state: Data<State>) -> HttpRespons
     }
     match due(&state, Endpoint::Authorize).await {
         Due::Answer(response) => return response,
-        Due::Redirect(error, description) => return redirect_error(&asked, &error, description.as_deref()),
+        Due::Redirect(error, description) => {
+            let text = state.with(|inner| inner.unconfirmed.interaction_required_text.clone());
+            let text = (error == "interaction_required").then_some(text);
+            return redirect_error(&asked, &error, description.or(text).as_deref());
+        }
         Due::Forge(_) | Due::Nothing => {}
     }
     let prompts: Vec<&str> = words(&asked, "prompt");
@@ -133,8 +122,11 @@ fn check(state: &State, asked: &Pairs) -> Result<(), HttpResponse> {
         return refuse("KOE207", "client_id is missing.");
     };
     let app = &state.app;
+    if !state.with(|inner| inner.login_enabled) {
+        return refuse("KOE004", "Kakao Login is not activated.");
+    }
     let native = client_id == app.native_app_key || client_id == app.javascript_key;
-    if client_id != app.rest_api_key && !native {
+    if client_id != app.rest_api_key && !native && client_id != app.admin_key {
         return refuse("KOE101", "invalid_client: wrong app key.");
     }
     let Some(redirect_uri) = get_value(asked, "redirect_uri") else {
@@ -142,6 +134,9 @@ fn check(state: &State, asked: &Pairs) -> Result<(), HttpResponse> {
     };
     let registered = state.with(|inner| inner.redirect_uris.iter().any(|uri| uri == redirect_uri));
     let of_an_sdk = native && redirect_uri == format!("kakao{client_id}://oauth");
+    if client_id != app.rest_api_key && !of_an_sdk {
+        return refuse("KOE008", "wrong type of app key.");
+    }
     if !registered && !of_an_sdk {
         return refuse("KOE006", "redirect_uri is not registered.");
     }
@@ -150,9 +145,9 @@ fn check(state: &State, asked: &Pairs) -> Result<(), HttpResponse> {
         Some("token") => return refuse("KOE202", "invalid_request: implicit grant."),
         _ => return refuse("KOE201", "invalid_request: unsupported response_type."),
     }
-    let oidc = state.with(|inner| inner.oidc);
+    let (oidc, items) = state.with(|inner| (inner.oidc, inner.consent_items.clone()));
     for item in words(asked, "scope") {
-        if !(CONSENT_ITEMS.contains(&item) || item == "openid" && oidc) {
+        if !(items.contains(item) || item == "openid" && oidc) {
             return refuse("KOE205", &format!("Invalid scope: {item}"));
         }
     }
@@ -195,6 +190,7 @@ fn log_in(state: &State, asked: &Pairs, slug: &str) -> HttpResponse {
             with_id_token: inner.oidc && (scope.is_empty() || scope.contains(&"openid")),
             expires_at: now + i64::try_from(state.code_ttl.as_secs()).unwrap_or(600),
             auth_time: now,
+            items: scope.iter().map(|item| (*item).to_owned()).collect(),
         };
         inner.codes.insert(code.clone(), issued);
     });

@@ -1,4 +1,7 @@
-//! The control API, `/simulator/…`: the methods of [`crate::Simulator`] over HTTP, and the page at `/`.
+//! The control API, `/simulator/…`: the methods of [`crate::Simulator`] over HTTP, and the page at `/`. What is about one
+//! person, and what Kakao tells by itself, is in [`events`].
+
+mod events;
 
 use std::time::Duration;
 
@@ -8,11 +11,13 @@ use askama::Template;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::Autopilot;
+use crate::api::rfc3339;
+use crate::webhooks::KINDS;
 use crate::faults::Fault;
 use crate::keys::Key;
 use crate::people::Person;
-use crate::state::State;
+use crate::state::{Happening, State, Term, Unconfirmed, Webhooks};
+use crate::{Autopilot, Endpoint};
 
 /// Mounts the control API and the page.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
@@ -31,7 +36,8 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/simulator/clock", web::get().to(clock))
         .route("/simulator/clock", web::post().to(advance))
         .route("/simulator/keys/rotate", web::post().to(rotate))
-        .route("/simulator/reset", web::post().to(reset));
+        .route("/simulator/reset", web::post().to(reset))
+        .configure(events::routes);
 }
 
 #[derive(Template)]
@@ -39,14 +45,43 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
 struct Home<'a> {
     base_url: &'a str,
     app: &'a crate::App,
-    people: &'a [Person],
-    calls: &'a [crate::Call],
+    people: &'a [Row],
+    kinds: Vec<(&'static str, &'static str)>,
+    happenings: &'a [Shown],
+}
+
+/// A person, and whether they are linked.
+struct Row {
+    person: Person,
+    linked: bool,
+    granted: String,
+}
+
+/// Something that happened, for people.
+struct Shown {
+    at: String,
+    user: String,
+    what: String,
 }
 
 async fn home(state: Data<State>) -> HttpResponse {
-    let (people, calls) = state
-        .with(|inner| (inner.people.clone(), inner.calls.iter().rev().take(20).cloned().collect::<Vec<_>>()));
-    let home = Home { base_url: &state.base_url, app: &state.app, people: &people, calls: &calls };
+    let (people, happenings) = state.with(|inner| {
+        let row = |person: &Person| Row {
+            linked: inner.links.contains_key(&person.id),
+            granted: inner.granted(person.id).into_iter().collect::<Vec<_>>().join(" "),
+            person: person.clone(),
+        };
+        let shown = |one: &Happening| Shown {
+            at: rfc3339(one.at),
+            user: one.user.map(|user| user.to_string()).unwrap_or_default(),
+            what: one.what.clone(),
+        };
+        let people: Vec<Row> = inner.people.iter().map(row).collect();
+        (people, inner.happenings.iter().rev().take(100).map(shown).collect::<Vec<_>>())
+    });
+    let kinds = KINDS.map(|kind| (kind, kind.rsplit('/').next().unwrap_or(kind))).to_vec();
+    let home =
+        Home { base_url: &state.base_url, app: &state.app, people: &people, kinds, happenings: &happenings };
     HttpResponse::Ok().content_type("text/html; charset=utf-8").body(home.render().unwrap_or_default())
 }
 
@@ -97,19 +132,50 @@ struct Switches {
     log_calls: Option<bool>,
     /// A redirect URI to register.
     redirect_uri: Option<String>,
+    /// All redirect URIs.
+    redirect_uris: Option<Vec<String>>,
+    login_enabled: Option<bool>,
+    client_secret_required: Option<bool>,
+    token_limits: Option<bool>,
+    /// A consent item to switch on, and one to switch off.
+    consent_item_on: Option<String>,
+    consent_item_off: Option<String>,
+    terms: Option<Vec<Term>>,
+    /// APIs that the admin key may not use.
+    admin_denied: Option<Vec<Endpoint>>,
+    webhooks: Option<Webhooks>,
+    unconfirmed: Option<Unconfirmed>,
 }
 
 async fn switch(state: Data<State>, switches: Json<Switches>) -> HttpResponse {
-    let Switches { autopilot, oidc, log_calls, redirect_uri } = switches.into_inner();
+    let to = switches.into_inner();
     state.with(|inner| {
-        if let Some(word) = autopilot {
+        if let Some(word) = to.autopilot {
             inner.autopilot = read_autopilot(&word);
         }
-        inner.oidc = oidc.unwrap_or(inner.oidc);
-        inner.log_calls = log_calls.unwrap_or(inner.log_calls);
-        inner.redirect_uris.extend(redirect_uri);
+        set(&mut inner.oidc, to.oidc);
+        set(&mut inner.log_calls, to.log_calls);
+        set(&mut inner.redirect_uris, to.redirect_uris);
+        inner.redirect_uris.extend(to.redirect_uri);
+        set(&mut inner.login_enabled, to.login_enabled);
+        set(&mut inner.secret_required, to.client_secret_required);
+        set(&mut inner.token_limits, to.token_limits);
+        inner.consent_items.extend(to.consent_item_on);
+        if let Some(item) = to.consent_item_off {
+            inner.consent_items.remove(&item);
+        }
+        set(&mut inner.terms, to.terms);
+        set(&mut inner.admin_denied, to.admin_denied.map(|denied| denied.into_iter().collect()));
+        set(&mut inner.webhooks, to.webhooks);
+        set(&mut inner.unconfirmed, to.unconfirmed);
     });
     HttpResponse::NoContent().finish()
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
 }
 
 /// `off`, `cancel`, or a person's slug.
@@ -126,12 +192,19 @@ async fn clock(state: Data<State>) -> HttpResponse {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Advance {
-    seconds: u64,
+    /// Forward by so many.
+    seconds: Option<u64>,
+    /// So many off the machine's clock, either way.
+    offset: Option<i64>,
 }
 
 async fn advance(state: Data<State>, by: Json<Advance>) -> HttpResponse {
-    state.advance(Duration::from_secs(by.seconds));
+    if let Some(offset) = by.offset {
+        state.set_offset(offset);
+    }
+    state.advance(Duration::from_secs(by.seconds.unwrap_or(0)));
     HttpResponse::Ok().json(json!({ "now": state.now() }))
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::state::State;
 
 /// The endpoints that are logged and can be made to fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Endpoint {
     /// `/oauth/authorize`
@@ -30,6 +30,26 @@ pub enum Endpoint {
     Discovery,
     /// `/v1/oidc/userinfo`
     Userinfo,
+    /// `/v1/user/unlink`
+    Unlink,
+    /// `/v1/user/logout`
+    Logout,
+    /// `/v2/user/scopes`
+    Scopes,
+    /// `/v2/user/revoke/scopes`
+    RevokeScopes,
+    /// `/v2/user/service_terms`
+    ServiceTerms,
+    /// `/v2/user/revoke/service_terms`
+    RevokeServiceTerms,
+    /// `/v2/user/upgrade/service_terms`
+    UpgradeServiceTerms,
+    /// `/v1/user/ids`
+    Ids,
+    /// `/v2/app/users`
+    AppUsers,
+    /// `/.well-known/ssf-configuration`, `/.well-known/sse-configuration`
+    SsfConfiguration,
 }
 
 /// A fault of an endpoint.

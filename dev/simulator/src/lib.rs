@@ -12,17 +12,23 @@ mod authorize;
 mod keys;
 mod state;
 mod token;
+mod user;
+mod webhooks;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use actix_web::{App as Actix, HttpServer, dev::ServerHandle, web};
+use actix_web::dev::{ServerHandle, Service};
+use actix_web::http::header::{DATE, HttpDate, TryIntoHeaderValue};
+use actix_web::{App as Actix, HttpServer, web};
 
 pub use faults::{Effect, Endpoint, Fault, Forgery};
 pub use people::{Email, Person};
 use state::State;
-pub use state::{Call, Options};
+pub use state::{Call, Happening, Options, SetAudience, Term, Unconfirmed, UnlinkMethod, Webhooks};
+pub use token::SdkTokens;
+pub use webhooks::{Delivery, Event, KINDS, SetForgery, USER_UNLINKED};
 
 /// The keys of the simulated Kakao app.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -86,7 +92,22 @@ impl Simulator {
         std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let server = HttpServer::new(move || {
-                    Actix::new().app_data(web::Data::from(Arc::clone(&shared))).configure(routes)
+                    let clock = Arc::clone(&shared);
+                    Actix::new()
+                        .app_data(web::Data::from(Arc::clone(&shared)))
+                        .configure(routes)
+                        // The date is Kakao's, not this machine's.
+                        .wrap_fn(move |request, service| {
+                            let (clock, reply) = (Arc::clone(&clock), service.call(request));
+                            async move {
+                                let mut reply = reply.await?;
+                                let date = HttpDate::from(UNIX_EPOCH + Duration::from_secs(clock.now().unsigned_abs()));
+                                if let Ok(date) = date.try_into_value() {
+                                    reply.headers_mut().insert(DATE, date);
+                                }
+                                Ok(reply)
+                            }
+                        })
                 })
                 .workers(2)
                 .disable_signals()
@@ -183,6 +204,122 @@ impl Simulator {
         self.state.with(|inner| inner.oidc = on);
     }
 
+    /// Where webhooks go.
+    pub fn set_webhooks(&self, webhooks: Webhooks) {
+        self.state.with(|inner| inner.webhooks = webhooks);
+    }
+
+    /// What Kakao's documentation leaves open.
+    pub fn set_unconfirmed(&self, unconfirmed: Unconfirmed) {
+        self.state.with(|inner| inner.unconfirmed = unconfirmed);
+    }
+
+    /// Whether Kakao's limits per person hold.
+    pub fn set_token_limits(&self, on: bool) {
+        self.state.with(|inner| inner.token_limits = on);
+    }
+
+    /// Switches Kakao Login on or off in the "console" (KOE004).
+    pub fn set_login_enabled(&self, on: bool) {
+        self.state.with(|inner| inner.login_enabled = on);
+    }
+
+    /// Switches the client secret on or off in the "console".
+    pub fn set_client_secret_required(&self, on: bool) {
+        self.state.with(|inner| inner.secret_required = on);
+    }
+
+    /// Switches a consent item on or off in the "console" (KOE205).
+    pub fn set_consent_item(&self, item: &str, on: bool) {
+        self.state.with(|inner| match on {
+            true => inner.consent_items.insert(item.to_owned()),
+            false => inner.consent_items.remove(item),
+        });
+    }
+
+    /// The terms of Kakao Sync in the "console".
+    pub fn set_terms(&self, terms: Vec<Term>) {
+        self.state.with(|inner| inner.terms = terms);
+    }
+
+    /// The registered redirect URIs, all of them.
+    pub fn set_redirect_uris(&self, uris: Vec<String>) {
+        self.state.with(|inner| inner.redirect_uris = uris);
+    }
+
+    /// Whether the admin key may use an API (−3).
+    pub fn allow_admin(&self, endpoint: Endpoint, allowed: bool) {
+        self.state.with(|inner| match allowed {
+            true => inner.admin_denied.remove(&endpoint),
+            false => inner.admin_denied.insert(endpoint),
+        });
+    }
+
+    /// The person removes the app in Kakao's settings: tokens die, and both webhooks that are registered are called.
+    pub async fn unlink(&self, id: i64, referrer_type: &str) -> Vec<Delivery> {
+        webhooks::unlink_in_settings(&self.state, id, referrer_type).await
+    }
+
+    /// Calls the unlink webhook and changes nothing else; `None` if none is registered.
+    pub async fn fire_unlink(&self, id: i64, referrer_type: &str) -> Option<Delivery> {
+        webhooks::fire_unlink(&self.state, id, referrer_type).await
+    }
+
+    /// Calls the account status change webhook; `None` if none is registered.
+    pub async fn fire_event(&self, event: &Event) -> Option<Delivery> {
+        webhooks::fire_event(&self.state, event).await
+    }
+
+    /// The security event token of an event, not sent.
+    pub fn sign_event(&self, event: &Event) -> String {
+        webhooks::sign(&self.state, event)
+    }
+
+    /// The webhook calls so far, oldest first.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.state.with(|inner| inner.deliveries.clone())
+    }
+
+    /// Whether this member number is linked to the app.
+    pub fn is_linked(&self, id: i64) -> bool {
+        self.state.with(|inner| inner.links.contains_key(&id))
+    }
+
+    /// The person takes consent back.
+    pub fn withdraw_consent(&self, id: i64, items: &[&str]) {
+        let items: Vec<String> = items.iter().map(|item| (*item).to_owned()).collect();
+        let now = self.state.now();
+        self.state.with(|inner| user::withdraw(inner, id, &items, now));
+    }
+
+    /// The person agrees to terms of Kakao Sync.
+    pub fn agree_terms(&self, id: i64, tags: &[&str]) {
+        let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        let now = self.state.now();
+        self.state.with(|inner| user::agree(inner, id, &tags, now, "KAUTH"));
+    }
+
+    /// All tokens of a person die.
+    pub fn revoke_tokens(&self, id: i64) {
+        self.state.with(|inner| inner.revoke(id, true));
+    }
+
+    /// The access tokens of a person die.
+    pub fn revoke_access_tokens(&self, id: i64) {
+        self.state.with(|inner| inner.revoke(id, false));
+    }
+
+    /// The tokens that Kakao's mobile SDK has after a login of this person, with this app key; the nonce goes into the ID token
+    /// as it is.
+    pub fn sdk_login(&self, slug: &str, client_id: &str, nonce: Option<&str>, forgery: Option<Forgery>) -> SdkTokens {
+        token::sdk_login(&self.state, slug, client_id, nonce, forgery)
+    }
+
+    /// Sets the simulator's clock so many seconds off the machine's, forwards or backwards.
+    pub fn set_clock_offset(&self, seconds: i64) {
+        self.state.set_offset(seconds);
+    }
+
     /// Moves the simulator's clock forward.
     pub fn advance_clock(&self, by: Duration) {
         self.state.advance(by);
@@ -227,6 +364,17 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/v2/user/me", web::get().to(api::me))
         .route("/v2/user/me", web::post().to(api::me))
         .route("/v1/user/access_token_info", web::get().to(api::access_token_info))
+        .route("/v1/user/unlink", web::post().to(user::unlink))
+        .route("/v1/user/logout", web::post().to(user::logout))
+        .route("/v2/user/scopes", web::get().to(user::scopes))
+        .route("/v2/user/revoke/scopes", web::post().to(user::revoke_scopes))
+        .route("/v2/user/service_terms", web::get().to(user::service_terms))
+        .route("/v2/user/revoke/service_terms", web::post().to(user::revoke_service_terms))
+        .route("/v2/user/upgrade/service_terms", web::post().to(user::upgrade_service_terms))
+        .route("/v1/user/ids", web::get().to(user::ids))
+        .route("/v2/app/users", web::get().to(user::app_users))
+        .route("/.well-known/ssf-configuration", web::get().to(api::ssf_configuration))
+        .route("/.well-known/sse-configuration", web::get().to(api::ssf_configuration))
         .route("/v1/oidc/userinfo", web::get().to(api::userinfo))
         .route("/.well-known/jwks.json", web::get().to(api::jwks))
         .route("/.well-known/openid-configuration", web::get().to(api::discovery))

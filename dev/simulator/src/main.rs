@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use kakao_simulator::control::read_autopilot;
-use kakao_simulator::{Options, Simulator};
+use kakao_simulator::{Options, Simulator, UnlinkMethod, Webhooks};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A fake Kakao for development and tests.
@@ -40,6 +40,21 @@ struct Arguments {
     /// A person's slug or `cancel`: who logs in without a page.
     #[arg(long, env = "KAKAO_SIMULATOR_AUTOPILOT", default_value = "off")]
     autopilot: String,
+    /// Kakao's limits on tokens per person (KOE237) do not hold.
+    #[arg(long)]
+    no_token_limits: bool,
+    /// Where the unlink webhook goes.
+    #[arg(long, env = "KAKAO_SIMULATOR_UNLINK_WEBHOOK_URL")]
+    unlink_webhook_url: Option<String>,
+    /// get or post.
+    #[arg(long, env = "KAKAO_SIMULATOR_UNLINK_WEBHOOK_METHOD", default_value = "post", value_parser = ["get", "post"])]
+    unlink_webhook_method: String,
+    /// Where the account status change webhook goes.
+    #[arg(long, env = "KAKAO_SIMULATOR_ACCOUNT_STATUS_WEBHOOK_URL")]
+    account_status_webhook_url: Option<String>,
+    /// How often a webhook call is repeated that was not answered as it should be.
+    #[arg(long, env = "KAKAO_SIMULATOR_WEBHOOK_RETRIES", default_value_t = 0)]
+    webhook_retries: u32,
     /// Keeps no log of calls, for load tests.
     #[arg(long)]
     no_call_log: bool,
@@ -67,6 +82,16 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         code_ttl: Duration::from_secs(arguments.code_ttl),
         oidc: !arguments.no_oidc,
         autopilot: read_autopilot(&arguments.autopilot),
+        token_limits: !arguments.no_token_limits,
+        webhooks: Webhooks {
+            unlink_url: arguments.unlink_webhook_url,
+            unlink_method: match arguments.unlink_webhook_method.as_str() {
+                "get" => UnlinkMethod::Get,
+                _ => UnlinkMethod::Post,
+            },
+            account_status_url: arguments.account_status_webhook_url,
+            retries: arguments.webhook_retries,
+        },
         ..Options::default()
     };
     if let Some(secret) = arguments.client_secret {
@@ -85,6 +110,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         ("CLIENT_SECRET", app.client_secret.as_str()),
         ("ADMIN_KEY", app.admin_key.as_str()),
         ("APP_ID", &app.app_id.to_string()),
+        ("APP_KEYS", &app.native_app_key),
         ("AUTH_BASE_URL", url),
         ("API_BASE_URL", url),
     ] {

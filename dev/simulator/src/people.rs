@@ -1,5 +1,7 @@
 //! The people who can log in: every shape of consent that a service meets.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -37,6 +39,18 @@ pub struct Person {
     pub picture: Option<String>,
     /// The address.
     pub email: Email,
+    /// Age range: `20~29`.
+    #[serde(default)]
+    pub age_range: Option<String>,
+    /// Phone number.
+    #[serde(default)]
+    pub phone_number: Option<String>,
+    /// Legal name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// `female` or `male`.
+    #[serde(default)]
+    pub gender: Option<String>,
     /// Kakao refuses the person for being under 14.
     #[serde(default)]
     pub under_14: bool,
@@ -57,10 +71,49 @@ impl Person {
             nickname: Some(nickname.to_owned()),
             picture: Some(format!("img_{id}")),
             email: Email::Agreed { address: format!("{slug}@example.com"), valid: true, verified: true },
+            age_range: None,
+            phone_number: None,
+            name: None,
+            gender: None,
             under_14: false,
             no_account: false,
             new_each_time: false,
         }
+    }
+
+    /// The consent items that the person agrees to without being asked for more.
+    pub(crate) fn items(&self) -> Vec<&'static str> {
+        if self.no_account {
+            return Vec::new();
+        }
+        [
+            ("profile_nickname", self.nickname.is_some()),
+            ("profile_image", self.picture.is_some()),
+            ("account_email", matches!(self.email, Email::Agreed { .. })),
+            ("age_range", self.age_range.is_some()),
+            ("phone_number", self.phone_number.is_some()),
+            ("name", self.name.is_some()),
+            ("gender", self.gender.is_some()),
+        ]
+        .into_iter()
+        .filter(|(_, has)| *has)
+        .map(|(item, _)| item)
+        .collect()
+    }
+
+    /// What is left of the person once these items are withdrawn.
+    pub(crate) fn without(mut self, withdrawn: &BTreeSet<String>) -> Self {
+        let gone = |item: &str| withdrawn.contains(item);
+        if gone("profile_nickname") {
+            self.nickname = None;
+        }
+        if gone("profile_image") {
+            self.picture = None;
+        }
+        if gone("account_email") && self.email != Email::NotConfigured {
+            self.email = Email::NeedsAgreement;
+        }
+        self
     }
 
     /// The address, if the person shares one.
@@ -85,7 +138,7 @@ impl Person {
     }
 
     /// The body of `/v2/user/me`. What is not there is left out, never null.
-    pub(crate) fn me(&self, id: i64, secure: bool, connected_at: &str) -> Value {
+    pub(crate) fn me(&self, id: i64, secure: bool, connected_at: &str, withdrawn: &BTreeSet<String>) -> Value {
         let mut body = Map::new();
         body.insert("id".into(), json!(id));
         body.insert("connected_at".into(), json!(connected_at));
@@ -120,6 +173,20 @@ impl Person {
                 account.insert("email".into(), json!(address));
             }
         }
+        for (item, value) in [
+            ("age_range", &self.age_range),
+            ("phone_number", &self.phone_number),
+            ("name", &self.name),
+            ("gender", &self.gender),
+        ] {
+            if let Some(value) = value {
+                let missing = withdrawn.contains(item);
+                account.insert(format!("{item}_needs_agreement"), json!(missing));
+                if !missing {
+                    account.insert(item.into(), json!(value));
+                }
+            }
+        }
         body.insert("kakao_account".into(), Value::Object(account));
         Value::Object(body)
     }
@@ -130,7 +197,10 @@ pub fn everybody() -> Vec<Person> {
     let address =
         |address: &str, valid, verified| Email::Agreed { address: address.to_owned(), valid, verified };
     vec![
-        Person::new("all-consents", 4_412_345_678, "김하늘", ["모든 항목에 동의", "agreed to everything"]),
+        Person {
+            age_range: Some("20~29".to_owned()),
+            ..Person::new("all-consents", 4_412_345_678, "김하늘", ["모든 항목에 동의", "agreed to everything"])
+        },
         Person {
             email: Email::NeedsAgreement,
             ..Person::new("no-email", 4_412_345_679, "이바다", ["이메일 미동의", "did not agree to e-mail"])

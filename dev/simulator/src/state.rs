@@ -1,22 +1,38 @@
 //! What the simulator remembers, behind one short lock that is never held across an await.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::faults::{Endpoint, Fault};
 use crate::keys::Key;
 use crate::people::{Person, everybody};
+use crate::webhooks::Delivery;
 use crate::{App, Autopilot};
 
 /// Calls kept at most.
 const MOST_CALLS: usize = 2_000;
+
+/// Consent items that are switched on in the "console" at the start.
+const CONSENT_ITEMS: [&str; 11] = [
+    "profile_nickname",
+    "profile_image",
+    "account_email",
+    "name",
+    "gender",
+    "age_range",
+    "birthday",
+    "birthyear",
+    "phone_number",
+    "talk_message",
+    "friends",
+];
 
 /// Codes and tokens kept at most, so that a load test does not fill memory.
 const MOST_TOKENS: usize = 200_000;
@@ -40,6 +56,120 @@ pub struct Options {
     pub autopilot: Autopilot,
     /// The HTTP status of Kakao's own error page (unconfirmed at Kakao).
     pub error_page_status: u16,
+    /// Whether Kakao's limits per person hold: 20 access tokens in ten minutes, 30 refresh tokens in an hour. Off in a library
+    /// whose tests log one person in often.
+    pub token_limits: bool,
+    /// Where webhooks go.
+    pub webhooks: Webhooks,
+    /// What Kakao's documentation leaves open.
+    pub unconfirmed: Unconfirmed,
+}
+
+/// How the unlink webhook is called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnlinkMethod {
+    /// With a query.
+    Get,
+    /// With a form.
+    #[default]
+    Post,
+}
+
+/// The webhooks that are registered in the "console".
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Webhooks {
+    /// Unlink webhook.
+    pub unlink_url: Option<String>,
+    /// Its method.
+    pub unlink_method: UnlinkMethod,
+    /// Account status change webhook.
+    pub account_status_url: Option<String>,
+    /// How often a call is repeated that was not answered as it should be.
+    pub retries: u32,
+}
+
+/// `aud` of a security event token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SetAudience {
+    /// The REST API key.
+    #[default]
+    RestApiKey,
+    /// The app's number.
+    AppId,
+}
+
+/// What Kakao's documentation leaves open; the defaults are what is likelier.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Unconfirmed {
+    /// The HTTP status of KOE237: 400 or 429.
+    pub koe237_status: u16,
+    /// Whether a wrong verifier is answered with a KOE code (KOE320) or with `invalid_grant` alone.
+    pub pkce_failure_has_code: bool,
+    /// `aud` of a security event token.
+    pub set_audience: SetAudience,
+    /// The name of the transaction's claim: `txm`, `txn` or none.
+    pub set_transaction: Option<String>,
+    /// Whether a security event token has `app_id`.
+    pub set_app_id: bool,
+    /// Whether `/v2/app/users` answers `{"elements":[…]}` or a bare list.
+    pub app_users_in_elements: bool,
+    /// Whether a logout by Bearer ends all of the person's tokens.
+    pub logout_revokes_all: bool,
+    /// The `error_description` of `interaction_required`.
+    pub interaction_required_text: String,
+}
+
+impl Default for Unconfirmed {
+    fn default() -> Self {
+        Self {
+            koe237_status: 400,
+            pkce_failure_has_code: false,
+            set_audience: SetAudience::RestApiKey,
+            set_transaction: Some("txm".to_owned()),
+            set_app_id: false,
+            app_users_in_elements: true,
+            logout_revokes_all: false,
+            interaction_required_text: "need to collect additional personal information.".to_owned(),
+        }
+    }
+}
+
+/// A term of Kakao Sync in the "console".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Term {
+    /// Its tag.
+    pub tag: String,
+    /// Whether nobody links without it.
+    pub required: bool,
+    /// Whether it can be taken back.
+    pub revocable: bool,
+}
+
+/// Something that happened, for the page and `/simulator/events`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Happening {
+    /// Seconds since the epoch, by the simulator's clock.
+    pub at: i64,
+    /// About whom.
+    pub user: Option<i64>,
+    /// What.
+    pub what: String,
+}
+
+/// A person who is linked to the app.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Link {
+    pub(crate) slug: String,
+    pub(crate) connected_at: i64,
+    /// Items beyond those of the person.
+    pub(crate) granted: BTreeSet<String>,
+    pub(crate) withdrawn: BTreeSet<String>,
+    /// Terms that were agreed to: when, and by which of Kakao's two ways.
+    pub(crate) terms: BTreeMap<String, (i64, &'static str)>,
 }
 
 impl Default for Options {
@@ -61,6 +191,9 @@ impl Default for Options {
             oidc: true,
             autopilot: Autopilot::Off,
             error_page_status: 400,
+            token_limits: false,
+            webhooks: Webhooks::default(),
+            unconfirmed: Unconfirmed::default(),
         }
     }
 }
@@ -98,6 +231,8 @@ pub(crate) struct IssuedCode {
     pub(crate) with_id_token: bool,
     pub(crate) expires_at: i64,
     pub(crate) auth_time: i64,
+    /// Consent items that the login asked for.
+    pub(crate) items: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -124,6 +259,23 @@ pub(crate) struct Inner {
     pub(crate) refresh_tokens: HashMap<String, IssuedToken>,
     /// Who has agreed before.
     pub(crate) agreed: HashSet<String>,
+    pub(crate) links: BTreeMap<i64, Link>,
+    /// Consent items that are switched on in the "console".
+    pub(crate) consent_items: BTreeSet<String>,
+    pub(crate) login_enabled: bool,
+    pub(crate) secret_required: bool,
+    /// APIs that the admin key may not use.
+    pub(crate) admin_denied: HashSet<Endpoint>,
+    pub(crate) terms: Vec<Term>,
+    pub(crate) webhooks: Webhooks,
+    pub(crate) unconfirmed: Unconfirmed,
+    pub(crate) token_limits: bool,
+    /// When access and refresh tokens were issued, by person.
+    pub(crate) issued: HashMap<i64, [VecDeque<i64>; 2]>,
+    /// When `/v1/user/ids` was called.
+    pub(crate) id_lists: VecDeque<i64>,
+    pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) happenings: VecDeque<Happening>,
     /// Newest first: the first signs, all are published.
     pub(crate) keys: Vec<Key>,
 }
@@ -149,6 +301,84 @@ impl Inner {
         } else {
             person.id
         }
+    }
+
+    /// The person of a member number, as the app may see them: without what they have withdrawn.
+    pub(crate) fn person_of(&self, id: i64) -> Option<Person> {
+        let link = self.links.get(&id)?;
+        let person = self.people.iter().find(|person| person.slug == link.slug)?;
+        Some(person.clone().without(&link.withdrawn))
+    }
+
+    /// The consent items that a linked person has agreed to.
+    pub(crate) fn granted(&self, id: i64) -> BTreeSet<String> {
+        let Some(link) = self.links.get(&id) else { return BTreeSet::new() };
+        let person = self.people.iter().find(|person| person.slug == link.slug);
+        let own = person.map(Person::items).unwrap_or_default().into_iter().map(str::to_owned);
+        let all = own.chain(link.granted.iter().cloned());
+        all.filter(|item| !link.withdrawn.contains(item)).collect()
+    }
+
+    /// The person is linked from now on, if they were not; these items are agreed to.
+    pub(crate) fn link(&mut self, slug: &str, id: i64, items: &[String], now: i64) {
+        let fresh = !self.links.contains_key(&id);
+        let terms = &self.terms;
+        let link = self.links.entry(id).or_insert_with(|| Link {
+            slug: slug.to_owned(),
+            connected_at: now,
+            // Nobody links without the required ones.
+            terms: terms.iter().filter(|term| term.required).map(|term| (term.tag.clone(), (now, "KAUTH"))).collect(),
+            ..Link::default()
+        });
+        for item in items.iter().filter(|item| *item != "openid") {
+            link.withdrawn.remove(item);
+            link.granted.insert(item.clone());
+        }
+        if fresh {
+            self.note(now, Some(id), "linked");
+        }
+    }
+
+    /// The link, the agreement and all tokens of a person go.
+    pub(crate) fn unlink(&mut self, id: i64, now: i64) -> bool {
+        let Some(link) = self.links.remove(&id) else { return false };
+        self.agreed.remove(&link.slug);
+        self.revoke(id, true);
+        self.note(now, Some(id), "unlinked");
+        true
+    }
+
+    /// Access tokens of a person die, and refresh tokens with them if so.
+    pub(crate) fn revoke(&mut self, id: i64, refresh_too: bool) {
+        self.access_tokens.retain(|_, token| token.id != id);
+        if refresh_too {
+            self.refresh_tokens.retain(|_, token| token.id != id);
+        }
+    }
+
+    /// Counts a token against the person's limit. False if it is one too many.
+    pub(crate) fn count_token(&mut self, id: i64, now: i64, refresh: bool) -> bool {
+        let (most, window) = if refresh { (30, 3_600) } else { (20, 600) };
+        let times = &mut self.issued.entry(id).or_default()[usize::from(refresh)];
+        while times.front().is_some_and(|at| *at <= now - window) {
+            times.pop_front();
+        }
+        if self.token_limits && times.len() >= most {
+            return false;
+        }
+        times.push_back(now);
+        times.truncate(100);
+        true
+    }
+
+    pub(crate) fn note(&mut self, at: i64, user: Option<i64>, what: impl Into<String>) {
+        if !self.log_calls {
+            return;
+        }
+        if self.happenings.len() >= MOST_CALLS {
+            self.happenings.pop_front();
+        }
+        self.happenings.push_back(Happening { at, user, what: what.into() });
     }
 
     pub(crate) fn make_room(&mut self) {
@@ -195,6 +425,10 @@ impl State {
         self.with(|inner| *inner = fresh(&self.options, inner.redirect_uris.clone(), inner.keys.clone()));
     }
 
+    pub(crate) fn set_offset(&self, seconds: i64) {
+        self.clock_offset.store(seconds, Ordering::SeqCst);
+    }
+
     pub(crate) fn advance(&self, by: Duration) {
         self.clock_offset.fetch_add(i64::try_from(by.as_secs()).unwrap_or(0), Ordering::SeqCst);
     }
@@ -219,7 +453,9 @@ impl State {
                 if inner.calls.len() >= MOST_CALLS {
                     inner.calls.pop_front();
                 }
+                let what = format!("{} {:?}", call.method, call.endpoint);
                 inner.calls.push_back(call);
+                inner.note(self.now(), None, what);
             }
         });
     }
@@ -239,6 +475,19 @@ fn fresh(options: &Options, redirect_uris: Vec<String>, keys: Vec<Key>) -> Inner
         access_tokens: HashMap::new(),
         refresh_tokens: HashMap::new(),
         agreed: HashSet::new(),
+        links: BTreeMap::new(),
+        consent_items: CONSENT_ITEMS.map(str::to_owned).into(),
+        login_enabled: true,
+        secret_required: true,
+        admin_denied: HashSet::new(),
+        terms: Vec::new(),
+        webhooks: options.webhooks.clone(),
+        unconfirmed: options.unconfirmed.clone(),
+        token_limits: options.token_limits,
+        issued: HashMap::new(),
+        id_lists: VecDeque::new(),
+        deliveries: Vec::new(),
+        happenings: VecDeque::new(),
         keys,
     }
 }

@@ -14,6 +14,8 @@ use crate::state::{IssuedToken, State, get, pairs};
 
 /// Access tokens of a REST API key.
 const ACCESS_SECONDS: i64 = 21_599;
+/// Access tokens of a native app key.
+const SDK_ACCESS_SECONDS: i64 = 43_199;
 /// Refresh tokens.
 const REFRESH_SECONDS: i64 = 5_183_999;
 /// With less left, a refresh brings a new refresh token.
@@ -69,7 +71,8 @@ fn authenticate<'a>(state: &State, form: &'a [(String, String)]) -> Result<&'a s
         let description = format!("Not exist client_id [{client_id}]");
         return Err(refuse(HttpResponse::Unauthorized(), "invalid_client", &description, "KOE101"));
     }
-    if get(form, "client_secret") != Some(app.client_secret.as_str()) {
+    let needed = state.with(|inner| inner.secret_required);
+    if needed && get(form, "client_secret") != Some(app.client_secret.as_str()) {
         return Err(refuse(
             HttpResponse::Unauthorized(),
             "invalid_client",
@@ -96,7 +99,10 @@ fn code_grant(state: &State, form: &[(String, String)], client_id: &str, forgery
             URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes())) == *challenge
         });
         if !fits {
-            let body = json!({ "error": "invalid_grant", "error_description": "code_verifier mismatch" });
+            let mut body = json!({ "error": "invalid_grant", "error_description": "code_verifier mismatch" });
+            if state.with(|inner| inner.unconfirmed.pkce_failure_has_code) {
+                body["error_code"] = json!("KOE320");
+            }
             return Err(HttpResponse::BadRequest().json(body));
         }
     }
@@ -108,18 +114,20 @@ fn code_grant(state: &State, form: &[(String, String)], client_id: &str, forgery
         expires_at: now + ACCESS_SECONDS,
         auth_time: code.auth_time,
     };
-    let mut body = issue(state, &token);
+    count(state, token.id, true)?;
+    let items = state.with(|inner| {
+        inner.link(&token.slug, token.id, &code.items, now);
+        inner.granted(token.id)
+    });
+    let mut body = issue(state, &token)?;
     let refresh_token = opaque(34);
     let refresh = IssuedToken { expires_at: now + REFRESH_SECONDS, ..token.clone() };
     state.with(|inner| inner.refresh_tokens.insert(refresh_token.clone(), refresh));
     body.insert("refresh_token".into(), json!(refresh_token));
     body.insert("refresh_token_expires_in".into(), json!(REFRESH_SECONDS));
-    let scope = if token.with_id_token {
-        "account_email profile_image openid profile_nickname"
-    } else {
-        "account_email profile_image profile_nickname"
-    };
-    body.insert("scope".into(), json!(scope));
+    let openid = token.with_id_token.then(|| "openid".to_owned());
+    let scope: Vec<String> = items.into_iter().chain(openid).collect();
+    body.insert("scope".into(), json!(scope.join(" ")));
     if token.with_id_token {
         let id_token = id_token(state, &token, code.nonce.as_deref(), forgery);
         body.insert("id_token".into(), json!(id_token));
@@ -143,8 +151,9 @@ fn refresh_grant(state: &State, form: &[(String, String)], client_id: &str) -> R
         return Err(refuse(HttpResponse::BadRequest(), "invalid_grant", description, "KOE322"));
     };
     let token = IssuedToken { expires_at: now + ACCESS_SECONDS, ..old.clone() };
-    let mut body = issue(state, &token);
+    let mut body = issue(state, &token)?;
     if old.expires_at - now < MONTH {
+        count(state, token.id, true)?;
         let fresh = opaque(34);
         let replacement = IssuedToken { expires_at: now + REFRESH_SECONDS, ..old };
         state.with(|inner| {
@@ -160,8 +169,23 @@ fn refresh_grant(state: &State, form: &[(String, String)], client_id: &str) -> R
     Ok(Value::Object(body))
 }
 
-fn issue(state: &State, token: &IssuedToken) -> Map<String, Value> {
+/// 20 access tokens in ten minutes and 30 refresh tokens in an hour, for each person.
+fn count(state: &State, id: i64, refresh: bool) -> Result<(), HttpResponse> {
+    let now = state.now();
+    let (within, status) =
+        state.with(|inner| (inner.count_token(id, now, refresh), inner.unconfirmed.koe237_status));
+    if within {
+        return Ok(());
+    }
+    let status = if status == 429 { HttpResponse::TooManyRequests() } else { HttpResponse::BadRequest() };
+    Err(refuse(status, "invalid_request", "token request rate limit exceeded.", "KOE237"))
+}
+
+fn issue(state: &State, token: &IssuedToken) -> Result<Map<String, Value>, HttpResponse> {
+    count(state, token.id, false)?;
     let access_token = opaque(40);
+    let now = state.now();
+    state.with(|inner| inner.note(now, Some(token.id), "access token issued"));
     state.with(|inner| {
         inner.make_room();
         inner.access_tokens.insert(access_token.clone(), token.clone());
@@ -170,13 +194,60 @@ fn issue(state: &State, token: &IssuedToken) -> Map<String, Value> {
     body.insert("token_type".into(), json!("bearer"));
     body.insert("access_token".into(), json!(access_token));
     body.insert("expires_in".into(), json!(ACCESS_SECONDS));
-    body
+    Ok(body)
+}
+
+/// The tokens that Kakao's mobile SDK would have after a login of this person.
+pub(crate) fn sdk_login(
+    state: &State,
+    slug: &str,
+    client_id: &str,
+    nonce: Option<&str>,
+    forgery: Option<Forgery>,
+) -> SdkTokens {
+    let now = state.now();
+    let (id, with_id_token) = state.with(|inner| {
+        let person = inner.people.iter().find(|person| person.slug == slug).cloned();
+        let id = person.map_or(0, |person| inner.id_of(&person));
+        inner.link(slug, id, &[], now);
+        (id, inner.oidc)
+    });
+    let token = IssuedToken {
+        client_id: client_id.to_owned(),
+        slug: slug.to_owned(),
+        id,
+        with_id_token,
+        expires_at: now + SDK_ACCESS_SECONDS,
+        auth_time: now,
+    };
+    let (access_token, refresh_token) = (opaque(40), opaque(34));
+    let refresh = IssuedToken { expires_at: now + REFRESH_SECONDS, ..token.clone() };
+    state.with(|inner| {
+        inner.access_tokens.insert(access_token.clone(), token.clone());
+        inner.refresh_tokens.insert(refresh_token.clone(), refresh);
+        inner.note(now, Some(id), "logged in by an SDK");
+    });
+    let id_token = with_id_token.then(|| id_token(state, &token, nonce, forgery));
+    SdkTokens { id, access_token, refresh_token, id_token }
+}
+
+/// What Kakao's mobile SDK has after a login.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct SdkTokens {
+    /// The member number.
+    pub id: i64,
+    /// Opaque.
+    pub access_token: String,
+    /// Opaque.
+    pub refresh_token: String,
+    /// When the app uses OpenID Connect.
+    pub id_token: Option<String>,
 }
 
 fn id_token(state: &State, token: &IssuedToken, nonce: Option<&str>, forgery: Option<Forgery>) -> String {
     let now = state.now();
     let Some((key, person)) = state.with(|inner| {
-        let person = inner.people.iter().find(|person| person.slug == token.slug).cloned();
+        let person = inner.person_of(token.id);
         inner.keys.first().cloned().zip(person)
     }) else {
         return String::new();
