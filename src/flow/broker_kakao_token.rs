@@ -89,6 +89,7 @@ fn missing(wanted: &[String], granted: Option<&[String]>) -> Vec<String> {
 /// Asks Kakao what the person has agreed to: it may be more than when they logged in. A token that turns out to be dead is
 /// replaced once; if the new one is dead too, there is no link.
 async fn ask_kakao(deps: &Deps, link: &Link, user: UserId, held: Held) -> Result<(Held, Vec<String>), Error> {
+    kakao_tokens::refuse_while_resting(deps, user).await?;
     let (held, agreed) = match deps.kakao.scopes(&held.token).await {
         Err(fault) if fault.is_dead_token() => {
             let held = kakao_tokens::fresh(deps, user, Duration::ZERO, Some(&held.token)).await?;
@@ -107,6 +108,9 @@ async fn ask_kakao(deps: &Deps, link: &Link, user: UserId, held: Held) -> Result
 }
 
 async fn unable(deps: &Deps, link: &Link, user: UserId, fault: &Fault) -> Result<Error, Error> {
+    if let Some(busy) = kakao_tokens::rested(deps, user, fault).await? {
+        return Ok(busy.into());
+    }
     let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
     let failed = FailedLogin::of_fault(fault);
     Ok(match failed.why {

@@ -130,22 +130,19 @@ pub async fn fresh(
         return Ok(held);
     }
     let _turn = deps.turns.of(user).lock().await;
-    let person_rest = format!("{APP_REST}:{user}");
     let (lease, holder) = (format!("kakao-token:{user}"), Uuid::now_v7());
     let wait = async {
         loop {
             if let Some(held) = look().await {
                 return Ok(held);
             }
+            refuse_while_resting(deps, user).await?;
             let now = deps.clock.now();
-            if let Some(until) = leases::held_until(&deps.db, [APP_REST, &person_rest], now).await? {
-                return Err(Refusal::KakaoBusy { retry_after: until.since(now) }.into());
-            }
             if leases::acquire(&deps.db, &lease, holder, now, now + LEASE).await? {
                 // Whoever had it may have finished between the look and the lease.
                 let outcome = match look().await {
                     Some(held) => Ok(held),
-                    None => refresh(deps, user, &person_rest).await,
+                    None => refresh(deps, user).await,
                 };
                 leases::release(&deps.db, &lease, holder).await?;
                 return outcome;
@@ -158,7 +155,7 @@ pub async fn fresh(
 }
 
 /// Asks Kakao. Whoever calls this has the lease.
-async fn refresh(deps: &Deps, user: UserId, person_rest: &str) -> Result<Held, Error> {
+async fn refresh(deps: &Deps, user: UserId) -> Result<Held, Error> {
     let link = kakao_links::find(&deps.db, user).await?.ok_or(Refusal::NotFound)?;
     let (Some(kakao_id), Some(sealed), false) = (link.kakao_id, &link.refresh_token, link.unlinked) else {
         return Err(Refusal::ReauthenticationRequired.into());
@@ -166,7 +163,7 @@ async fn refresh(deps: &Deps, user: UserId, person_rest: &str) -> Result<Held, E
     let old = open_refresh(deps, kakao_id, sealed)?;
     let tokens = match deps.kakao.refresh(&old).await {
         Ok(tokens) => tokens,
-        Err(fault) => return Err(failed(deps, user, &link, person_rest, &fault).await?),
+        Err(fault) => return Err(failed(deps, user, &link, &fault).await?),
     };
     let now = deps.clock.now();
     // Kakao sends a new one only when the old one has less than a month; the old one is dead then.
@@ -183,26 +180,42 @@ async fn refresh(deps: &Deps, user: UserId, person_rest: &str) -> Result<Held, E
     Ok(keep(deps, user, &tokens.access_token, tokens.expires_in).await)
 }
 
+fn rest_of(user: UserId) -> String {
+    format!("{APP_REST}:{user}")
+}
+
+/// Refuses while Kakao wants to be left alone: by everybody, or for this person.
+pub async fn refuse_while_resting(deps: &Deps, user: UserId) -> Result<(), Error> {
+    let now = deps.clock.now();
+    match leases::held_until(&deps.db, [APP_REST, &rest_of(user)], now).await? {
+        Some(until) => Err(Refusal::KakaoBusy { retry_after: until.since(now) }.into()),
+        None => Ok(()),
+    }
+}
+
+/// Has all replicas rest after a fault that says so: KOE237 for this person, −10 for everybody.
+pub async fn rested(deps: &Deps, user: UserId, fault: &Fault) -> Result<Option<Refusal>, Error> {
+    let (name, length) = match () {
+        () if fault.is_token_limit() => (rest_of(user), PERSON_RESTS),
+        () if fault.is_app_quota() => (APP_REST.to_owned(), APP_RESTS),
+        () => return Ok(None),
+    };
+    let retry_after = fault.retry_after.unwrap_or(length);
+    leases::rest(&deps.db, &name, deps.clock.now() + retry_after).await?;
+    Ok(Some(Refusal::KakaoBusy { retry_after }))
+}
+
 /// What a fault means for whoever waits, and for everybody who would ask next.
 async fn failed(
     deps: &Deps,
     user: UserId,
     link: &Link,
-    person_rest: &str,
     fault: &Fault,
 ) -> Result<Error, Error> {
     let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
     warn!(user = %user, code, cause = fault.cause, "Kakao gave no access token");
-    let now = deps.clock.now();
-    let rest = match () {
-        () if fault.is_token_limit() => Some((person_rest, PERSON_RESTS)),
-        () if fault.is_app_quota() => Some((APP_REST, APP_RESTS)),
-        () => None,
-    };
-    if let Some((name, length)) = rest {
-        let length = fault.retry_after.unwrap_or(length);
-        leases::rest(&deps.db, name, now + length).await?;
-        return Ok(Refusal::KakaoBusy { retry_after: length }.into());
+    if let Some(busy) = rested(deps, user, fault).await? {
+        return Ok(busy.into());
     }
     let failed = FailedLogin::of_fault(fault);
     match failed.why {

@@ -18,7 +18,7 @@ use crate::store::kakao_links;
 const CLAIM: Duration = Duration::from_mins(2);
 
 /// After a failed try; doubled each time …
-const BACK_OFF: Duration = Duration::from_secs(10);
+const BACK_OFF: Duration = Duration::from_mins(1);
 
 /// … up to this.
 const LONGEST_BACK_OFF: Duration = Duration::from_hours(6);

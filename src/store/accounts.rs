@@ -6,7 +6,7 @@ use super::{Db, Result, Tx, on, on_tx, row};
 use crate::domain::{KakaoId, Timestamp, UserId};
 
 /// How often an unlink is tried before it waits for the operator.
-pub const MOST_ATTEMPTS: i32 = 12;
+pub const MOST_ATTEMPTS: i32 = 16;
 
 /// Marks an account as deleted. True for the one caller that did. With `unlinked_at`, only if nobody has logged in since.
 pub async fn mark_deleted(

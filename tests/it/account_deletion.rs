@@ -163,12 +163,12 @@ async fn a_kakao_that_is_down_is_tried_further_and_further_apart_then_the_operat
         rig.clock.advance(Duration::from_mins(30));
         waits.push(());
     }
-    assert_eq!(rig.kakao.calls_to(Endpoint::Unlink), 12, "bounded");
+    assert_eq!(rig.kakao.calls_to(Endpoint::Unlink), 16, "bounded");
     assert!(waits.len() > 24, "they lay hours apart at the end");
     let ops = rig.own_token("ops").await;
     let list = body(rig.call(Method::GET, "/v1/admin/kakao-unlinks", &ops, None).await).await;
     let dead = &list["unlinks"][0];
-    assert_eq!((&dead["user"], &dead["attempts"], &dead["last_fault"]), (&json!(id), &json!(12), &json!("-9798")));
+    assert_eq!((&dead["user"], &dead["attempts"], &dead["last_fault"]), (&json!(id), &json!(16), &json!("-9798")));
     assert!(dead["dead_at"].is_i64(), "{list}");
     rig.kakao.clear_faults();
     let path = format!("/v1/admin/kakao-unlinks/{id}/retry");

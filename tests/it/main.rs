@@ -11,6 +11,7 @@ mod backchannel_logout;
 mod callback;
 mod client_credentials;
 mod consent;
+mod doctor;
 mod documents;
 mod feed;
 mod http_surface;
