@@ -90,7 +90,8 @@ impl Remote {
 
     pub(super) async fn server_version(&self) -> Result<String, Error> {
         let mut connection = self.0.connection.clone();
-        let call = async move { redis::cmd("INFO").arg("server").query_async::<String>(&mut connection).await };
+        let call =
+            async move { redis::cmd("INFO").arg("server").query_async::<String>(&mut connection).await };
         let info = self.within(call).await?;
         let version = info.lines().find_map(|line| line.strip_prefix("redis_version:"));
         Ok(version.unwrap_or_default().trim().to_owned())

@@ -72,10 +72,12 @@ fn print(checks: &[Check], locale: Locale, works: bool) {
             println!("         {}: {}", locale.pick("조치할 사람", "to act"), finding.actor.label(locale));
         }
     }
-    println!("{}", match works {
-        true => locale.pick("로그인할 수 있어요.", "A login can work."),
-        false => locale.pick("지금은 로그인할 수 없어요.", "A login cannot work."),
-    });
+    let verdict = if works {
+        locale.pick("로그인할 수 있어요.", "A login can work.")
+    } else {
+        locale.pick("지금은 로그인할 수 없어요.", "A login cannot work.")
+    };
+    println!("{verdict}");
 }
 
 fn print_json(checks: &[Check], works: bool) {

@@ -7,6 +7,7 @@ mod check;
 mod clients;
 mod doctor;
 mod health;
+mod import;
 mod keys;
 mod migrate;
 mod serve;
@@ -43,6 +44,8 @@ enum Command {
     Check(check::Options),
     /// Examines what a login needs, at Kakao too, and says what to change.
     Doctor(doctor::Options),
+    /// Brings users from Supabase Auth, Auth.js, Better Auth or a CSV file.
+    Import(import::Options),
     /// Clients.
     #[command(subcommand)]
     Clients(clients::Command),
@@ -72,11 +75,17 @@ pub fn run() -> ExitCode {
             return ExitCode::from(EX_CONFIG);
         }
     };
-    if let Command::Doctor(options) = &command {
-        return doctor::run(options, &settings).unwrap_or_else(|error| finish(Err(error)));
+    // These two have exit codes of their own.
+    let with_code = match &command {
+        Command::Doctor(options) => Some(doctor::run(options, &settings)),
+        Command::Import(options) => Some(import::run(options, &settings)),
+        _ => None,
+    };
+    if let Some(outcome) = with_code {
+        return outcome.unwrap_or_else(|error| finish(Err(error)));
     }
     finish(match command {
-        Command::Doctor(_) => Ok(()),
+        Command::Doctor(_) | Command::Import(_) => Ok(()),
         Command::Serve(options) => serve::run(&options, settings),
         Command::Migrate => migrate::run(&settings),
         Command::Check(options) => check::run(&options, &settings),

@@ -10,6 +10,7 @@ pub mod client_jwk;
 pub mod consent;
 pub mod grant;
 pub mod ids;
+pub mod import;
 pub mod kakao_event;
 pub mod locale;
 pub mod pkce;

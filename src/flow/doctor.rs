@@ -112,12 +112,19 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Check> {
             let key_is_wrong = page.iter().any(|finding| matches!(finding.id.as_str(), "KOE101" | "KOE008"));
             checks.push(Check { name: "authorize page", findings: page });
             if !key_is_wrong {
-                checks.push(Check { name: "client secret", findings: secret(patient).await.into_iter().collect() });
+                checks.push(Check {
+                    name: "client secret",
+                    findings: secret(patient).await.into_iter().collect(),
+                });
             }
-            checks.push(Check { name: "admin key", findings: admin_key(patient).await.into_iter().collect() });
+            checks
+                .push(Check { name: "admin key", findings: admin_key(patient).await.into_iter().collect() });
         }
     }
-    checks.push(Check { name: "public address", findings: public_address(patient).await.into_iter().collect() });
+    checks.push(Check {
+        name: "public address",
+        findings: public_address(patient).await.into_iter().collect(),
+    });
     for sibling in patient.siblings {
         let finding = seen_from(patient, sibling).await;
         checks.push(Check { name: "sibling", findings: finding.into_iter().collect() });
@@ -153,7 +160,9 @@ async fn cache(cache: &Cache) -> Option<Finding> {
         Err(error) => Some(Finding::ours(
             "cache_unreachable",
             Level::Warning,
-            format!("Redis does not answer ({error}). Logins work, Kakao is asked more often. Check cache.url."),
+            format!(
+                "Redis does not answer ({error}). Logins work, Kakao is asked more often. Check cache.url."
+            ),
             "Redis가 응답하지 않아요. 로그인은 되지만 카카오를 더 자주 호출해요. cache.url을 확인해 주세요.",
         )),
         Ok(Some(version)) => redis_old(&version),
@@ -184,7 +193,9 @@ fn clock(skew: Skew) -> Option<Finding> {
             "clock_skew",
             Level::Fault,
             format!("This machine's clock is {seconds} s {en} Kakao's. Set it by NTP: tokens carry times."),
-            format!("이 서버의 시계가 카카오보다 {seconds}초 {ko}. 토큰에는 시간이 들어 있으니 NTP로 맞춰 주세요."),
+            format!(
+                "이 서버의 시계가 카카오보다 {seconds}초 {ko}. 토큰에는 시간이 들어 있으니 NTP로 맞춰 주세요."
+            ),
         )
     })
 }
@@ -293,7 +304,9 @@ async fn public_address(patient: &Patient<'_>) -> Option<Finding> {
         Err(cause) => Some(Finding::ours(
             "public_url_unreachable",
             Level::Warning,
-            format!("The service cannot be reached at server.public_url from here ({cause}). Kakao's webhooks come there too."),
+            format!(
+                "The service cannot be reached at server.public_url from here ({cause}). Kakao's webhooks come there too."
+            ),
             format!("여기에서 server.public_url로 접속할 수 없어요 ({cause}). 카카오 웹훅도 그 주소로 와요."),
         )),
         Ok(told) if told.as_deref() != Some(patient.issuer) => {
@@ -315,8 +328,12 @@ async fn webhook(patient: &Patient<'_>) -> Option<Finding> {
     Some(Finding::ours(
         "webhook_unreachable",
         Level::Warning,
-        format!("{url} does not lead to this service (answer: {answer}). Kakao's webhooks cannot arrive; check the proxy."),
-        format!("{url} 주소가 이 서비스로 이어지지 않아요 (응답: {answer}). 카카오 웹훅을 받을 수 없으니 프록시를 확인해 주세요."),
+        format!(
+            "{url} does not lead to this service (answer: {answer}). Kakao's webhooks cannot arrive; check the proxy."
+        ),
+        format!(
+            "{url} 주소가 이 서비스로 이어지지 않아요 (응답: {answer}). 카카오 웹훅을 받을 수 없으니 프록시를 확인해 주세요."
+        ),
     ))
 }
 
@@ -338,8 +355,12 @@ fn issuer_mismatch(ours: &str, base: &str, told: Option<&str>) -> Finding {
     Finding::ours(
         "issuer_mismatch",
         Level::Fault,
-        format!("At {base} the issuer is {told}, and server.public_url is {ours}: siblings will refuse every token."),
-        format!("{base}에서는 issuer가 {told}인데 server.public_url은 {ours}이에요. 다른 서비스가 모든 토큰을 거부해요."),
+        format!(
+            "At {base} the issuer is {told}, and server.public_url is {ours}: siblings will refuse every token."
+        ),
+        format!(
+            "{base}에서는 issuer가 {told}인데 server.public_url은 {ours}이에요. 다른 서비스가 모든 토큰을 거부해요."
+        ),
     )
 }
 

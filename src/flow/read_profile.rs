@@ -85,7 +85,7 @@ pub async fn renew_links(deps: &Deps, most: u32) -> Result<usize, Error> {
         match kakao_tokens::fresh(deps, *user, Duration::MAX, None).await {
             Ok(_) => info!(user = %user, "the link to Kakao was renewed"),
             Err(Error::Refused(refusal)) => {
-                info!(user = %user, ?refusal, "the link to Kakao was not renewed")
+                info!(user = %user, ?refusal, "the link to Kakao was not renewed");
             }
             Err(error) => return Err(error),
         }

@@ -44,7 +44,7 @@ pub async fn work_webhooks(deps: &Deps) -> Result<usize, Error> {
     for one in due {
         match of_users.last_mut() {
             Some(events) if events.last().is_some_and(|last| last.event.user == one.event.user) => {
-                events.push(one)
+                events.push(one);
             }
             _ => of_users.push(vec![one]),
         }

@@ -84,9 +84,9 @@ impl Jwks {
         now: Timestamp,
         fetch: impl FnOnce() -> F,
     ) -> Result<T, Unverified> {
-        let kid = kid_of(kind, token).map_err(Unverified::Malformed)?;
-        let keys = self.with(&kid, now, fetch).await.map_err(Unverified::Later)?;
-        let key = keys.find(&kid).ok_or(Unverified::UnknownKey)?;
+        let key_id = kid_of(kind, token).map_err(Unverified::Malformed)?;
+        let keys = self.with(&key_id, now, fetch).await.map_err(Unverified::Later)?;
+        let key = keys.find(&key_id).ok_or(Unverified::UnknownKey)?;
         let mut validation = Validation::new(Algorithm::RS256);
         validation.validate_exp = false;
         validation.validate_aud = false;

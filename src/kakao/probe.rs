@@ -122,7 +122,11 @@ impl Kakao {
 
 /// The `Date` of a reply is a whole second, somewhere between question and answer.
 fn skew(theirs: Timestamp, before: Timestamp, after: Timestamp) -> Skew {
-    if theirs > after { Skew::Ahead(theirs.since(after)) } else { Skew::Behind(before.since(theirs + Duration::from_secs(1))) }
+    if theirs > after {
+        Skew::Ahead(theirs.since(after))
+    } else {
+        Skew::Behind(before.since(theirs + Duration::from_secs(1)))
+    }
 }
 
 /// The code that Kakao's error page shows.

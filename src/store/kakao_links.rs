@@ -216,6 +216,7 @@ pub async fn distrust_identifiers(tx: &mut Tx, user: UserId, at: Timestamp) -> R
 
 /// Which fields of a profile go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a column")]
 pub struct Erased {
     /// `profile_nickname`
     pub nickname: bool,

@@ -12,6 +12,7 @@ pub mod assertions;
 pub mod attempts;
 pub mod audit;
 pub mod grants;
+pub mod import;
 pub mod kakao_links;
 pub mod leases;
 pub mod logins;

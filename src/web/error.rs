@@ -405,8 +405,8 @@ fn issuer_of(request: &HttpRequest) -> Option<String> {
     request.app_data::<Shared>().map(|site| site.deps.issuer.to_string())
 }
 
-/// What helps a program beyond the sentence (RFC 9457 §3.2): where to send the person. The client adds its own client_id,
-/// redirect_uri, state and challenge, as for any login.
+/// What helps a program beyond the sentence (RFC 9457 §3.2): where to send the person. The client adds the rest of its
+/// own request, as for any login.
 fn extend(body: &mut serde_json::Value, error: &Error, issuer: &str) {
     match error {
         Error::Refused(Refusal::KakaoConsentRequired { items }) => {

@@ -149,62 +149,68 @@ pub fn routes(config: &mut web::ServiceConfig, site: &Arc<Site>) {
                     .route(web::post().to(userinfo::answer))
                     .default_service(not_allowed("GET, POST")),
             )
-            .service(
-                web::resource("/v1/me")
-                    .wrap(cors(&site.allowed_origins))
-                    .route(web::get().to(me::profile))
-                    .route(web::delete().to(me::delete))
-                    .default_service(not_allowed("GET, DELETE")),
-            )
-            .service(
-                web::resource("/v1/me/sessions")
-                    .wrap(cors(&site.allowed_origins))
-                    .route(web::get().to(me::sessions))
-                    .route(web::delete().to(me::end_many))
-                    .default_service(not_allowed("GET, DELETE")),
-            )
-            .service(
-                web::resource("/v1/me/sessions/{id}")
-                    .wrap(cors(&site.allowed_origins))
-                    .route(web::delete().to(me::end_one))
-                    .default_service(not_allowed("DELETE")),
-            )
-            .service(
-                web::resource("/v1/nonces")
-                    .wrap(cors(&site.allowed_origins))
-                    .route(web::post().to(users::nonce))
-                    .default_service(not_allowed("POST")),
-            )
-            .service(
-                web::resource("/v1/users/{id}")
-                    .route(web::get().to(users::profile))
-                    .default_service(not_allowed("GET")),
-            )
-            .service(
-                web::resource("/v1/users/{id}/kakao-token")
-                    .route(web::post().to(users::kakao_token))
-                    .default_service(not_allowed("POST")),
-            )
-            .service(
-                web::resource("/v1/admin/users/{id}")
-                    .route(web::delete().to(users::delete))
-                    .default_service(not_allowed("DELETE")),
-            )
-            .service(
-                web::resource("/v1/admin/kakao-unlinks")
-                    .route(web::get().to(users::unlinks))
-                    .default_service(not_allowed("GET")),
-            )
-            .service(
-                web::resource("/v1/admin/kakao-unlinks/{id}/retry")
-                    .route(web::post().to(users::retry_unlink))
-                    .default_service(not_allowed("POST")),
-            )
+            .configure(|config| api(config, site))
             .default_service(web::to(page::not_found))
             .wrap(TracingLogger::<RequestSpan>::new())
             .wrap(from_fn(identify))
             .wrap(security_headers(site.https)),
     );
+}
+
+/// Every route of `/v1` that is not served from memory.
+fn api(config: &mut web::ServiceConfig, site: &Arc<Site>) {
+    config
+        .service(
+            web::resource("/v1/me")
+                .wrap(cors(&site.allowed_origins))
+                .route(web::get().to(me::profile))
+                .route(web::delete().to(me::delete))
+                .default_service(not_allowed("GET, DELETE")),
+        )
+        .service(
+            web::resource("/v1/me/sessions")
+                .wrap(cors(&site.allowed_origins))
+                .route(web::get().to(me::sessions))
+                .route(web::delete().to(me::end_many))
+                .default_service(not_allowed("GET, DELETE")),
+        )
+        .service(
+            web::resource("/v1/me/sessions/{id}")
+                .wrap(cors(&site.allowed_origins))
+                .route(web::delete().to(me::end_one))
+                .default_service(not_allowed("DELETE")),
+        )
+        .service(
+            web::resource("/v1/nonces")
+                .wrap(cors(&site.allowed_origins))
+                .route(web::post().to(users::nonce))
+                .default_service(not_allowed("POST")),
+        )
+        .service(
+            web::resource("/v1/users/{id}")
+                .route(web::get().to(users::profile))
+                .default_service(not_allowed("GET")),
+        )
+        .service(
+            web::resource("/v1/users/{id}/kakao-token")
+                .route(web::post().to(users::kakao_token))
+                .default_service(not_allowed("POST")),
+        )
+        .service(
+            web::resource("/v1/admin/users/{id}")
+                .route(web::delete().to(users::delete))
+                .default_service(not_allowed("DELETE")),
+        )
+        .service(
+            web::resource("/v1/admin/kakao-unlinks")
+                .route(web::get().to(users::unlinks))
+                .default_service(not_allowed("GET")),
+        )
+        .service(
+            web::resource("/v1/admin/kakao-unlinks/{id}/retry")
+                .route(web::post().to(users::retry_unlink))
+                .default_service(not_allowed("POST")),
+        );
 }
 
 /// Every route of the management address. Nothing here is for the internet.

@@ -42,7 +42,7 @@ async fn settle(rig: &Rig) {
     panic!("the outbox is not worked off");
 }
 
-async fn fault(rig: &Rig, endpoint: Endpoint, times: Option<u32>, effect: Effect) {
+fn fault(rig: &Rig, endpoint: Endpoint, times: Option<u32>, effect: Effect) {
     rig.kakao.fault(Fault { endpoint, times, delay_ms: 0, effect });
 }
 
@@ -104,7 +104,8 @@ async fn nothing_personal_is_left_in_any_table() {
         for row in sqlx::query(sqlx::AssertSqlSafe(sql.as_str())).fetch_all(pool).await.unwrap() {
             let text = row.get::<String, _>(0);
             rows += 1;
-            for personal in ["김하늘", "all-consents@example.com", "4412345678", "k.kakaocdn.net", "20~29"] {
+            for personal in ["김하늘", "all-consents@example.com", "4412345678", "k.kakaocdn.net", "20~29"]
+            {
                 assert!(!text.contains(personal), "{personal} in {sql}: {text}");
             }
         }
@@ -151,7 +152,7 @@ async fn a_kakao_that_is_down_is_tried_further_and_further_apart_then_the_operat
     let rig = Rig::start().await;
     let tokens = rig.tokens().await;
     let id = user_of(&tokens);
-    fault(&rig, Endpoint::Unlink, None, Effect::Api { status: 503, code: -9798 }).await;
+    fault(&rig, Endpoint::Unlink, None, Effect::Api { status: 503, code: -9798 });
     rig.kakao.clear_calls();
     assert_eq!(delete(&rig, &tokens).await.status(), StatusCode::NO_CONTENT, "the person does not wait");
     let mut waits = Vec::new();
@@ -168,7 +169,10 @@ async fn a_kakao_that_is_down_is_tried_further_and_further_apart_then_the_operat
     let ops = rig.own_token("ops").await;
     let list = body(rig.call(Method::GET, "/v1/admin/kakao-unlinks", &ops, None).await).await;
     let dead = &list["unlinks"][0];
-    assert_eq!((&dead["user"], &dead["attempts"], &dead["last_fault"]), (&json!(id), &json!(16), &json!("-9798")));
+    assert_eq!(
+        (&dead["user"], &dead["attempts"], &dead["last_fault"]),
+        (&json!(id), &json!(16), &json!("-9798"))
+    );
     assert!(dead["dead_at"].is_i64(), "{list}");
     rig.kakao.clear_faults();
     let path = format!("/v1/admin/kakao-unlinks/{id}/retry");
@@ -189,7 +193,9 @@ async fn a_wrong_admin_key_waits_for_the_operator_at_once() {
     assert_eq!(delete(&rig, &tokens).await.status(), StatusCode::NO_CONTENT);
     settle(&rig).await;
     for _ in 0..200 {
-        if rig.count("SELECT count(*) FROM kakao_unlinks WHERE attempts > 0 AND last_fault IS NOT NULL").await == 1 {
+        if rig.count("SELECT count(*) FROM kakao_unlinks WHERE attempts > 0 AND last_fault IS NOT NULL").await
+            == 1
+        {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -203,7 +209,7 @@ async fn who_returns_is_a_new_user_or_the_old_one_and_a_late_unlink_does_not_und
         let settings = vec![("ACCOUNT__RETURNING", returning.to_owned())];
         let rig = Rig::with(Setup { settings, ..Setup::default() }).await;
         let before = rig.tokens().await;
-        fault(&rig, Endpoint::Unlink, None, Effect::Api { status: 503, code: -9798 }).await;
+        fault(&rig, Endpoint::Unlink, None, Effect::Api { status: 503, code: -9798 });
         assert_eq!(delete(&rig, &before).await.status(), StatusCode::NO_CONTENT);
         rig.clock.advance(Duration::from_secs(2));
         let after = rig.tokens().await;

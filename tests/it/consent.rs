@@ -67,11 +67,15 @@ claims = ["age_range", "kakao_scopes", "kakao_needs_agreement", "kakao_service_t
     ];
     let tokens = body(rig.token(0, &form).await).await;
     let said = claims(tokens["access_token"].as_str().unwrap());
-    assert_eq!((&said["age_range"], &said["kakao_service_terms"]), (&json!("20~29"), &json!(["service_20260101"])));
+    assert_eq!(
+        (&said["age_range"], &said["kakao_service_terms"]),
+        (&json!("20~29"), &json!(["service_20260101"]))
+    );
     assert!(said["kakao_scopes"].as_array().unwrap().contains(&json!("profile_nickname")), "{said}");
     assert_eq!(said["kakao_needs_agreement"], json!([]));
     let terms = seen_by_a_sibling(&rig, &tokens).await["kakao"]["service_terms"].clone();
-    let agreed: Vec<&Value> = terms.as_array().unwrap().iter().filter(|term| term["agreed"] == json!(true)).collect();
+    let agreed: Vec<&Value> =
+        terms.as_array().unwrap().iter().filter(|term| term["agreed"] == json!(true)).collect();
     assert_eq!(agreed.len(), 1, "{terms}");
     assert!(agreed[0]["agreed_at"].is_string() && agreed[0]["required"] == json!(true), "{terms}");
 }
@@ -101,7 +105,10 @@ async fn more_consent_is_asked_for_by_name_even_if_the_browser_has_a_session() {
     let tokens = browser.tokens(&[("kakao_scope", "talk_message,account_email talk_message")]).await;
     let calls = rig.kakao.calls();
     let asked = calls.iter().find(|call| call.endpoint == Endpoint::Authorize).unwrap();
-    assert_eq!(asked.parameter("scope"), Some("openid,profile_nickname,talk_message,account_email,talk_message"));
+    assert_eq!(
+        asked.parameter("scope"),
+        Some("openid,profile_nickname,talk_message,account_email,talk_message")
+    );
     let scopes = seen_by_a_sibling(&rig, &tokens).await["kakao"]["scopes"].clone();
     assert!(scopes.as_array().unwrap().contains(&json!("talk_message")), "{scopes}");
 }
@@ -130,7 +137,10 @@ async fn what_is_withdrawn_is_erased_at_the_next_login_and_by_kakao_s_word() {
     rig.kakao.withdraw_consent(KAKAO_ID, &["account_email", "age_range"]);
     let tokens = rig.tokens().await;
     let user = seen_by_a_sibling(&rig, &tokens).await;
-    assert_eq!((&user["email"], &user["age_range"], &user["nickname"]), (&Value::Null, &Value::Null, &json!("김하늘")));
+    assert_eq!(
+        (&user["email"], &user["age_range"], &user["nickname"]),
+        (&Value::Null, &Value::Null, &json!("김하늘"))
+    );
     rig.clock.advance(Duration::from_secs(2));
     rig.kakao.withdraw_consent(KAKAO_ID, &["profile_nickname"]);
     let kind = "https://schemas.openid.net/secevent/oauth/event-type/user-scope-withdraw";
@@ -139,11 +149,16 @@ async fn what_is_withdrawn_is_erased_at_the_next_login_and_by_kakao_s_word() {
         ..kakao_simulator::Event::new(KAKAO_ID, kind)
     };
     let request = crate::rig::http().post(rig.url(0, "/kakao/webhooks/account-status"));
-    assert_eq!(request.body(rig.kakao.sign_event(&event)).send().await.unwrap().status(), StatusCode::ACCEPTED);
+    assert_eq!(
+        request.body(rig.kakao.sign_event(&event)).send().await.unwrap().status(),
+        StatusCode::ACCEPTED
+    );
     for _ in 0..200 {
         kakao_auth::flow::work_webhooks::work_webhooks(rig.deps(0)).await.unwrap();
         kakao_auth::flow::read_profile::read_stale_profiles(rig.deps(0)).await.unwrap();
-        if rig.count("SELECT count(*) FROM users WHERE profile_stale_at IS NULL AND nickname IS NULL").await == 1 {
+        if rig.count("SELECT count(*) FROM users WHERE profile_stale_at IS NULL AND nickname IS NULL").await
+            == 1
+        {
             break;
         }
         rig.clock.advance(Duration::from_secs(31));

@@ -74,7 +74,9 @@ async fn a_healthy_set_up_has_no_findings_in_both_languages_and_nobody_was_logge
 async fn keys_secrets_and_redirect_uris_that_kakao_refuses_are_named() {
     let (mut ward, _child) = Ward::healthy().await;
     let app = ward.kakao.app();
-    for (key, id) in [(&app.native_app_key, "KOE008"), (&app.admin_key, "KOE008"), (&"0".repeat(32), "KOE101")] {
+    for (key, id) in
+        [(&app.native_app_key, "KOE008"), (&app.admin_key, "KOE008"), (&"0".repeat(32), "KOE101")]
+    {
         ward.set("KAKAO__CLIENT_ID", key);
         ward.finds(id, false).await;
     }

@@ -46,6 +46,7 @@ const AT_HOME: &[(&str, &[&str])] = &[
     ("redis", &["cache"]),
     ("config", &["settings"]),
     ("clap", &["cli"]),
+    ("csv", &["cli"]),
     ("jsonwebtoken", &["keys", "kakao"]),
     ("tracing_actix_web", &["telemetry", "web"]),
     ("metrics", &["web"]),

@@ -10,7 +10,12 @@ use crate::rig::{Browser, Rig, Setup, authorization_request, http, location, par
 const KAKAOTALK: &str = "Mozilla/5.0 (Linux; Android 16; SM-S931N) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 \
                          Chrome/142.0 Mobile Safari/537.36;KAKAOTALK 2601000";
 
-async fn authorize_in(rig: &Rig, browser: &Browser<'_>, user_agent: &str, changes: &[(&str, &str)]) -> Response {
+async fn authorize_in(
+    rig: &Rig,
+    browser: &Browser<'_>,
+    user_agent: &str,
+    changes: &[(&str, &str)],
+) -> Response {
     let request = http().get(rig.url(0, "/oauth/authorize")).query(&authorization_request(changes));
     browser.send(request.header("User-Agent", user_agent)).await
 }
@@ -71,14 +76,22 @@ async fn a_cancel_or_a_client_s_own_wish_is_not_overruled() {
     let callback = location(&browser.get(&silent).await);
     let landed = location(&browser.open_callback(0, &callback).await);
     assert_eq!(parameter(&landed, "error").as_deref(), Some("access_denied"));
-    let off = Rig::with(Setup { settings: vec![("KAKAO__IN_APP_LOGIN", "false".into())], ..Setup::default() }).await;
+    let off =
+        Rig::with(Setup { settings: vec![("KAKAO__IN_APP_LOGIN", "false".into())], ..Setup::default() })
+            .await;
     let to = location(&authorize_in(&off, &Browser::new(&off), KAKAOTALK, &[]).await);
     assert_eq!(parameter(&to, "prompt"), None);
 }
 
 /// The one link of the page.
 fn link_of(page: &str) -> String {
-    let href = page.split("href=\"").nth(1).unwrap_or_else(|| panic!("no link in {page}")).split('"').next().unwrap();
+    let href = page
+        .split("href=\"")
+        .nth(1)
+        .unwrap_or_else(|| panic!("no link in {page}"))
+        .split('"')
+        .next()
+        .unwrap();
     href.replace("&amp;", "&").replace("&#38;", "&")
 }
 
@@ -86,7 +99,8 @@ fn link_of(page: &str) -> String {
 async fn a_callback_without_its_cookie_offers_one_tap_that_ends_at_the_same_client_with_nothing_lost() {
     let rig = Rig::start().await;
     let begun_in = Browser::new(&rig);
-    let request = authorization_request(&[("scope", "openid email"), ("state", "s+&=% #한"), ("nonce", "n-1")]);
+    let request =
+        authorization_request(&[("scope", "openid email"), ("state", "s+&=% #한"), ("nonce", "n-1")]);
     let callback = begun_in.until_callback(&request).await;
     for expired in [false, true] {
         let other = if expired { &begun_in } else { &Browser::new(&rig) };
@@ -96,7 +110,10 @@ async fn a_callback_without_its_cookie_offers_one_tap_that_ends_at_the_same_clie
         let answer = other.open_callback(0, &callback).await;
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
         let page = answer.text().await.unwrap();
-        assert!(page.contains("&lt;b&gt;Shop") || page.contains("&#60;b&#62;Shop"), "the client is named, inertly: {page}");
+        assert!(
+            page.contains("&lt;b&gt;Shop") || page.contains("&#60;b&#62;Shop"),
+            "the client is named, inertly: {page}"
+        );
         assert!(!page.contains("<b>Shop"), "{page}");
         let link = link_of(&page);
         let path = link.strip_prefix("http://auth.localhost").unwrap();

@@ -15,6 +15,7 @@ mod doctor;
 mod documents;
 mod feed;
 mod http_surface;
+mod import;
 mod introspection;
 mod kakao_errors;
 mod kakao_token;

@@ -56,7 +56,8 @@ async fn a_browser_an_id_token_and_an_access_token_are_one_user() {
         let web = rig.tokens().await;
         let tokens = sdk(&rig, None);
         let first = body(by_id_token(&rig, &tokens, &[]).await).await;
-        let by_access = [("subject_token", tokens.access_token.as_str()), ("subject_token_type", ACCESS_TOKEN)];
+        let by_access =
+            [("subject_token", tokens.access_token.as_str()), ("subject_token_type", ACCESS_TOKEN)];
         let second = body(exchange(&rig, &by_access).await).await;
         let sub = |tokens: &Value| claims(tokens["access_token"].as_str().unwrap())["sub"].clone();
         assert_eq!((sub(&first), sub(&second)), (sub(&web), sub(&web)));
@@ -65,9 +66,15 @@ async fn a_browser_an_id_token_and_an_access_token_are_one_user() {
             assert_eq!(tokens["issued_token_type"], ACCESS_TOKEN);
             assert_eq!(claims(tokens["id_token"].as_str().unwrap())["nickname"], "김하늘");
             let token = tokens["access_token"].as_str().unwrap();
-            assert_eq!((&claims(token)["aud"], &claims(token)["client_id"]), (&json!("orders"), &json!("app")));
-            let form =
-                [("grant_type", "refresh_token"), ("client_id", "app"), ("refresh_token", tokens["refresh_token"].as_str().unwrap())];
+            assert_eq!(
+                (&claims(token)["aud"], &claims(token)["client_id"]),
+                (&json!("orders"), &json!("app"))
+            );
+            let form = [
+                ("grant_type", "refresh_token"),
+                ("client_id", "app"),
+                ("refresh_token", tokens["refresh_token"].as_str().unwrap()),
+            ];
             assert_eq!(rig.token(0, &form).await.status(), StatusCode::OK, "{stores:?}");
         }
     }
@@ -164,9 +171,13 @@ async fn a_forged_expired_or_malformed_token_logs_nobody_in() {
         refused(by_id_token(&rig, &tokens, &[]).await, "ID token").await;
     }
     let huge = "a".repeat(15_000);
-    for (token, kind) in
-        [("x", ID_TOKEN), ("a.b.c", ID_TOKEN), (huge.as_str(), ID_TOKEN), ("x", ACCESS_TOKEN), (huge.as_str(), ACCESS_TOKEN)]
-    {
+    for (token, kind) in [
+        ("x", ID_TOKEN),
+        ("a.b.c", ID_TOKEN),
+        (huge.as_str(), ID_TOKEN),
+        ("x", ACCESS_TOKEN),
+        (huge.as_str(), ACCESS_TOKEN),
+    ] {
         let reply = exchange(&rig, &[("subject_token", token), ("subject_token_type", kind)]).await;
         refused(reply, "Kakao").await;
     }
@@ -254,7 +265,9 @@ async fn a_disabled_user_is_refused_here_too() {
     let rig = Rig::start().await;
     let web = rig.tokens().await;
     let sub = claims(web["access_token"].as_str().unwrap())["sub"].as_str().unwrap().parse().unwrap();
-    kakao_auth::store::users::disable(&rig.db, kakao_auth::domain::UserId(sub), rig.clock.now()).await.unwrap();
+    kakao_auth::store::users::disable(&rig.db, kakao_auth::domain::UserId(sub), rig.clock.now())
+        .await
+        .unwrap();
     let reply = by_id_token(&rig, &sdk(&rig, None), &[]).await;
     assert_eq!(reply.status(), StatusCode::FORBIDDEN);
     assert_eq!(body(reply).await["code"], "user_disabled");

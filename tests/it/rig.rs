@@ -275,7 +275,13 @@ impl Rig {
     }
 
     /// A call of `/v1` with a bearer token.
-    pub(crate) async fn call(&self, method: Method, path: &str, token: &str, body: Option<Value>) -> Response {
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<Value>,
+    ) -> Response {
         self.call_at(0, method, path, token, body).await
     }
 

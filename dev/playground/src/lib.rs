@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use kakao_auth::app::{App, Migrate};
 use kakao_auth::domain::Clock;
 use kakao_auth::settings::Settings;
-use kakao_simulator::{Options as SimulatorOptions, Simulator};
+use kakao_simulator::{Options as SimulatorOptions, Simulator, Webhooks};
 use tokio::task::JoinHandle;
 
 /// Where the four listen, and where the service keeps its file.
@@ -64,6 +64,12 @@ impl Playground {
             bind: kakao_at,
             public_url: Some(format!("http://localhost:{}", kakao_at.port())),
             redirect_uris: vec![format!("{issuer}/kakao/callback")],
+            // The buttons of the simulator's page have an effect.
+            webhooks: Webhooks {
+                unlink_url: Some(format!("{issuer}/kakao/webhooks/unlink")),
+                account_status_url: Some(format!("{issuer}/kakao/webhooks/account-status")),
+                ..Webhooks::default()
+            },
             ..SimulatorOptions::default()
         })
         .await?;
@@ -143,6 +149,9 @@ claims = ["nickname", "picture", "email"]
         ("SECRETS__MASTER_KEY", master_key(folder)?),
         ("KAKAO__CLIENT_ID", app.rest_api_key),
         ("KAKAO__CLIENT_SECRET", app.client_secret),
+        ("KAKAO__ADMIN_KEY", app.admin_key),
+        ("KAKAO__APP_ID", app.app_id.to_string()),
+        ("KAKAO__APP_KEYS", format!("{},{}", app.native_app_key, app.javascript_key)),
         ("KAKAO__AUTH_BASE_URL", kakao.base_url().to_owned()),
         ("KAKAO__API_BASE_URL", kakao.base_url().to_owned()),
     ]

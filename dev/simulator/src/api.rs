@@ -22,7 +22,9 @@ pub(crate) async fn me(request: HttpRequest, state: Data<State>, body: Bytes) ->
     };
     let secure = get(&asked, "secure_resource") == Some("true");
     match state.with(|inner| inner.person_of(id).zip(inner.links.get(&id).cloned())) {
-        Some((person, link)) => json_reply(&person.me(id, secure, &rfc3339(link.connected_at), &link.withdrawn)),
+        Some((person, link)) => {
+            json_reply(&person.me(id, secure, &rfc3339(link.connected_at), &link.withdrawn))
+        }
         None => unauthorized("Bearer", "this access token does not exist"),
     }
 }
@@ -165,14 +167,19 @@ pub(crate) fn bearer(state: &State, request: &HttpRequest) -> Result<IssuedToken
     match token {
         Some(token) if token.expires_at > state.now() => Ok(token),
         Some(_) => Err(unauthorized("Bearer", "this access token is already expired")),
-        None if given.len() < 20 => Err(refuse(HttpResponse::BadRequest(), "the access token is malformed", -2)),
+        None if given.len() < 20 => {
+            Err(refuse(HttpResponse::BadRequest(), "the access token is malformed", -2))
+        }
         None => Err(unauthorized("Bearer", "this access token does not exist")),
     }
 }
 
 /// RFC 3339, as Kakao writes it.
 pub(crate) fn rfc3339(seconds: i64) -> String {
-    OffsetDateTime::from_unix_timestamp(seconds).ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
+    OffsetDateTime::from_unix_timestamp(seconds)
+        .ok()
+        .and_then(|at| at.format(&Rfc3339).ok())
+        .unwrap_or_default()
 }
 
 pub(crate) fn unauthorized(scheme: &str, message: &str) -> HttpResponse {

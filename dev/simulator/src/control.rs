@@ -12,11 +12,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::api::rfc3339;
-use crate::webhooks::KINDS;
 use crate::faults::Fault;
 use crate::keys::Key;
 use crate::people::Person;
 use crate::state::{Happening, State, Term, Unconfirmed, Webhooks};
+use crate::webhooks::KINDS;
 use crate::{Autopilot, Endpoint};
 
 /// Mounts the control API and the page.

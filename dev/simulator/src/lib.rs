@@ -101,7 +101,9 @@ impl Simulator {
                             let (clock, reply) = (Arc::clone(&clock), service.call(request));
                             async move {
                                 let mut reply = reply.await?;
-                                let date = HttpDate::from(UNIX_EPOCH + Duration::from_secs(clock.now().unsigned_abs()));
+                                let date = HttpDate::from(
+                                    UNIX_EPOCH + Duration::from_secs(clock.now().unsigned_abs()),
+                                );
                                 if let Ok(date) = date.try_into_value() {
                                     reply.headers_mut().insert(DATE, date);
                                 }
@@ -231,9 +233,8 @@ impl Simulator {
 
     /// Switches a consent item on or off in the "console" (KOE205).
     pub fn set_consent_item(&self, item: &str, on: bool) {
-        self.state.with(|inner| match on {
-            true => inner.consent_items.insert(item.to_owned()),
-            false => inner.consent_items.remove(item),
+        self.state.with(|inner| {
+            if on { inner.consent_items.insert(item.to_owned()) } else { inner.consent_items.remove(item) }
         });
     }
 
@@ -249,9 +250,8 @@ impl Simulator {
 
     /// Whether the admin key may use an API (−3).
     pub fn allow_admin(&self, endpoint: Endpoint, allowed: bool) {
-        self.state.with(|inner| match allowed {
-            true => inner.admin_denied.remove(&endpoint),
-            false => inner.admin_denied.insert(endpoint),
+        self.state.with(|inner| {
+            if allowed { inner.admin_denied.remove(&endpoint) } else { inner.admin_denied.insert(endpoint) }
         });
     }
 
@@ -311,7 +311,13 @@ impl Simulator {
 
     /// The tokens that Kakao's mobile SDK has after a login of this person, with this app key; the nonce goes into the ID token
     /// as it is.
-    pub fn sdk_login(&self, slug: &str, client_id: &str, nonce: Option<&str>, forgery: Option<Forgery>) -> SdkTokens {
+    pub fn sdk_login(
+        &self,
+        slug: &str,
+        client_id: &str,
+        nonce: Option<&str>,
+        forgery: Option<Forgery>,
+    ) -> SdkTokens {
         token::sdk_login(&self.state, slug, client_id, nonce, forgery)
     }
 

@@ -138,7 +138,13 @@ impl Person {
     }
 
     /// The body of `/v2/user/me`. What is not there is left out, never null.
-    pub(crate) fn me(&self, id: i64, secure: bool, connected_at: &str, withdrawn: &BTreeSet<String>) -> Value {
+    pub(crate) fn me(
+        &self,
+        id: i64,
+        secure: bool,
+        connected_at: &str,
+        withdrawn: &BTreeSet<String>,
+    ) -> Value {
         let mut body = Map::new();
         body.insert("id".into(), json!(id));
         body.insert("connected_at".into(), json!(connected_at));
@@ -199,7 +205,12 @@ pub fn everybody() -> Vec<Person> {
     vec![
         Person {
             age_range: Some("20~29".to_owned()),
-            ..Person::new("all-consents", 4_412_345_678, "김하늘", ["모든 항목에 동의", "agreed to everything"])
+            ..Person::new(
+                "all-consents",
+                4_412_345_678,
+                "김하늘",
+                ["모든 항목에 동의", "agreed to everything"],
+            )
         },
         Person {
             email: Email::NeedsAgreement,

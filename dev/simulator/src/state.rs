@@ -104,6 +104,7 @@ pub enum SetAudience {
 /// What Kakao's documentation leaves open; the defaults are what is likelier.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Unconfirmed {
     /// The HTTP status of KOE237: 400 or 429.
     pub koe237_status: u16,
@@ -245,6 +246,7 @@ pub(crate) struct IssuedToken {
     pub(crate) auth_time: i64,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Inner {
     pub(crate) people: Vec<Person>,
     pub(crate) newest: i64,
@@ -327,7 +329,11 @@ impl Inner {
             slug: slug.to_owned(),
             connected_at: now,
             // Nobody links without the required ones.
-            terms: terms.iter().filter(|term| term.required).map(|term| (term.tag.clone(), (now, "KAUTH"))).collect(),
+            terms: terms
+                .iter()
+                .filter(|term| term.required)
+                .map(|term| (term.tag.clone(), (now, "KAUTH")))
+                .collect(),
             ..Link::default()
         });
         for item in items.iter().filter(|item| *item != "openid") {

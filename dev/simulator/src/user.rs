@@ -79,7 +79,9 @@ pub(crate) async fn logout(request: HttpRequest, state: Data<State>, body: Bytes
 /// A JSON list of texts, as Kakao wants some parameters.
 fn list(asked: &Asked, name: &str) -> Result<Option<Vec<String>>, HttpResponse> {
     get(asked, name)
-        .map(|text| serde_json::from_str(text).map_err(|_| bad(&format!("{name} must be a JSON list of texts"))))
+        .map(|text| {
+            serde_json::from_str(text).map_err(|_| bad(&format!("{name} must be a JSON list of texts")))
+        })
         .transpose()
 }
 
@@ -121,7 +123,9 @@ pub(crate) async fn revoke_scopes(request: HttpRequest, state: Data<State>, body
     let flow = async {
         let (id, asked) = begin(&request, &state, &body, Endpoint::RevokeScopes).await?;
         let items = list(&asked, "scopes")?.ok_or_else(|| bad("scopes is required"))?;
-        if let Some(unknown) = items.iter().find(|item| !state.with(|inner| inner.consent_items.contains(*item))) {
+        if let Some(unknown) =
+            items.iter().find(|item| !state.with(|inner| inner.consent_items.contains(*item)))
+        {
             return Err(bad(&format!("[{unknown}] is not a consent item")));
         }
         if items.iter().any(|item| item == "profile_nickname") {
@@ -165,7 +169,9 @@ fn terms_of(inner: &Inner, id: i64, all: bool, only: Option<&[String]>) -> Value
     let rows: Vec<Value> = inner
         .terms
         .iter()
-        .filter(|term| (all || agreed.contains_key(&term.tag)) && only.is_none_or(|only| only.contains(&term.tag)))
+        .filter(|term| {
+            (all || agreed.contains_key(&term.tag)) && only.is_none_or(|only| only.contains(&term.tag))
+        })
         .map(|term| {
             let mut row = json!({
                 "tag": term.tag, "required": term.required, "revocable": term.revocable,
@@ -198,7 +204,11 @@ pub(crate) async fn service_terms(request: HttpRequest, state: Data<State>, body
     answer(flow.await)
 }
 
-pub(crate) async fn revoke_service_terms(request: HttpRequest, state: Data<State>, body: Bytes) -> HttpResponse {
+pub(crate) async fn revoke_service_terms(
+    request: HttpRequest,
+    state: Data<State>,
+    body: Bytes,
+) -> HttpResponse {
     let flow = async {
         let (id, asked) = begin(&request, &state, &body, Endpoint::RevokeServiceTerms).await?;
         let tags = tags(&asked)?;
@@ -218,7 +228,11 @@ pub(crate) async fn revoke_service_terms(request: HttpRequest, state: Data<State
     answer(flow.await)
 }
 
-pub(crate) async fn upgrade_service_terms(request: HttpRequest, state: Data<State>, body: Bytes) -> HttpResponse {
+pub(crate) async fn upgrade_service_terms(
+    request: HttpRequest,
+    state: Data<State>,
+    body: Bytes,
+) -> HttpResponse {
     let flow = async {
         let (id, asked) = begin(&request, &state, &body, Endpoint::UpgradeServiceTerms).await?;
         let tags = tags(&asked)?;
@@ -248,7 +262,10 @@ pub(crate) async fn ids(request: HttpRequest, state: Data<State>) -> HttpRespons
         if !(1..=100).contains(&limit) {
             return Err(bad("limit must be 1 to 100"));
         }
-        let from = get(&asked, "from_id").map(str::parse::<i64>).transpose().map_err(|_| bad("from_id is not a number"))?;
+        let from = get(&asked, "from_id")
+            .map(str::parse::<i64>)
+            .transpose()
+            .map_err(|_| bad("from_id is not a number"))?;
         let descending = match get(&asked, "order") {
             None | Some("asc") => false,
             Some("desc") => true,
@@ -279,7 +296,10 @@ fn page_of(inner: &Inner, state: &State, limit: usize, from: Option<i64>, descen
     let page: Vec<i64> = all.iter().skip(start).take(limit).copied().collect();
     let order = if descending { "desc" } else { "asc" };
     let url = |from: i64| {
-        format!("{}/v1/user/ids?limit={limit}&order={order}&from_id={from}&app_key={}", state.base_url, state.app.admin_key)
+        format!(
+            "{}/v1/user/ids?limit={limit}&order={order}&from_id={from}&app_key={}",
+            state.base_url, state.app.admin_key
+        )
     };
     let before = (start > 0).then(|| all[start.saturating_sub(limit)]).map(url);
     json!({ "elements": page, "before_url": before, "after_url": all.get(start + limit).copied().map(url) })

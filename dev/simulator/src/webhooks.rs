@@ -180,7 +180,9 @@ fn forge(forgery: SetForgery, key: &Key, mut header: Value, mut claims: Value, e
         SetForgery::NoJti => without("jti"),
         SetForgery::NoSub => without("sub"),
         SetForgery::NoEvents => without("events"),
-        SetForgery::OtherSubject => claims["events"][event.kind.as_str()]["subject"]["sub"] = json!("4400000001"),
+        SetForgery::OtherSubject => {
+            claims["events"][event.kind.as_str()]["subject"]["sub"] = json!("4400000001");
+        }
     }
     key.sign(&header, &claims)
 }
@@ -235,7 +237,8 @@ async fn deliver(
     retries: u32,
     call: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder,
 ) -> Delivery {
-    let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
+    let client =
+        reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
     let mut attempt = 0;
     loop {
         attempt += 1;
@@ -247,8 +250,15 @@ async fn deliver(
             },
         };
         let body: String = body.chars().take(500).collect();
-        let delivery =
-            Delivery { kind: kind.to_owned(), user, url: url.to_owned(), status, body, attempt, at: state.now() };
+        let delivery = Delivery {
+            kind: kind.to_owned(),
+            user,
+            url: url.to_owned(),
+            status,
+            body,
+            attempt,
+            at: state.now(),
+        };
         state.with(|inner| {
             let word = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
             inner.note(delivery.at, Some(user), format!("webhook {kind}, try {attempt}: {word}"));

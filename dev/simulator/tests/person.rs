@@ -36,7 +36,8 @@ impl Kakao {
 
     async fn log_in(&self, scope: &str) -> (StatusCode, Value) {
         let app = self.simulator.app();
-        let mut query = vec![("client_id", app.rest_api_key.as_str()), ("redirect_uri", BACK), ("response_type", "code")];
+        let mut query =
+            vec![("client_id", app.rest_api_key.as_str()), ("redirect_uri", BACK), ("response_type", "code")];
         if !scope.is_empty() {
             query.push(("scope", scope));
         }
@@ -61,7 +62,12 @@ impl Kakao {
         read(self.http.get(self.url(path)).bearer_auth(token).send().await.unwrap()).await
     }
 
-    async fn by_admin(&self, method: reqwest::Method, path: &str, fields: &[(&str, &str)]) -> (StatusCode, Value) {
+    async fn by_admin(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> (StatusCode, Value) {
         self.by_key(&self.simulator.app().admin_key, method, path, fields).await
     }
 
@@ -72,8 +78,12 @@ impl Kakao {
         path: &str,
         fields: &[(&str, &str)],
     ) -> (StatusCode, Value) {
-        let request = self.http.request(method.clone(), self.url(path)).header("Authorization", format!("KakaoAK {key}"));
-        let request = if method == reqwest::Method::GET { request.query(fields) } else { request.form(fields) };
+        let request = self
+            .http
+            .request(method.clone(), self.url(path))
+            .header("Authorization", format!("KakaoAK {key}"));
+        let request =
+            if method == reqwest::Method::GET { request.query(fields) } else { request.form(fields) };
         read(request.send().await.unwrap()).await
     }
 }
@@ -96,15 +106,26 @@ async fn scope_and_profile_follow_what_was_agreed_and_withdrawn() {
     let (_, me) = kakao.get("/v2/user/me", token).await;
     let account = &me["kakao_account"];
     assert_eq!((&account["email_needs_agreement"], account.get("email")), (&json!(true), None), "{me}");
-    assert_eq!((&account["age_range_needs_agreement"], account.get("age_range")), (&json!(true), None), "{me}");
+    assert_eq!(
+        (&account["age_range_needs_agreement"], account.get("age_range")),
+        (&json!(true), None),
+        "{me}"
+    );
     let (_, scopes) = kakao.get("/v2/user/scopes", token).await;
-    let row = |id: &str| scopes["scopes"].as_array().unwrap().iter().find(|row| row["id"] == id).unwrap().clone();
-    assert_eq!((&row("account_email")["agreed"], &row("talk_message")["agreed"]), (&json!(false), &json!(true)));
+    let row =
+        |id: &str| scopes["scopes"].as_array().unwrap().iter().find(|row| row["id"] == id).unwrap().clone();
+    assert_eq!(
+        (&row("account_email")["agreed"], &row("talk_message")["agreed"]),
+        (&json!(false), &json!(true))
+    );
     // Asked for by name, it is agreed to again.
     kakao.log_in("openid,account_email").await;
     assert!(kakao.get("/v2/user/me", token).await.1["kakao_account"]["email"].is_string());
     let scopes = [TARGET[0], TARGET[1], ("scopes", r#"["talk_message"]"#)];
-    assert_eq!(kakao.by_admin(reqwest::Method::POST, "/v2/user/revoke/scopes", &scopes).await.0, StatusCode::OK);
+    assert_eq!(
+        kakao.by_admin(reqwest::Method::POST, "/v2/user/revoke/scopes", &scopes).await.0,
+        StatusCode::OK
+    );
     for (wrong, status, code) in
         [(r#"["profile_nickname"]"#, 403, -3), (r#"["invented"]"#, 400, -2), ("talk_message", 400, -2)]
     {
@@ -118,7 +139,9 @@ async fn scope_and_profile_follow_what_was_agreed_and_withdrawn() {
 async fn unlink_ends_tokens_and_link_and_calls_no_webhook() {
     let kakao = Kakao::start().await;
     let token = kakao.token().await;
-    kakao.simulator.set_webhooks(Webhooks { unlink_url: Some("http://127.0.0.1:9/".into()), ..Webhooks::default() });
+    kakao
+        .simulator
+        .set_webhooks(Webhooks { unlink_url: Some("http://127.0.0.1:9/".into()), ..Webhooks::default() });
     let reply = kakao.http.post(kakao.url("/v1/user/unlink")).bearer_auth(&token).send().await.unwrap();
     assert_eq!(read(reply).await, (StatusCode::OK, json!({ "id": ID })));
     assert!(!kakao.simulator.is_linked(ID) && kakao.simulator.deliveries().is_empty());
@@ -137,7 +160,8 @@ async fn the_admin_key_is_judged_before_its_list_and_its_list_before_arguments()
     let (status, body) = kakao.by_key("wrong", post.clone(), "/v1/user/unlink", &TARGET).await;
     assert_eq!((status, &body["code"]), (StatusCode::UNAUTHORIZED, &json!(-401)));
     assert!(body["msg"].as_str().unwrap().contains("wrong"), "Kakao repeats the key");
-    let (status, body) = kakao.by_admin(post.clone(), "/v1/user/unlink", &[("target_id_type", "user_id")]).await;
+    let (status, body) =
+        kakao.by_admin(post.clone(), "/v1/user/unlink", &[("target_id_type", "user_id")]).await;
     assert_eq!((status, &body["code"]), (StatusCode::BAD_REQUEST, &json!(-2)));
     kakao.simulator.allow_admin(Endpoint::Unlink, false);
     let (status, body) = kakao.by_admin(post, "/v1/user/unlink", &TARGET).await;
@@ -162,10 +186,16 @@ async fn service_terms_are_listed_agreed_to_and_taken_back() {
     assert_eq!(body["agreed_service_terms"][0]["agreed_by"], "KAPI");
     let (_, all) = kakao.get("/v2/user/service_terms?result=app_service_terms", &token).await;
     assert_eq!(all["service_terms"].as_array().unwrap().len(), 2);
-    assert_eq!(kakao.by_admin(post.clone(), "/v2/user/revoke/service_terms", &fields).await.0, StatusCode::OK);
+    assert_eq!(
+        kakao.by_admin(post.clone(), "/v2/user/revoke/service_terms", &fields).await.0,
+        StatusCode::OK
+    );
     for (tags, status) in [("required", 403), ("unknown", 400), ("", 400)] {
         let fields = [TARGET[0], TARGET[1], ("tags", tags)];
-        assert_eq!(kakao.by_admin(post.clone(), "/v2/user/revoke/service_terms", &fields).await.0.as_u16(), status);
+        assert_eq!(
+            kakao.by_admin(post.clone(), "/v2/user/revoke/service_terms", &fields).await.0.as_u16(),
+            status
+        );
     }
 }
 
@@ -230,11 +260,16 @@ async fn twenty_tokens_in_ten_minutes_are_the_limit_of_a_person() {
     assert_eq!(kakao.log_in("").await.0, StatusCode::OK);
 }
 
-/// What a service was called with.
-type Heard = Arc<Mutex<Vec<(String, String, String, String)>>>;
+/// Path, authorization, content type and parameters of a call.
+type Call = (String, String, String, String);
 
-async fn hear(request: HttpRequest, body: Bytes, heard: Data<Mutex<Vec<(String, String, String, String)>>>) -> HttpResponse {
-    let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+/// What a service was called with.
+type Heard = Mutex<Vec<Call>>;
+
+async fn hear(request: HttpRequest, body: Bytes, heard: Data<Heard>) -> HttpResponse {
+    let header = |name: &str| {
+        request.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+    };
     let body = String::from_utf8(body.to_vec()).unwrap();
     let told = if body.is_empty() { request.query_string().to_owned() } else { body };
     let mut heard = heard.lock().unwrap();
@@ -242,11 +277,12 @@ async fn hear(request: HttpRequest, body: Bytes, heard: Data<Mutex<Vec<(String, 
     let wanted = if request.path() == "/unlink" { 200 } else { 202 };
     // The first call of each fails.
     let first = heard.iter().filter(|one| one.0 == request.path()).count() == 1;
-    HttpResponse::build(actix_web::http::StatusCode::from_u16(if first { 500 } else { wanted }).unwrap()).finish()
+    HttpResponse::build(actix_web::http::StatusCode::from_u16(if first { 500 } else { wanted }).unwrap())
+        .finish()
 }
 
-async fn service() -> (String, Heard) {
-    let heard: Heard = Arc::default();
+fn service() -> (String, Arc<Heard>) {
+    let heard: Arc<Heard> = Arc::default();
     let shared = Arc::clone(&heard);
     let server = HttpServer::new(move || {
         App::new().app_data(Data::from(Arc::clone(&shared))).default_service(web::to(hear))
@@ -261,7 +297,7 @@ async fn service() -> (String, Heard) {
 async fn whoever_removes_the_app_in_kakao_s_settings_is_told_of_by_both_webhooks_and_again_if_need_be() {
     let kakao = Kakao::start().await;
     let token = kakao.token().await;
-    let (base, heard) = service().await;
+    let (base, heard) = service();
     kakao.simulator.set_webhooks(Webhooks {
         unlink_url: Some(format!("{base}/unlink")),
         unlink_method: UnlinkMethod::Get,
@@ -283,12 +319,17 @@ async fn whoever_removes_the_app_in_kakao_s_settings_is_told_of_by_both_webhooks
 #[tokio::test]
 async fn a_security_event_token_is_as_kakao_s_pages_describe_it() {
     let kakao = Kakao::start().await;
-    let event = Event { at: Some(1_790_000_000), reason: Some("UNLINK_FROM_APPS".into()), ..Event::new(ID, USER_UNLINKED) };
+    let event = Event {
+        at: Some(1_790_000_000),
+        reason: Some("UNLINK_FROM_APPS".into()),
+        ..Event::new(ID, USER_UNLINKED)
+    };
     let token = kakao.simulator.sign_event(&event);
     let part = |index: usize| -> Value {
         use base64::Engine;
         let text = token.split('.').nth(index).unwrap();
-        serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap()
+        serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).unwrap())
+            .unwrap()
     };
     assert_eq!((&part(0)["typ"], &part(0)["alg"]), (&json!("secevent+jwt"), &json!("RS256")));
     let claims = part(1);
@@ -318,8 +359,12 @@ async fn a_set_up_that_is_broken_shows_kakao_s_page_and_the_date_is_kakao_s() {
     kakao.simulator.set_clock_offset(-3_600);
     let reply = kakao.http.get(kakao.url("/.well-known/jwks.json")).send().await.unwrap();
     let date = reply.headers()["date"].to_str().unwrap().to_owned();
-    let date = time::OffsetDateTime::parse(&date.replace("GMT", "+0000"), &time::format_description::well_known::Rfc2822);
-    let clock: Value = kakao.http.get(kakao.url("/simulator/clock")).send().await.unwrap().json().await.unwrap();
+    let date = time::OffsetDateTime::parse(
+        &date.replace("GMT", "+0000"),
+        &time::format_description::well_known::Rfc2822,
+    );
+    let clock: Value =
+        kakao.http.get(kakao.url("/simulator/clock")).send().await.unwrap().json().await.unwrap();
     assert!((clock["now"].as_i64().unwrap() - date.unwrap().unix_timestamp()).abs() <= 2);
 }
 
@@ -334,14 +379,20 @@ async fn the_page_shows_what_happened_and_its_buttons_work() {
         kakao.http.post(kakao.url("/simulator/press")).form(form).send().await.unwrap().status()
     };
     let user = ("user", "4412345678");
-    assert_eq!(press(&[("button", "withdraw"), user, ("value", "account_email")]).await, StatusCode::SEE_OTHER);
+    assert_eq!(
+        press(&[("button", "withdraw"), user, ("value", "account_email")]).await,
+        StatusCode::SEE_OTHER
+    );
     assert_eq!(press(&[("button", "unlink"), user]).await, StatusCode::SEE_OTHER);
     assert_eq!(press(&[("button", "advance"), ("value", "86400")]).await, StatusCode::SEE_OTHER);
     assert_eq!(press(&[("button", "explode")]).await, StatusCode::BAD_REQUEST);
     let after = page().await;
     assert!(after.contains("withdrew account_email") && after.contains("unlinked"), "{after}");
-    let events: Value = kakao.http.get(kakao.url("/simulator/events")).send().await.unwrap().json().await.unwrap();
-    assert!(events.as_array().unwrap().iter().any(|event| event["what"] == "unlinked" && event["user"] == ID));
+    let events: Value =
+        kakao.http.get(kakao.url("/simulator/events")).send().await.unwrap().json().await.unwrap();
+    assert!(
+        events.as_array().unwrap().iter().any(|event| event["what"] == "unlinked" && event["user"] == ID)
+    );
 }
 
 #[tokio::test]
@@ -361,6 +412,7 @@ async fn switches_and_sdk_logins_work_over_http_too() {
     let (_, info) = kakao.get("/v1/user/access_token_info", tokens["access_token"].as_str().unwrap()).await;
     assert_eq!(info["app_id"], 123_456);
     let event = json!({ "user": ID, "kind": USER_UNLINKED });
-    let reply = kakao.http.post(kakao.url("/simulator/webhooks/account-status")).json(&event).send().await.unwrap();
+    let reply =
+        kakao.http.post(kakao.url("/simulator/webhooks/account-status")).json(&event).send().await.unwrap();
     assert_eq!(reply.status(), StatusCode::CONFLICT, "no webhook is registered");
 }

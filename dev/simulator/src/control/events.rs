@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{self, Data, Form, Json, Path};
-use actix_web::HttpResponse;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -108,7 +108,8 @@ async fn fire_event(state: Data<State>, event: Json<Event>) -> HttpResponse {
 fn delivered(delivery: Option<webhooks::Delivery>) -> HttpResponse {
     match delivery {
         Some(delivery) => HttpResponse::Ok().json(delivery),
-        None => HttpResponse::Conflict().json(json!({ "error": "no such webhook is registered: PUT /simulator/switches" })),
+        None => HttpResponse::Conflict()
+            .json(json!({ "error": "no such webhook is registered: PUT /simulator/switches" })),
     }
 }
 
