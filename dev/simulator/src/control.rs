@@ -1,5 +1,5 @@
 //! The control API, `/simulator/…`: the methods of [`crate::Simulator`] over HTTP, and the page at `/`. What is about one
-//! person, and what Kakao tells by itself, is in [`events`].
+//! person, and what Kakao tells by itself, is in `events`.
 
 mod events;
 
