@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix_web::{App as Actix, HttpServer, web as actix};
 use anyhow::Context;
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::cache::{Cache, Quota};
@@ -30,6 +31,9 @@ pub const KAKAO_CALLBACK: &str = "/kakao/callback";
 
 /// The path of the logout redirect URI that is registered at Kakao.
 pub const KAKAO_LOGOUT: &str = "/kakao/logout";
+
+/// How long a periodic step that is under way may take at the end: a call to Kakao and what follows from it.
+const JOBS_END: Duration = Duration::from_secs(10);
 
 /// How often a database that is not up yet is asked again at the start.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -128,7 +132,8 @@ impl App {
         let watch_handle = watched.handle();
         let watching = tokio::spawn(watched);
         let mut serving = tokio::spawn(server);
-        let jobs = tokio::spawn(jobs::run(Arc::clone(&site.deps)));
+        let (stop_jobs, stopped) = watch::channel(false);
+        let mut jobs = tokio::spawn(jobs::run(Arc::clone(&site.deps), stopped));
         info!(%address, management = %management_address, issuer = %site.deps.issuer, "serving");
 
         let ended = tokio::select! {
@@ -142,7 +147,11 @@ impl App {
         // Watched until the last request is answered.
         watch_handle.stop(false).await;
         drop(watching.await);
-        jobs.abort();
+        stop_jobs.send_replace(true);
+        if tokio::time::timeout(JOBS_END, &mut jobs).await.is_err() {
+            warn!("a periodic step did not end in time");
+            jobs.abort();
+        }
         site.deps.db.close().await;
         ended.context("the server ended by itself")?.context("the server failed")
     }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
@@ -33,24 +34,53 @@ const WEBHOOKS: Duration = Duration::from_millis(500);
 /// In which time `kakao.renew_per_minute` links are renewed.
 const RENEWAL: Duration = Duration::from_mins(1);
 
-/// Runs the periodic steps until it is dropped.
-pub async fn run(deps: Arc<Deps>) {
+/// Runs the periodic steps until `stop` says so. A step that is under way is finished: what Kakao sends in exchange for a
+/// refresh token must not be lost.
+pub async fn run(deps: Arc<Deps>, stop: watch::Receiver<bool>) {
+    let every = |period| Ticks::every(period, stop.clone());
     tokio::join!(
-        keep_house(&deps),
-        follow_keys(&deps),
-        feed(&deps),
-        outbox(&deps),
-        webhooks(&deps),
-        kakao(&deps),
-        renewal(&deps)
+        keep_house(&deps, every(HOUSEKEEPING)),
+        follow_keys(&deps, every(KEYS)),
+        feed(&deps, every(FEED)),
+        outbox(&deps, every(OUTBOX)),
+        webhooks(&deps, every(WEBHOOKS)),
+        kakao(&deps, every(OUTBOX)),
+        renewal(&deps, every(RENEWAL))
     );
 }
 
-async fn keep_house(deps: &Deps) {
+/// A period, until it is time to stop.
+struct Ticks {
+    interval: tokio::time::Interval,
+    stop: watch::Receiver<bool>,
+}
+
+impl Ticks {
+    fn every(period: Duration, stop: watch::Receiver<bool>) -> Self {
+        let mut interval = tokio::time::interval(period);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        Self { interval, stop }
+    }
+
+    /// Waits for the next step; false when there is none.
+    async fn next(&mut self) -> bool {
+        self.next_or(std::future::pending()).await
+    }
+
+    /// The same, or earlier when something rings.
+    async fn next_or(&mut self, bell: impl Future<Output = ()>) -> bool {
+        tokio::select! {
+            biased;
+            _ = self.stop.wait_for(|stop| *stop) => false,
+            _ = self.interval.tick() => true,
+            () = bell => true,
+        }
+    }
+}
+
+async fn keep_house(deps: &Deps, mut ticks: Ticks) {
     let holder = Uuid::now_v7();
-    let mut ticks = every(HOUSEKEEPING);
-    loop {
-        ticks.tick().await;
+    while ticks.next().await {
         match sweep_once(deps, holder).await {
             Ok(swept) => debug!(?swept, "swept"),
             Err(error) => warn!(cause = chain(&error), "the sweep was put off"),
@@ -63,10 +93,8 @@ async fn keep_house(deps: &Deps) {
     }
 }
 
-async fn follow_keys(deps: &Deps) {
-    let mut ticks = every(KEYS);
-    loop {
-        ticks.tick().await;
+async fn follow_keys(deps: &Deps, mut ticks: Ticks) {
+    while ticks.next().await {
         match deps.keys.reload(&deps.db, deps.clock.now()).await {
             Ok(true) => info!("other signing keys are in use now"),
             Ok(false) => {}
@@ -75,39 +103,27 @@ async fn follow_keys(deps: &Deps) {
     }
 }
 
-async fn feed(deps: &Deps) {
-    let mut ticks = every(FEED);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = deps.revocations.poked() => {}
-        }
+async fn feed(deps: &Deps, mut ticks: Ticks) {
+    while ticks.next_or(deps.revocations.poked()).await {
         if let Err(error) = revocations::refresh(deps).await {
             debug!(?error, "the revocation feed could not be read");
         }
     }
 }
 
-async fn outbox(deps: &Deps) {
+async fn outbox(deps: &Deps, mut ticks: Ticks) {
     if !tell_clients::is_wanted(deps) {
         return;
     }
-    let mut ticks = every(OUTBOX);
-    loop {
-        ticks.tick().await;
+    while ticks.next().await {
         if let Err(error) = tell_clients::tell_clients(deps).await {
             debug!(?error, "the outbox could not be read");
         }
     }
 }
 
-async fn webhooks(deps: &Deps) {
-    let mut ticks = every(WEBHOOKS);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = deps.inbox.rung() => {}
-        }
+async fn webhooks(deps: &Deps, mut ticks: Ticks) {
+    while ticks.next_or(deps.inbox.rung()).await {
         loop {
             match work_webhooks::work_webhooks(deps).await {
                 Ok(0) => break,
@@ -121,10 +137,8 @@ async fn webhooks(deps: &Deps) {
     }
 }
 
-async fn kakao(deps: &Deps) {
-    let mut ticks = every(OUTBOX);
-    loop {
-        ticks.tick().await;
+async fn kakao(deps: &Deps, mut ticks: Ticks) {
+    while ticks.next().await {
         if let Err(error) = unlink::unlink_due(deps).await {
             put_off(&error, "unlinks");
         }
@@ -134,14 +148,12 @@ async fn kakao(deps: &Deps) {
     }
 }
 
-async fn renewal(deps: &Deps) {
+async fn renewal(deps: &Deps, mut ticks: Ticks) {
     if deps.renew_per_minute == 0 {
         return;
     }
     let holder = Uuid::now_v7();
-    let mut ticks = every(RENEWAL);
-    loop {
-        ticks.tick().await;
+    while ticks.next().await {
         if let Err(error) = renew_once(deps, holder).await {
             put_off(&error, "renewals");
         }
@@ -159,12 +171,6 @@ pub async fn renew_once(deps: &Deps, holder: Uuid) -> Result<Option<usize>, Erro
 
 fn put_off(error: &Error, what: &str) {
     debug!(?error, what, "put off");
-}
-
-fn every(period: Duration) -> tokio::time::Interval {
-    let mut ticks = tokio::time::interval(period);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    ticks
 }
 
 /// Does what is due with the signing keys, and seals anew what an older master key sealed, if this replica has the lease;

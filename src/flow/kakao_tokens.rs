@@ -134,24 +134,28 @@ pub async fn fresh(
     let wait = async {
         loop {
             if let Some(held) = look().await {
-                return Ok(held);
+                return Ok::<_, Error>(Some(held));
             }
             refuse_while_resting(deps, user).await?;
             let now = deps.clock.now();
             if leases::acquire(&deps.db, &lease, holder, now, now + LEASE).await? {
-                // Whoever had it may have finished between the look and the lease.
-                let outcome = match look().await {
-                    Some(held) => Ok(held),
-                    None => refresh(deps, user).await,
-                };
-                leases::release(&deps.db, &lease, holder).await?;
-                return outcome;
+                return Ok(None);
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
     let late = |_| Err(Refusal::KakaoBusy { retry_after: Duration::from_secs(2) }.into());
-    tokio::time::timeout(PATIENCE + deps.kakao.timeout(), wait).await.unwrap_or_else(late)
+    if let Some(held) = tokio::time::timeout(PATIENCE + deps.kakao.timeout(), wait).await.unwrap_or_else(late)? {
+        return Ok(held);
+    }
+    // From here on nothing is cut off: what Kakao sends in exchange for a refresh token must be kept. Whoever had the lease
+    // before may have finished between the look and the lease.
+    let outcome = match look().await {
+        Some(held) => Ok(held),
+        None => refresh(deps, user).await,
+    };
+    leases::release(&deps.db, &lease, holder).await?;
+    outcome
 }
 
 /// Asks Kakao. Whoever calls this has the lease.

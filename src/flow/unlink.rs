@@ -122,6 +122,11 @@ pub async fn pending(deps: &Deps) -> Result<Vec<serde_json::Value>, Error> {
     Ok(accounts::pending(&deps.db).await?.iter().map(describe).collect())
 }
 
+/// How many wait: unlinks that are tried again, unlinks for the operator, webhook events.
+pub async fn waiting(deps: &Deps) -> Result<(i64, i64, i64), Error> {
+    Ok(accounts::waiting(&deps.db).await?)
+}
+
 /// Has one tried again that waits for the operator.
 pub async fn revive(deps: &Deps, user: UserId) -> Result<(), Error> {
     let revived = accounts::revive(&deps.db, user, deps.clock.now()).await?;

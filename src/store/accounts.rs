@@ -121,6 +121,17 @@ pub async fn pending(db: &Db) -> Result<Vec<Unlink>> {
     Ok(rows.into_iter().map(Unlink::from).collect())
 }
 
+row!(CountRow { waiting: i64, dead: i64, events: i64 });
+
+/// What waits: unlinks that are tried again, unlinks for the operator, webhook events.
+pub async fn waiting(db: &Db) -> Result<(i64, i64, i64)> {
+    const SQL: &str = "SELECT (SELECT count(*) FROM kakao_unlinks WHERE dead_at IS NULL) AS waiting,
+                              (SELECT count(*) FROM kakao_unlinks WHERE dead_at IS NOT NULL) AS dead,
+                              (SELECT count(*) FROM webhook_events WHERE done_at IS NULL) AS events";
+    let row: CountRow = on!(db, pool => sqlx::query_as(SQL).fetch_one(pool).await)?;
+    Ok((row.waiting, row.dead, row.events))
+}
+
 /// Kakao knows.
 pub async fn done(db: &Db, user: UserId, asked_at: Timestamp) -> Result<()> {
     const SQL: &str = "DELETE FROM kakao_unlinks WHERE user_id = $1 AND asked_at = $2";
