@@ -145,7 +145,9 @@ pub async fn fresh(
         }
     };
     let late = |_| Err(Refusal::KakaoBusy { retry_after: Duration::from_secs(2) }.into());
-    if let Some(held) = tokio::time::timeout(PATIENCE + deps.kakao.timeout(), wait).await.unwrap_or_else(late)? {
+    if let Some(held) =
+        tokio::time::timeout(PATIENCE + deps.kakao.timeout(), wait).await.unwrap_or_else(late)?
+    {
         return Ok(held);
     }
     // From here on nothing is cut off: what Kakao sends in exchange for a refresh token must be kept. Whoever had the lease

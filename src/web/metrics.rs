@@ -34,7 +34,10 @@ fn record(site: &Shared, waiting: Option<(i64, i64, i64)>) {
     if let Some((unlinks, dead, events)) = waiting {
         const UNLINKS: &str = "kakao_auth_kakao_unlinks";
         const EVENTS: &str = "kakao_auth_webhook_events_waiting";
-        describe_gauge!(UNLINKS, "deleted accounts that Kakao does not know of yet; dead: they wait for the operator");
+        describe_gauge!(
+            UNLINKS,
+            "deleted accounts that Kakao does not know of yet; dead: they wait for the operator"
+        );
         describe_gauge!(EVENTS, "events of Kakao's webhooks that are not worked off yet");
         gauge!(UNLINKS, "state" => "waiting").set(unlinks as f64);
         gauge!(UNLINKS, "state" => "dead").set(dead as f64);

@@ -125,6 +125,18 @@ impl Browser {
         }
     }
 
+    /// The browser loses the cookies of this beginning, as WebKit does.
+    async fn lose_cookies(&self, beginning: &str) -> usize {
+        let url = format!("{}/cookie", self.session);
+        let reply: Value = self.http.get(&url).send().await.unwrap().json().await.unwrap();
+        let names = reply["value"].as_array().unwrap().iter().filter_map(|cookie| cookie["name"].as_str());
+        let lost: Vec<&str> = names.filter(|name| name.starts_with(beginning)).collect();
+        for name in &lost {
+            self.http.delete(format!("{url}/{name}")).send().await.unwrap();
+        }
+        lost.len()
+    }
+
     async fn go(&self, url: &str) {
         self.post("/url", json!({ "url": url })).await;
     }
@@ -172,5 +184,41 @@ async fn a_person_logs_in_calls_the_sibling_refreshes_cancels_and_comes_back_wit
     browser.click("#login").await;
     browser.click("#person-no-email").await;
     browser.see("#who", "logged in as 이바다").await;
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_login_begins_again_with_one_tap_and_an_unlink_at_kakao_ends_it() {
+    if variable("KAKAO_AUTH_SKIP_BROWSER").as_deref() == Some("1") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { ports: [0; 4], folder: folder.path().to_owned() };
+    let playground = Playground::start(options).await.unwrap();
+    let browser = Browser::open().await;
+
+    browser.go(&playground.frontend).await;
+    browser.click("#login").await;
+    browser.find("#person-all-consents").await;
+    assert_eq!(browser.lose_cookies("login-").await, 1);
+    browser.click("#person-all-consents").await;
+    browser.see("a.button", "Demo").await;
+    browser.click("a.button").await;
+    browser.see("#who", "logged in as 김하늘").await;
+
+    // The person removes the app in Kakao's settings: the simulator's button calls both webhooks.
+    browser.go(playground.kakao.base_url()).await;
+    browser.click("button[value=unlink]").await;
+    browser.see("table", "webhook unlink, try 1: 200").await;
+    browser.see("table", "webhook account_status, try 1: 202").await;
+    let began = Instant::now();
+    loop {
+        browser.go(&playground.frontend).await;
+        browser.click("#refresh").await;
+        if browser.text("main").await.contains("error response") {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "the login did not end");
+    }
     browser.end().await;
 }
