@@ -9,7 +9,9 @@ use kakao_simulator::{Autopilot, Options, Simulator};
 use reqwest::StatusCode;
 use tokio::process::{Child, Command};
 
-use crate::rig::{ISSUER, VERIFIER, WEB, authorization_request, http, json, location, parameter};
+use crate::rig::{
+    BACKEND_SECRET, ISSUER, VERIFIER, WEB, authorization_request, claims, http, json, location, parameter,
+};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kakao-auth");
 
@@ -24,8 +26,27 @@ impl Place {
     pub(crate) fn new(kakao: &Simulator) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clients = folder.path().join("settings.toml");
+        let secret = kakao_auth::domain::Fingerprint::of(BACKEND_SECRET.as_bytes()).to_hex();
         let text = format!(
-            "[[clients]]\nid = \"web\"\ntype = \"public\"\nredirect_uris = [\"{WEB}\"]\naudience = [\"orders\"]\n"
+            r#"
+[[clients]]
+id = "web"
+type = "public"
+redirect_uris = ["{WEB}"]
+audience = ["orders"]
+
+[[clients]]
+id = "app"
+type = "public"
+grants = ["urn:ietf:params:oauth:grant-type:token-exchange", "refresh_token"]
+
+[[clients]]
+id = "sibling"
+type = "confidential"
+secret_sha256 = ["{secret}"]
+grants = ["client_credentials"]
+scopes = ["kakao:token"]
+"#
         );
         std::fs::write(&clients, text).unwrap();
         std::fs::write(folder.path().join("secret"), "simulated-client-secret-0123456789\n").unwrap();
@@ -221,6 +242,85 @@ async fn no_log_line_of_a_whole_run_holds_a_secret_or_a_personal_datum() {
 }
 
 #[tokio::test]
+async fn no_log_line_of_kakao_s_tokens_webhooks_and_a_deletion_holds_a_secret() {
+    let kakao = kakao().await;
+    let mut place = Place::new(&kakao);
+    let app = kakao.app();
+    place.variables.insert("KAKAO_AUTH__KAKAO__ADMIN_KEY".into(), app.admin_key.clone());
+    place.variables.insert("KAKAO_AUTH__KAKAO__APP_ID".into(), app.app_id.to_string());
+    let mut child = place.serve().await;
+    let sdk = kakao.sdk_login("all-consents", &app.rest_api_key, Some("a-nonce-of-the-app"), None);
+    let id_token = sdk.id_token.unwrap();
+    let post =
+        |path: &str, form: Vec<(&'static str, String)>| http().post(place.url(path)).form(&form).send();
+    let exchange = |token: &str, kind: &str| {
+        let form = vec![
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange".to_owned()),
+            ("client_id", "app".into()),
+            ("subject_token", token.to_owned()),
+            ("subject_token_type", format!("urn:ietf:params:oauth:token-type:{kind}")),
+            ("nonce", "a-nonce-of-the-app".into()),
+        ];
+        post("/oauth/token", form)
+    };
+    assert_eq!(exchange(&id_token, "id_token").await.unwrap().status(), StatusCode::OK);
+    let tokens = json(exchange(&sdk.access_token, "access_token").await.unwrap()).await;
+    let own = vec![
+        ("grant_type", "client_credentials".to_owned()),
+        ("client_id", "sibling".into()),
+        ("client_secret", BACKEND_SECRET.into()),
+    ];
+    let own =
+        json(post("/oauth/token", own).await.unwrap()).await["access_token"].as_str().unwrap().to_owned();
+    let access = tokens["access_token"].as_str().unwrap().to_owned();
+    let path = format!("/v1/users/{}/kakao-token", claims(&access)["sub"].as_str().unwrap());
+    let given = http().post(place.url(&path)).bearer_auth(&own).send().await.unwrap();
+    assert_eq!(json(given).await["access_token"], sdk.access_token.as_str());
+    let ask = serde_json::json!({ "refused_token": sdk.access_token });
+    let given = http().post(place.url(&path)).bearer_auth(&own).json(&ask).send().await.unwrap();
+    assert_eq!(given.status(), StatusCode::CONFLICT, "the SDK's refresh token is not ours");
+    for key in [app.admin_key.as_str(), "LEAKED-ADMIN-KEY"] {
+        let request = http().post(place.url("/kakao/webhooks/unlink")).form(&[("user_id", "77")]);
+        request.header("Authorization", format!("KakaoAK {key}")).send().await.unwrap();
+    }
+    let event = kakao.sign_event(&kakao_simulator::Event::new(77, "x"));
+    for token in [event.clone(), format!("{event}LEAKED")] {
+        http().post(place.url("/kakao/webhooks/account-status")).body(token).send().await.unwrap();
+    }
+    // Kakao repeats a wrong admin key in its answer.
+    kakao.revoke_tokens(sdk.id);
+    kakao.allow_admin(kakao_simulator::Endpoint::Unlink, false);
+    let deleted = http().delete(place.url("/v1/me")).bearer_auth(&access).send().await.unwrap();
+    assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
+    let began = Instant::now();
+    while !std::fs::read_to_string(place.log()).unwrap().contains("could not be told of a deleted account") {
+        assert!(began.elapsed() < Duration::from_secs(20), "the unlink was not tried");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    terminate(&child).await;
+    assert!(child.wait().await.unwrap().success());
+    let log = std::fs::read_to_string(place.log()).unwrap();
+    let secrets = [
+        app.admin_key.as_str(),
+        "LEAKED",
+        &sdk.access_token,
+        &sdk.refresh_token,
+        &id_token,
+        "a-nonce-of-the-app",
+        &own,
+        &access,
+        BACKEND_SECRET,
+        &event,
+        "김하늘",
+        "4412345678",
+    ];
+    for secret in secrets {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert!(line.is_none(), "{secret} stands in {line:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_operator_lists_rotates_and_retires_keys() {
     let kakao = kakao().await;
     let place = Place::new(&kakao);
@@ -243,7 +343,7 @@ async fn an_operator_lists_rotates_and_retires_keys() {
     let (current, next) = (find(&listed, "current").unwrap(), find(&listed, "next").unwrap());
     let (code, said) = place.run(&["keys", "retire", &current]).await;
     assert!(
-        code == Some(1) && said.contains("concerns the clients: web") && said.contains("--now"),
+        code == Some(1) && said.contains("concerns the clients: app, sibling, web") && said.contains("--now"),
         "{said}"
     );
     let (code, said) = place.run(&["keys", "retire", "nonsense", "--now"]).await;
