@@ -1,4 +1,4 @@
-//! `kakao-auth users delete`, `kakao-auth unlinks list | retry`
+//! `kakao-auth users delete | disable | enable`, `kakao-auth unlinks list | retry`
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -10,12 +10,22 @@ use crate::flow::refusal::chain;
 use crate::flow::unlink::describe;
 use crate::flow::{Error, Refusal};
 use crate::settings::Settings;
-use crate::store::{Db, accounts};
+use crate::store::{Db, accounts, users};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Deletes an account: its logins end, its data go, Kakao is told.
     Delete(DeleteOptions),
+    /// Keeps a user out: its logins end, and nobody logs in as it.
+    Disable {
+        /// The user's id.
+        id: String,
+    },
+    /// Lets a user in again, as after `account.on_unlink = "disable"`.
+    Enable {
+        /// The user's id.
+        id: String,
+    },
 }
 
 #[derive(Args)]
@@ -47,7 +57,40 @@ fn user(id: &str) -> anyhow::Result<UserId> {
 }
 
 pub(super) fn run(command: &Command, settings: &Settings) -> anyhow::Result<()> {
-    let Command::Delete(options) = command;
+    match command {
+        Command::Delete(options) => delete_one(options, settings),
+        Command::Disable { id } => {
+            let id = user(id)?;
+            let done = with_db(settings, async |db| users::disable(&db, id, Clock::System.now()).await)?;
+            report(done, &format!("{id} is kept out"), &format!("{id} was kept out before, or is no user"))
+        }
+        Command::Enable { id } => {
+            let id = user(id)?;
+            let done = with_db(settings, async |db| users::enable(&db, id).await)?;
+            report(done, &format!("{id} may log in again"), &format!("{id} was not kept out, or is no user"))
+        }
+    }
+}
+
+fn with_db(
+    settings: &Settings,
+    act: impl AsyncFnOnce(Db) -> crate::store::Result<bool>,
+) -> anyhow::Result<bool> {
+    block_on(async {
+        let db = Db::connect_lazy(settings.database.url.reveal(), 1)?;
+        act(db).await.map_err(|error| anyhow::anyhow!(chain(&error)))
+    })
+}
+
+fn report(done: bool, yes: &str, no: &str) -> anyhow::Result<()> {
+    if !done {
+        bail!("{no}; nothing was changed");
+    }
+    println!("{yes}");
+    Ok(())
+}
+
+fn delete_one(options: &DeleteOptions, settings: &Settings) -> anyhow::Result<()> {
     let id = user(&options.id)?;
     if !options.yes {
         println!(
@@ -94,11 +137,9 @@ pub(super) fn unlinks(command: &Unlinks, settings: &Settings) -> anyhow::Result<
             Unlinks::Retry { id } => {
                 let id = user(id)?;
                 let revived = accounts::revive(&db, id, now).await;
-                if !revived.map_err(|error| anyhow::anyhow!(chain(&error)))? {
-                    bail!("no unlink of {id} waits for you; see: kakao-auth unlinks list");
-                }
-                println!("{id} is tried again within seconds");
-                Ok(())
+                let revived = revived.map_err(|error| anyhow::anyhow!(chain(&error)))?;
+                let no = format!("no unlink of {id} waits for you; see: kakao-auth unlinks list");
+                report(revived, &format!("{id} is tried again within seconds"), &no)
             }
         }
     })

@@ -59,8 +59,8 @@ impl Source {
                 return Err(missing("Supabase Auth lives in Postgres: give a postgres:// URL"));
             }
             (Product::Supabase, Db::Postgres(_)) => tables.supabase()?,
-            (Product::AuthJs, _) => tables.auth_js()?,
-            (Product::BetterAuth, _) => tables.better_auth()?,
+            (Product::AuthJs, _) => tables.accounts(&AUTH_JS)?,
+            (Product::BetterAuth, _) => tables.accounts(&BETTER_AUTH)?,
         };
         Ok(Self { db, sql, after: None, done: false })
     }
@@ -117,6 +117,28 @@ async fn columns(db: &Db, schema: &str) -> Result<BTreeMap<String, BTreeSet<Stri
     Ok(tables)
 }
 
+/// How a product names its tables and columns, each in its spellings.
+struct AccountNames {
+    accounts: &'static str,
+    users: &'static str,
+    number: &'static [&'static str],
+    provider: &'static [&'static str],
+}
+
+const AUTH_JS: AccountNames = AccountNames {
+    accounts: "accounts",
+    users: "users",
+    number: &["providerAccountId", "provider_account_id"],
+    provider: &["provider"],
+};
+
+const BETTER_AUTH: AccountNames = AccountNames {
+    accounts: "account",
+    users: "user",
+    number: &["accountId", "account_id"],
+    provider: &["providerId", "provider_id"],
+};
+
 struct Tables<'a> {
     columns: &'a BTreeMap<String, BTreeSet<String>>,
     prefix: &'a str,
@@ -165,36 +187,21 @@ impl Tables<'_> {
         ))
     }
 
-    fn auth_js(&self) -> Result<String> {
-        let number = self.need("accounts", &["providerAccountId", "provider_account_id"])?;
-        let user = self.need("accounts", &["userId", "user_id"])?;
-        let provider = self.need("accounts", &["provider"])?;
-        let id = self.need("users", &["id"])?;
+    /// Tables that know a person's accounts at providers: the same idea in Auth.js and Better Auth, under other names.
+    fn accounts(&self, names: &AccountNames) -> Result<String> {
+        let (accounts, users) = (names.accounts, names.users);
+        let number = self.need(accounts, names.number)?;
+        let user = self.need(accounts, &["userId", "user_id"])?;
+        let provider = self.need(accounts, names.provider)?;
+        let id = self.need(users, &["id"])?;
         Ok(page(
             &format!("CAST(i.{number} AS TEXT)"),
             &format!("CAST(i.{user} AS TEXT)"),
-            &self.optional("users", &["name"]),
-            &self.optional("users", &["image"]),
-            &self.optional("users", &["email"]),
-            &self.optional("users", &["createdAt", "created_at"]),
-            &format!("{} i JOIN {} u ON u.{id} = i.{user}", self.table("accounts"), self.table("users")),
-            &format!("i.{provider} = 'kakao'"),
-        ))
-    }
-
-    fn better_auth(&self) -> Result<String> {
-        let number = self.need("account", &["accountId", "account_id"])?;
-        let user = self.need("account", &["userId", "user_id"])?;
-        let provider = self.need("account", &["providerId", "provider_id"])?;
-        let id = self.need("user", &["id"])?;
-        Ok(page(
-            &format!("CAST(i.{number} AS TEXT)"),
-            &format!("CAST(i.{user} AS TEXT)"),
-            &self.optional("user", &["name"]),
-            &self.optional("user", &["image"]),
-            &self.optional("user", &["email"]),
-            &self.optional("user", &["createdAt", "created_at"]),
-            &format!("{} i JOIN {} u ON u.{id} = i.{user}", self.table("account"), self.table("user")),
+            &self.optional(users, &["name"]),
+            &self.optional(users, &["image"]),
+            &self.optional(users, &["email"]),
+            &self.optional(users, &["createdAt", "created_at"]),
+            &format!("{} i JOIN {} u ON u.{id} = i.{user}", self.table(accounts), self.table(users)),
             &format!("i.{provider} = 'kakao'"),
         ))
     }

@@ -265,6 +265,11 @@ async fn an_operator_deletes_by_the_api_and_by_the_command_and_only_once() {
         assert!(code == Some(1) && said.contains(bad), "{said}");
     }
     assert_eq!(rig.introspected(0, token(&tokens)).await["active"], json!(false));
+    let kept_out = user_of(&rig.tokens().await).to_string();
+    for (command, code) in [("disable", 0), ("disable", 1), ("enable", 0), ("enable", 1)] {
+        let (got, said) = place.run(&["users", command, &kept_out]).await;
+        assert!(got == Some(code) && said.contains(&kept_out), "{command}: {said}");
+    }
     let (code, said) = place.run(&["unlinks", "list"]).await;
     assert_eq!(code, Some(0), "{said}");
     let (code, said) = place.run(&["unlinks", "retry", &id]).await;

@@ -267,29 +267,36 @@ async fn supabase_identities_of_old_and_new_versions_keep_their_ids() {
 async fn auth_js_and_better_auth_are_read_from_both_databases_in_both_spellings() {
     for stores in [Stores::PostgresAndRedis, Stores::SqliteAndMemory] {
         let desk = Desk::with(stores).await;
-        // The other product's database is one of its own.
-        let source = Desk::with(stores).await;
-        for table in
-            ["DROP TABLE kakao_unlinks", "DROP TABLE sessions", "DROP TABLE grants", "DROP TABLE users"]
-        {
-            source.sql(table).await;
+        // The other product's tables are nowhere near ours: a schema of their own, or a file.
+        let (source, schema) = match stores {
+            Stores::PostgresAndRedis => (desk.rig.database_url.clone(), "shop."),
+            Stores::SqliteAndMemory => (format!("sqlite://{}/shop.sqlite", desk.folder.path().display()), ""),
+        };
+        let db = Db::connect_lazy(&source, 1).unwrap();
+        let run = async |text: &str| {
+            let text = text.replace("@", schema);
+            match &db {
+                Db::Postgres(pool) => drop(pool.execute(sqlx::AssertSqlSafe(text)).await.unwrap()),
+                Db::Sqlite(pool) => drop(pool.execute(sqlx::AssertSqlSafe(text)).await.unwrap()),
+            }
+        };
+        let there: &[&str] = if schema.is_empty() { &[] } else { &["--schema", "shop"] };
+        if !schema.is_empty() {
+            run("CREATE SCHEMA shop").await;
         }
-        source.sql("CREATE TABLE users (id TEXT PRIMARY KEY, name TEXT, email TEXT, image TEXT)").await;
-        source
-            .sql("CREATE TABLE accounts (\"userId\" TEXT, provider TEXT, \"providerAccountId\" TEXT)")
+        run("CREATE TABLE @users (id TEXT PRIMARY KEY, name TEXT, email TEXT, image TEXT)").await;
+        run("CREATE TABLE @accounts (\"userId\" TEXT, provider TEXT, \"providerAccountId\" TEXT)").await;
+        run("INSERT INTO @users VALUES ('cuid_1', '하늘', 'sky', 'http://a/b'), ('2', NULL, NULL, NULL)")
             .await;
-        source.sql("INSERT INTO users VALUES ('cuid_1', '하늘', 'sky@example.com', 'http://a/b'), ('2', NULL, NULL, NULL)").await;
-        source.sql("INSERT INTO accounts VALUES ('cuid_1', 'kakao', '501'), ('2', 'kakao', '502'), ('2', 'google', '503')").await;
-        let (code, rows) = desk.reported("authjs", &source.rig.database_url, &[]).await;
+        run("INSERT INTO @accounts VALUES ('cuid_1', 'kakao', '501'), ('2', 'kakao', '502'), ('2', 'google', '503')").await;
+        let (code, rows) = desk.reported("authjs", &source, there).await;
         assert_eq!((code, outcomes(&rows)), (Some(0), vec!["created", "created"]), "{stores:?}");
         assert_eq!(rows[0]["source_id"], "cuid_1");
-        source.sql("CREATE TABLE \"user\" (id TEXT PRIMARY KEY, name TEXT, email TEXT, image TEXT, created_at TEXT)").await;
-        source.sql("CREATE TABLE account (user_id TEXT, provider_id TEXT, account_id TEXT)").await;
-        source
-            .sql("INSERT INTO \"user\" VALUES ('u1', '바다', NULL, NULL, '2025-01-01T00:00:00.000Z')")
-            .await;
-        source.sql("INSERT INTO account VALUES ('u1', 'kakao', '601'), ('u1', 'credential', 'u1')").await;
-        let (code, rows) = desk.reported("better-auth", &source.rig.database_url, &[]).await;
+        run("CREATE TABLE @\"user\" (id TEXT PRIMARY KEY, name TEXT, email TEXT, image TEXT, created_at TEXT)").await;
+        run("CREATE TABLE @account (user_id TEXT, provider_id TEXT, account_id TEXT)").await;
+        run("INSERT INTO @\"user\" VALUES ('u1', '바다', NULL, NULL, '2025-01-01T00:00:00.000Z')").await;
+        run("INSERT INTO @account VALUES ('u1', 'kakao', '601'), ('u1', 'credential', 'u1')").await;
+        let (code, rows) = desk.reported("better-auth", &source, there).await;
         assert_eq!((code, outcomes(&rows)), (Some(0), vec!["created"]), "{stores:?}");
         assert_eq!(desk.rig.count("SELECT count(*) FROM users WHERE nickname = '바다'").await, 1);
         // Tables that are not there are named.

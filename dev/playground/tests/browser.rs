@@ -146,15 +146,19 @@ impl Browser {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_person_logs_in_calls_the_sibling_refreshes_cancels_and_comes_back_without_an_address() {
+/// What `cargo dev` starts, and a browser; nothing where there is to be no browser.
+async fn begin() -> Option<(Playground, Browser, tempfile::TempDir)> {
     if variable("KAKAO_AUTH_SKIP_BROWSER").as_deref() == Some("1") {
-        return;
+        return None;
     }
     let folder = tempfile::tempdir().unwrap();
     let options = Options { ports: [0; 4], folder: folder.path().to_owned() };
-    let playground = Playground::start(options).await.unwrap();
-    let browser = Browser::open().await;
+    Some((Playground::start(options).await.unwrap(), Browser::open().await, folder))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_logs_in_calls_the_sibling_refreshes_cancels_and_comes_back_without_an_address() {
+    let Some((playground, browser, _folder)) = begin().await else { return };
 
     browser.go(&playground.frontend).await;
     browser.click("#login").await;
@@ -189,13 +193,7 @@ async fn a_person_logs_in_calls_the_sibling_refreshes_cancels_and_comes_back_wit
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_login_begins_again_with_one_tap_and_an_unlink_at_kakao_ends_it() {
-    if variable("KAKAO_AUTH_SKIP_BROWSER").as_deref() == Some("1") {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let options = Options { ports: [0; 4], folder: folder.path().to_owned() };
-    let playground = Playground::start(options).await.unwrap();
-    let browser = Browser::open().await;
+    let Some((playground, browser, _folder)) = begin().await else { return };
 
     browser.go(&playground.frontend).await;
     browser.click("#login").await;
