@@ -1,315 +1,224 @@
-//! `kakao-auth import`: users from Supabase Auth, Auth.js, Better Auth or CSV (`docs/import.md`).
+//! `kakao-auth import`: users of another product, or of a CSV file, by Kakao's member number.
+//!
+//! Users who are there already are never changed, so a run that was ended half-way is simply run again.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs::{File, OpenOptions};
+mod csv_file;
+mod report;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use csv::{ByteRecord, Reader, ReaderBuilder, Writer};
 
-use super::block_on;
-use crate::domain::Clock;
-use crate::domain::import::{Candidate, Found, judge};
-use crate::flow::refusal::chain;
+use self::csv_file::CsvFile;
+use self::report::Report;
+use crate::domain::import::{Judge, NewUser, Outcome, Refused, SourceRow};
+use crate::domain::{Clock, Timestamp};
 use crate::settings::Settings;
 use crate::store::Db;
-use crate::store::import::{Product, Source, Written, look, write};
+use crate::store::import::foreign::{Foreign, Product};
+use crate::store::import::{self, BATCH, Standing};
 
-/// Rows that are written at once.
-const BATCH: usize = 500;
+/// Some rows did not become users; the others did. Not 2, with which a wrong command line ends.
+const SOME_REFUSED: u8 = 3;
 
-/// Some rows were refused; the report says which.
-const SOME_REFUSED: u8 = 2;
+#[derive(Args)]
+pub(super) struct Options {
+    /// What wrote the source.
+    #[arg(long, value_enum)]
+    from: From,
+    /// A CSV file, or the product's database: postgres://…, for Auth.js and Better Auth also sqlite://….
+    #[arg(long, value_name = "FILE|URL")]
+    source: String,
+    /// The number of the Kakao app whose member numbers these are. Other apps know the same people by other numbers.
+    #[arg(long, value_name = "N")]
+    app_id: i64,
+    /// Reads and judges everything, and writes nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Writes a CSV file with what became of each row. Must not exist.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Gives everybody a new id, even where the source's is a UUID.
+    #[arg(long)]
+    new_ids: bool,
+    /// The Postgres schema of the product's tables; without it auth for Supabase, public for the others.
+    #[arg(long, value_name = "NAME")]
+    schema: Option<String>,
+}
 
-/// The columns that a CSV file may have.
-const COLUMNS: [&str; 8] =
-    ["kakao_id", "id", "nickname", "name", "picture", "email", "phone_number", "created_at"];
-
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum From {
-    /// A file with a header.
+    /// A file with a header: `kakao_id` and, as known, `id`, `nickname`, `name`, `picture`, `email`, `phone_number`, `created_at`.
     Csv,
     /// Supabase Auth.
     Supabase,
-    /// Auth.js (`NextAuth`).
+    /// Auth.js, once `NextAuth`.
     Authjs,
     /// Better Auth.
     BetterAuth,
 }
 
-#[derive(Args)]
-pub(super) struct Options {
-    /// Where the users come from.
-    #[arg(long)]
-    from: From,
-    /// A CSV file, or the other product's database: <postgres://…> or <sqlite://…>.
-    #[arg(long)]
-    source: String,
-    /// The Kakao app that the users logged in to: its numbers mean nothing in another app.
-    #[arg(long)]
-    app_id: i64,
-    /// Writes nothing, and says what would happen.
-    #[arg(long)]
-    dry_run: bool,
-    /// Writes what became of each row into this CSV file, which must not be there yet.
-    #[arg(long)]
-    report: Option<PathBuf>,
-    /// Gives everybody a new id, also where the source has UUIDs.
-    #[arg(long)]
-    new_ids: bool,
-    /// The schema of the source's tables: auth for Supabase, else public.
-    #[arg(long)]
-    schema: Option<String>,
-}
-
 pub(super) fn run(options: &Options, settings: &Settings) -> anyhow::Result<ExitCode> {
-    check_app(options, settings)?;
-    let mut report = Report::open(options.report.as_deref())?;
-    block_on(async {
-        let db = Db::connect_lazy(settings.database.url.reveal(), 2)?;
-        // Before anything is read: the table must be there.
-        let table = db.has_users().await.map_err(|error| anyhow::anyhow!(chain(&error)));
-        table.context("the users table cannot be read; run kakao-auth migrate first")?;
-        let mut import =
-            Import { db: &db, options, report: &mut report, seen: HashSet::new(), batch: Vec::new() };
-        match options.from {
-            From::Csv => import.file(Path::new(&options.source)).await?,
-            From::Supabase => import.tables(Product::Supabase, "auth").await?,
-            From::Authjs => import.tables(Product::AuthJs, "public").await?,
-            From::BetterAuth => import.tables(Product::BetterAuth, "public").await?,
+    same_app(options.app_id, settings.kakao.app_id)?;
+    let report = super::block_on(async {
+        let db = Db::connect_lazy(settings.database.url.reveal(), 1)?;
+        if !import::is_migrated(&db).await.context("the database of this service does not answer")? {
+            bail!("the database of this service has no table users yet: run kakao-auth migrate first");
         }
-        import.flush().await
+        let mut source = Source::open(options).await?;
+        let now = Clock::System.now();
+        let mut import = Import {
+            db,
+            judge: Judge::new(!options.new_ids, now),
+            report: Report::create(options.report.as_deref())?,
+            dry_run: options.dry_run,
+            now,
+        };
+        let outcome = import.all(&mut source).await;
+        import.report.flush().context("the report cannot be written")?;
+        if let Err(error) = outcome {
+            let so_far = import.report.summary();
+            return Err(error.context(format!(
+                "the import ended early, after {so_far}; run it again: who is there by now is left as it is"
+            )));
+        }
+        import.db.close().await;
+        Ok(import.report)
     })?;
-    report.finish()
+    println!("{}", report.summary());
+    if options.dry_run {
+        println!("nothing was written: this was a dry run");
+    }
+    if report.refused() == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    match &options.report {
+        Some(path) => eprintln!("{} rows need a look; {} says why", report.refused(), path.display()),
+        None => eprintln!("{} rows need a look; --report FILE lists them all", report.refused()),
+    }
+    Ok(ExitCode::from(SOME_REFUSED))
 }
 
-fn check_app(options: &Options, settings: &Settings) -> anyhow::Result<()> {
-    match settings.kakao.app_id {
+/// Kakao gives a person another member number in each app: with those of another app, people would log in as strangers,
+/// or as somebody else.
+fn same_app(given: i64, ours: Option<i64>) -> anyhow::Result<()> {
+    match ours {
         None => bail!(
-            "kakao.app_id is not set: member numbers belong to one Kakao app, so it must be known which one this is"
+            "kakao.app_id is not set. Member numbers belong to one Kakao app: set it to the number of the app that this \
+             service logs in with, so that --app-id can be compared"
         ),
-        Some(ours) if ours != options.app_id => bail!(
-            "--app-id {} is not kakao.app_id {ours}: the same person has another number in another app, so these users \
-             could never log in here; nothing was read",
-            options.app_id
+        Some(ours) if ours != given => bail!(
+            "--app-id {given} is not the Kakao app of this service (kakao.app_id is {ours}). Its member numbers mean \
+             other people here; they cannot be imported"
         ),
         Some(_) => Ok(()),
     }
 }
 
-/// What became of a row.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Outcome {
-    Created,
-    WouldCreate,
-    Exists,
-    Conflict,
-    Duplicate,
-    Invalid,
+enum Source {
+    Csv(CsvFile),
+    Foreign(Box<Foreign>),
 }
 
-impl Outcome {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::WouldCreate => "would_create",
-            Self::Exists => "exists",
-            Self::Conflict => "conflict",
-            Self::Duplicate => "duplicate",
-            Self::Invalid => "invalid",
-        }
-    }
-
-    const fn is_refusal(self) -> bool {
-        matches!(self, Self::Conflict | Self::Duplicate | Self::Invalid)
-    }
-}
-
-/// The report file, and the sums.
-struct Report {
-    file: Option<Writer<File>>,
-    counts: BTreeMap<Outcome, u64>,
-}
-
-/// Where a row stood, and what it called itself.
-#[derive(Clone, Default)]
-struct Place {
-    line: u64,
-    source_id: String,
-    kakao_id: String,
-}
-
-impl Report {
-    fn open(path: Option<&Path>) -> anyhow::Result<Self> {
-        let file = match path {
-            None => None,
-            Some(path) => {
-                let file = OpenOptions::new().write(true).create_new(true).open(path);
-                let file =
-                    file.with_context(|| format!("the report {} cannot be made anew", path.display()))?;
-                let mut writer = Writer::from_writer(file);
-                writer.write_record(["line", "source_id", "kakao_id", "outcome", "user_id", "reason"])?;
-                Some(writer)
-            }
+impl Source {
+    async fn open(options: &Options) -> anyhow::Result<Self> {
+        let product = match options.from {
+            From::Csv => None,
+            From::Supabase => Some(Product::Supabase),
+            From::Authjs => Some(Product::AuthJs),
+            From::BetterAuth => Some(Product::BetterAuth),
         };
-        Ok(Self { file, counts: BTreeMap::new() })
+        let sqlite = options.source.starts_with("sqlite:");
+        let postgres = ["postgres://", "postgresql://"].iter().any(|start| options.source.starts_with(start));
+        if options.schema.is_some() && !postgres {
+            bail!("--schema is for a source in Postgres");
+        }
+        let Some(product) = product else {
+            if postgres || sqlite {
+                bail!("--from csv reads a file, but --source is the URL of a database");
+            }
+            return Ok(Self::Csv(CsvFile::open(Path::new(&options.source))?));
+        };
+        // The source is not repeated: it may hold a password.
+        if !postgres && (!sqlite || product == Product::Supabase) {
+            bail!(
+                "--source must be the URL of the product's database: postgres://… (sqlite://… for authjs and better-auth)"
+            );
+        }
+        let foreign = Foreign::open(&options.source, product, options.schema.as_deref()).await;
+        Ok(Self::Foreign(Box::new(foreign.context("the source cannot be read")?)))
     }
 
-    fn row(&mut self, place: &Place, outcome: Outcome, user: &str, reason: &str) -> anyhow::Result<()> {
-        *self.counts.entry(outcome).or_default() += 1;
-        if let Some(file) = &mut self.file {
-            let line = place.line.to_string();
-            file.write_record([&line, &place.source_id, &place.kakao_id, outcome.name(), user, reason])?;
-        } else if outcome.is_refusal() {
-            eprintln!("row {} (kakao_id {:?}): {}: {reason}", place.line, place.kakao_id, outcome.name());
+    async fn page(&mut self) -> anyhow::Result<Vec<SourceRow>> {
+        match self {
+            Self::Csv(file) => file.page(BATCH),
+            Self::Foreign(foreign) => foreign.page().await.context("the source cannot be read on"),
         }
-        Ok(())
-    }
-
-    fn finish(mut self) -> anyhow::Result<ExitCode> {
-        if let Some(file) = &mut self.file {
-            file.flush()?;
-        }
-        if self.counts.is_empty() {
-            println!("no rows");
-        }
-        for (outcome, count) in &self.counts {
-            println!("{}: {count}", outcome.name());
-        }
-        let refused = self.counts.keys().any(|outcome| outcome.is_refusal());
-        Ok(if refused { ExitCode::from(SOME_REFUSED) } else { ExitCode::SUCCESS })
     }
 }
 
-struct Import<'a> {
-    db: &'a Db,
-    options: &'a Options,
-    report: &'a mut Report,
-    /// Numbers of this run: the second row of one is a duplicate.
-    seen: HashSet<i64>,
-    batch: Vec<(Place, Candidate)>,
+/// An import under way.
+struct Import {
+    db: Db,
+    judge: Judge,
+    report: Report,
+    dry_run: bool,
+    now: Timestamp,
 }
 
-impl Import<'_> {
-    async fn tables(&mut self, product: Product, schema: &str) -> anyhow::Result<()> {
-        let schema = self.options.schema.as_deref().unwrap_or(schema);
-        let open = Source::open(&self.options.source, product, schema).await;
-        let mut source =
-            open.map_err(|error| anyhow::anyhow!(chain(&error))).context("the source cannot be read")?;
-        let mut line = 0;
+impl Import {
+    async fn all(&mut self, source: &mut Source) -> anyhow::Result<()> {
         loop {
-            let page = source.next().await.map_err(|error| anyhow::anyhow!(chain(&error)));
-            let page = page.context("the source cannot be read to its end; run the import again to go on")?;
-            if page.is_empty() {
+            let rows = source.page().await?;
+            if rows.is_empty() {
                 return Ok(());
             }
-            for found in page {
-                line += 1;
-                self.take(line, &found).await?;
-            }
+            self.batch(&rows).await?;
+            self.report.flush().context("the report cannot be written")?;
         }
     }
 
-    async fn file(&mut self, path: &Path) -> anyhow::Result<()> {
-        let mut reader = ReaderBuilder::new()
-            .flexible(true)
-            .from_path(path)
-            .with_context(|| format!("{} cannot be read", path.display()))?;
-        let columns = header(&mut reader)?;
-        let mut record = ByteRecord::new();
-        while reader.read_byte_record(&mut record).context("the file cannot be read to its end")? {
-            let line = record.position().map_or(0, csv::Position::line);
-            if record.len() != columns.len() {
-                let reason = format!("the row has {} fields, the header has {}", record.len(), columns.len());
-                self.report.row(&Place { line, ..Place::default() }, Outcome::Invalid, "", &reason)?;
-                continue;
-            }
-            if let Some(found) = found(&record, &columns) {
-                self.take(line, &found).await?;
-            } else {
-                let reason = "the row is not UTF-8: save the file as UTF-8";
-                self.report.row(&Place { line, ..Place::default() }, Outcome::Invalid, "", reason)?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn take(&mut self, line: u64, found: &Found) -> anyhow::Result<()> {
-        let short = |text: &Option<String>| text.as_deref().unwrap_or_default().chars().take(64).collect();
-        let place = Place { line, source_id: short(&found.source_id), kakao_id: short(&found.kakao_id) };
-        match judge(found, !self.options.new_ids, Clock::System.now()) {
-            Err(unfit) => self.report.row(&place, Outcome::Invalid, "", &unfit.to_string())?,
-            Ok(candidate) if !self.seen.insert(candidate.kakao_id.0) => {
-                self.report.row(&place, Outcome::Duplicate, "", "an earlier row has the same kakao_id")?;
-            }
-            Ok(candidate) => self.batch.push((place, candidate)),
-        }
-        if self.batch.len() >= BATCH { self.flush().await } else { Ok(()) }
-    }
-
-    async fn flush(&mut self) -> anyhow::Result<()> {
-        let (places, batch): (Vec<Place>, Vec<Candidate>) = self.batch.drain(..).unzip();
-        let dry = self.options.dry_run;
-        let written = if dry { look(self.db, &batch).await } else { write(self.db, &batch).await };
-        let written = written.map_err(|error| anyhow::anyhow!(chain(&error)));
-        let written =
-            written.context("users cannot be written; run the import again to go on where it stopped")?;
-        for ((place, candidate), written) in places.iter().zip(&batch).zip(written) {
-            let id = candidate.id.to_string();
-            match written {
-                Written::Created if dry => self.report.row(place, Outcome::WouldCreate, &id, "")?,
-                Written::Created => self.report.row(place, Outcome::Created, &id, "")?,
-                Written::Exists(user) => self.report.row(place, Outcome::Exists, &user.to_string(), "")?,
-                Written::Conflict => {
-                    let reason = "another user has this id; import with --new-ids, or mend the source";
-                    self.report.row(place, Outcome::Conflict, &id, reason)?;
+    async fn batch(&mut self, rows: &[SourceRow]) -> anyhow::Result<()> {
+        let judged: Vec<Result<NewUser, Refused>> = rows.iter().map(|row| self.judge.judge(row)).collect();
+        let users: Vec<NewUser> = judged.iter().filter_map(|judged| judged.as_ref().ok()).cloned().collect();
+        let standings = if self.dry_run {
+            import::standing(&self.db, &users.iter().collect::<Vec<_>>()).await
+        } else {
+            import::insert(&self.db, &users, self.now).await
+        };
+        let mut standings = standings.context("the database of this service failed")?.into_iter();
+        for (row, judged) in rows.iter().zip(judged) {
+            match judged {
+                Ok(user) => {
+                    let standing = standings.next().context("a user without a standing")?;
+                    self.stood(row, &user, standing)?;
                 }
+                Err(refused) => self.report.add(row, refused.outcome, None, &refused.reason)?,
             }
         }
         Ok(())
     }
-}
 
-/// The columns, by their place.
-fn header(reader: &mut Reader<File>) -> anyhow::Result<Vec<&'static str>> {
-    let header = reader.byte_headers().context("the header cannot be read")?.clone();
-    let known = COLUMNS.join(", ");
-    let mut columns = Vec::new();
-    for (index, name) in header.iter().enumerate() {
-        let name = String::from_utf8_lossy(name);
-        // Spreadsheets begin a file with a byte order mark.
-        let name =
-            if index == 0 { name.trim_start_matches('\u{feff}') } else { &name }.trim().to_ascii_lowercase();
-        let column = COLUMNS.into_iter().find(|column| *column == name);
-        let column =
-            column.with_context(|| format!("the column {name:?} is not known; known are {known}"))?;
-        if columns.contains(&column) {
-            bail!("the column {column} stands twice");
-        }
-        columns.push(column);
-    }
-    if !columns.contains(&"kakao_id") {
-        bail!("there is no column kakao_id; known are {known}");
-    }
-    Ok(columns)
-}
-
-fn found(record: &ByteRecord, columns: &[&str]) -> Option<Found> {
-    let mut found = Found::default();
-    for (column, value) in columns.iter().zip(record) {
-        let value = Some(std::str::from_utf8(value).ok()?.to_owned());
-        match *column {
-            "kakao_id" => found.kakao_id = value,
-            "id" => found.source_id = value,
-            "nickname" => found.nickname = value,
-            "name" => found.name = value,
-            "picture" => found.picture = value,
-            "email" => found.email = value,
-            "phone_number" => found.phone_number = value,
-            _ => found.created_at = value,
+    fn stood(&mut self, row: &SourceRow, user: &NewUser, standing: Standing) -> anyhow::Result<()> {
+        let note = user.note.unwrap_or_default();
+        match standing {
+            Standing::New if self.dry_run => {
+                // A new id is not decided before it is written.
+                let id = user.keeps_id.then_some(user.id);
+                self.report.add(row, Outcome::WouldCreate, id, note)
+            }
+            Standing::New => self.report.add(row, Outcome::Created, Some(user.id), note),
+            Standing::Exists(id) => {
+                let other = user.keeps_id && id != user.id;
+                let note = if other { "this person has another id here, in user_id" } else { "" };
+                self.report.add(row, Outcome::Exists, Some(id), note)
+            }
+            Standing::Taken => {
+                let reason = "the id belongs to a user with another kakao_id, or none: change one of them, or use --new-ids";
+                self.report.add(row, Outcome::Conflict, None, reason)
+            }
         }
     }
-    Some(found)
 }

@@ -139,7 +139,7 @@ pub async fn done(db: &Db, user: UserId, asked_at: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Kakao was not told: again at `next`, or, when `dead`, not until the operator says so.
+/// Kakao was not told: again at `next`, or, when `dead`, not until the operator says so. Says nothing if a later try has begun.
 pub async fn put_off(
     db: &Db,
     unlink: &Unlink,
@@ -148,8 +148,9 @@ pub async fn put_off(
     dead: Option<Timestamp>,
 ) -> Result<()> {
     const SQL: &str = "UPDATE kakao_unlinks SET next_at = $3, last_fault = $4, dead_at = $5
-                       WHERE user_id = $1 AND asked_at = $2";
+                       WHERE user_id = $1 AND asked_at = $2 AND attempts = $6";
     on!(db, pool => sqlx::query(SQL).bind(unlink.user.0).bind(unlink.asked_at).bind(next).bind(fault).bind(dead)
+        .bind(unlink.attempts)
         .execute(pool).await.map(drop))?;
     Ok(())
 }

@@ -51,13 +51,6 @@ impl Db {
         Ok(())
     }
 
-    /// Whether the schema is there.
-    pub async fn has_users(&self) -> Result<()> {
-        const SQL: &str = "SELECT id, kakao_id, deleted_at FROM users LIMIT 1";
-        on!(self, pool => sqlx::query(SQL).fetch_optional(pool).await.map(drop))?;
-        Ok(())
-    }
-
     /// The server's version, as Postgres counts it (170002 is 17.2); SQLite comes with us.
     pub async fn server_version(&self) -> Result<Option<i32>> {
         const SQL: &str = "SELECT current_setting('server_version_num')::int4";

@@ -1,328 +1,600 @@
-//! `kakao-auth import`: users from elsewhere, each row judged, nobody changed, and safe to run again.
+//! Users of another product become users here: from CSV, Supabase Auth, Auth.js and Better Auth, into both databases,
+//! through the program itself.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
-use kakao_auth::store::Db;
-use reqwest::StatusCode;
-use sqlx::{Executor, Row};
+use kakao_auth::domain::{KakaoId, Timestamp, User};
+use kakao_auth::store::{Db, users};
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+use tokio::process::Command;
+use uuid::Uuid;
 
-use crate::program::Place;
-use crate::rig::{Browser, Rig, Setup, Stores, authorization_request, claims, json, parameter};
+use crate::rig::{Rig, Setup, Stores, claims};
 
-const ID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
+const BOTH: [Stores; 2] = [Stores::PostgresAndRedis, Stores::SqliteAndMemory];
+const APP: &str = "123456";
+/// The autopilot's person at the simulated Kakao.
+const PERSON: i64 = 4_412_345_678;
+const FIRST: &str = "0a3b1f6e-9f0c-4b8e-8a54-0d6f1c2b3a4d";
+const SECOND: &str = "7d9e2a10-5c41-4f0b-9b7e-2f6a8c1d0e3f";
 
-struct Desk {
+/// A service with its database, and a folder for files.
+struct Place {
     rig: Rig,
-    place: Place,
     folder: tempfile::TempDir,
-    reports: std::cell::Cell<u32>,
+    app_id: Option<&'static str>,
 }
 
-type Rows = Vec<BTreeMap<String, String>>;
-
-impl Desk {
-    async fn with(stores: Stores) -> Self {
+impl Place {
+    async fn on(stores: Stores) -> Self {
         let rig = Rig::with(Setup { stores, ..Setup::default() }).await;
-        let mut place = Place::new(&rig.kakao);
-        place.variables.insert("KAKAO_AUTH__DATABASE__URL".into(), rig.database_url.clone());
-        place.variables.insert("KAKAO_AUTH__KAKAO__APP_ID".into(), "123456".into());
-        Self { rig, place, folder: tempfile::tempdir().unwrap(), reports: std::cell::Cell::new(0) }
+        Self { rig, folder: tempfile::tempdir().unwrap(), app_id: Some(APP) }
     }
 
-    fn file(&self, name: &str, content: &[u8]) -> String {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, content).unwrap();
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a source and gives its path.
+    fn source(&self, bytes: impl AsRef<[u8]>) -> String {
+        let path = self.file("users.csv");
+        std::fs::write(&path, bytes).unwrap();
         path.display().to_string()
     }
 
-    async fn import(&self, from: &str, source: &str, more: &[&str]) -> (Option<i32>, String) {
-        let start = ["import", "--from", from, "--source", source, "--app-id", "123456"];
-        let arguments: Vec<&str> = start.into_iter().chain(more.iter().copied()).collect();
-        self.place.run(&arguments).await
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut values: HashMap<&str, &str> = HashMap::from([
+            ("SERVER__PUBLIC_URL", crate::rig::ISSUER),
+            ("DATABASE__URL", self.rig.database_url.as_str()),
+            ("CACHE__URL", "memory:"),
+            ("SECRETS__MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+            ("KAKAO__CLIENT_ID", "key"),
+        ]);
+        values.extend(self.app_id.map(|id| ("KAKAO__APP_ID", id)));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kakao-auth"));
+        command.arg("import").args(arguments).env_clear().kill_on_drop(true);
+        command.envs(values.iter().map(|(name, value)| (format!("KAKAO_AUTH__{name}"), value)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
     }
 
-    /// Runs it with a report, and reads that.
-    async fn reported(&self, from: &str, source: &str, more: &[&str]) -> (Option<i32>, Rows) {
-        self.reports.set(self.reports.get() + 1);
-        let path =
-            self.folder.path().join(format!("report-{}.csv", self.reports.get())).display().to_string();
-        let more: Vec<&str> = more.iter().copied().chain(["--report", &path]).collect();
-        let (code, said) = self.import(from, source, &more).await;
-        assert!(code.is_some_and(|code| code != 1), "{said}");
-        let text = std::fs::read_to_string(&path).unwrap();
-        let mut lines = text.lines();
-        let names: Vec<&str> = lines.next().unwrap().split(',').collect();
-        let row = |line: &str| {
-            names
-                .iter()
-                .map(ToString::to_string)
-                .zip(line.splitn(names.len(), ',').map(str::to_owned))
-                .collect()
-        };
-        (code, lines.map(row).collect())
+    async fn run(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = self.command(arguments).output().await.unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
     }
 
-    async fn sql(&self, text: &'static str) {
-        match &self.rig.db {
-            Db::Postgres(pool) => drop(pool.execute(text).await.unwrap()),
-            Db::Sqlite(pool) => drop(pool.execute(text).await.unwrap()),
+    /// Imports with a report, and gives the exit code, what was said, and the report's rows.
+    async fn import(
+        &self,
+        from: &str,
+        source: &str,
+        more: &[&str],
+    ) -> (Option<i32>, String, Vec<Vec<String>>) {
+        let report = self.file("report.csv");
+        let path = report.display().to_string();
+        let first = ["--from", from, "--source", source, "--app-id", APP, "--report", &path];
+        let (code, said) = self.run(&[&first, more].concat()).await;
+        let Ok(mut reader) = csv::Reader::from_path(&report) else { return (code, said, Vec::new()) };
+        assert_eq!(
+            reader.headers().unwrap(),
+            "line source_id kakao_id outcome user_id reason".split(' ').collect::<Vec<_>>()
+        );
+        let row = |row: Result<csv::StringRecord, _>| row.unwrap().iter().map(str::to_owned).collect();
+        let rows = reader.records().map(row).collect();
+        std::fs::remove_file(&report).unwrap();
+        (code, said, rows)
+    }
+
+    async fn user(&self, kakao_id: i64) -> User {
+        users::find_by_kakao_id(&self.rig.db, KakaoId(kakao_id)).await.unwrap().unwrap()
+    }
+
+    async fn count(&self) -> i64 {
+        self.rig.count("SELECT count(*) FROM users").await
+    }
+
+    /// Makes the tables of another product in this service's own Postgres.
+    async fn prepare(&self, sql: &str) {
+        let Db::Postgres(pool) = &self.rig.db else { panic!("Postgres") };
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.unwrap();
+    }
+
+    /// Makes them in a SQLite file of their own.
+    async fn sqlite(&self, sql: &str) -> String {
+        let url = format!("sqlite://{}", self.file("foreign.sqlite").display());
+        let mut connection = SqliteConnection::connect(&format!("{url}?mode=rwc")).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        url
+    }
+}
+
+fn outcomes(rows: &[Vec<String>]) -> Vec<&str> {
+    rows.iter().map(|row| row[3].as_str()).collect()
+}
+
+fn id(text: &str) -> Uuid {
+    text.parse().unwrap()
+}
+
+/// That many rows.
+fn many(count: i64) -> String {
+    let mut text = String::from("kakao_id,id,nickname,email,created_at\n");
+    for n in 1..=count {
+        let (number, id) = (4_000_000_000 + n, Uuid::now_v7());
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "{number},{id},사람 {n},p{n}@example.com,2024-03-01T09:30:00Z");
+    }
+    text
+}
+
+#[tokio::test]
+async fn rows_of_a_csv_file_become_users_and_a_second_run_changes_nothing() {
+    for stores in BOTH {
+        let place = Place::on(stores).await;
+        let source = place.source(format!(
+            "\u{feff}kakao_id,id,nickname,name,picture,email,phone_number,created_at\r\n\
+             1,{FIRST},\" 하늘, 바다 \",김하늘,http://k.kakaocdn.net/a.jpg,a@example.com,+82 10-1234-5678,2024-03-01T09:30:00Z\r\n\
+             9223372036854775807,42,,  ,,,,\"\"\r\n"
+        ));
+        let (code, said, rows) = place.import("csv", &source, &[]).await;
+        assert_eq!((code, said.as_str()), (Some(0), "2 rows: 2 created\n"));
+        let user = place.user(1).await;
+        assert_eq!(user.id.0, id(FIRST), "an id that is a UUID is kept");
+        let profile = &user.profile;
+        assert_eq!(profile.nickname.as_deref(), Some("하늘, 바다"));
+        assert_eq!(profile.name.as_deref(), Some("김하늘"));
+        assert_eq!(profile.picture.as_deref(), Some("https://k.kakaocdn.net/a.jpg"));
+        assert_eq!((profile.email.as_deref(), profile.email_verified), (Some("a@example.com"), false));
+        assert_eq!(profile.phone_number.as_deref(), Some("+82 10-1234-5678"));
+        let came = Timestamp::from_secs(1_709_285_400);
+        assert_eq!([user.created_at, user.updated_at, user.last_login_at], [came; 3]);
+        assert_eq!((user.roles.len(), user.disabled_at), (0, None));
+        let second = place.user(i64::MAX).await;
+        assert_eq!(second.profile, kakao_auth::domain::Profile::default());
+        let expected = [
+            ["2", FIRST, "1", "created", FIRST, ""],
+            ["3", "42", "9223372036854775807", "created", &second.id.to_string(), ""],
+        ];
+        assert_eq!(rows, expected);
+
+        let (code, said, rows) = place.import("csv", &source, &[]).await;
+        assert_eq!((code, said.as_str()), (Some(0), "2 rows: 2 exists\n"));
+        assert_eq!((outcomes(&rows), &rows[1][4]), (vec!["exists"; 2], &second.id.to_string()));
+        assert_eq!((place.user(1).await, place.user(i64::MAX).await), (user, second));
+    }
+}
+
+#[tokio::test]
+async fn a_bad_row_of_any_kind_is_reported_and_the_others_go_on() {
+    for stores in BOTH {
+        let place = Place::on(stores).await;
+        let mut text = b"kakao_id,nickname,created_at\n".to_vec();
+        let huge = format!("2,{},", "x".repeat(3_000_000));
+        let bad: [(&[u8], &str, &str); 12] = [
+            (b"1,first,", "created", ""),
+            (huge.as_bytes(), "invalid", "nickname is longer than 1024 bytes"),
+            (b"3,a\0b,", "invalid", "NUL"),
+            (b"-4,x,", "invalid", "whole number"),
+            (b"kim,x,", "invalid", "whole number"),
+            (b"4.41235E+09,x,", "invalid", "spreadsheets"),
+            (b",x,", "invalid", "kakao_id is missing"),
+            (b"1,again,", "duplicate", "line 2 has the same kakao_id"),
+            (b"8,\xb1\xe8,", "invalid", "nickname is not UTF-8"),
+            (b"9,x,next tuesday", "invalid", "created_at is not a time"),
+            (b"10,a, b,", "invalid", "4 fields, the header 3"),
+            (b"11,last good,2024-03-01", "created", ""),
+        ];
+        for (line, _, _) in bad {
+            text.extend_from_slice(line);
+            text.push(b'\n');
         }
-    }
-}
+        text.extend_from_slice(b"12,\"cut o");
+        let source = place.source(&text);
+        let (code, said, rows) = place.import("csv", &source, &[]).await;
+        assert_eq!(code, Some(3), "{said}");
+        assert!(said.contains("13 rows: 2 created, 1 duplicate, 10 invalid"), "{said}");
+        for (at, (_, outcome, reason)) in bad.iter().enumerate() {
+            let row = &rows[at];
+            assert_eq!(
+                (row[0].as_str(), row[3].as_str()),
+                ((at + 2).to_string().as_str(), *outcome),
+                "{row:?}"
+            );
+            assert!(row[5].contains(reason), "{row:?}");
+        }
+        assert!(rows[12][5].contains("cut off"), "{:?}", rows[12]);
+        assert_eq!(place.count().await, 2);
+        assert_eq!(place.user(1).await.profile.nickname.as_deref(), Some("first"));
 
-fn outcomes(rows: &Rows) -> Vec<&str> {
-    rows.iter().map(|row| row["outcome"].as_str()).collect()
-}
-
-#[tokio::test]
-async fn a_csv_file_becomes_users_who_log_in_as_themselves() {
-    for stores in [Stores::PostgresAndRedis, Stores::SqliteAndMemory] {
-        let desk = Desk::with(stores).await;
-        let file = desk.file(
-            "users.csv",
-            format!("\u{feff}kakao_id,id,nickname,email,created_at\r\n4412345678,{ID},하늘,old@example.com,2024-02-29 09:00:00+09\r\n4412345679,,\"a, \"\"b\"\"\",,\r\n").as_bytes(),
-        );
-        let (code, planned) = desk.reported("csv", &file, &["--dry-run"]).await;
-        assert_eq!((code, outcomes(&planned)), (Some(0), vec!["would_create", "would_create"]));
-        assert_eq!(desk.rig.count("SELECT count(*) FROM users").await, 0, "a dry run writes nothing");
-        let (code, rows) = desk.reported("csv", &file, &[]).await;
-        assert_eq!((code, outcomes(&rows)), (Some(0), vec!["created", "created"]));
-        assert_eq!((rows[0]["user_id"].as_str(), rows[0]["source_id"].as_str()), (ID, ID));
-        assert_eq!(desk.rig.count("SELECT count(*) FROM users WHERE email_verified").await, 0);
-        let (code, again) = desk.reported("csv", &file, &[]).await;
-        assert_eq!((code, outcomes(&again)), (Some(0), vec!["exists", "exists"]));
-        let tokens = desk.rig.tokens().await;
-        assert_eq!(claims(tokens["access_token"].as_str().unwrap())["sub"], ID, "{stores:?}");
-        let user = kakao_auth::domain::UserId(ID.parse().unwrap());
-        let user = kakao_auth::store::users::find(&desk.rig.db, user).await.unwrap().unwrap();
-        assert_eq!(user.created_at.secs(), 1_709_164_800);
-        assert!(user.profile.email_verified, "the login asked Kakao");
-    }
-}
-
-#[tokio::test]
-async fn every_bad_row_is_reported_with_what_to_do_and_the_good_ones_go_in() {
-    let desk = Desk::with(Stores::PostgresAndRedis).await;
-    let long = "x".repeat(2049);
-    let mut file = b"kakao_id,id,nickname,created_at\n".to_vec();
-    for line in [
-        "7,,good,",
-        ",,none,",
-        "0,,zero,",
-        "-5,,minus,",
-        "9223372036854775808,,huge,",
-        "abc,,text,",
-        "7,,again,",
-        &format!("8,,{long},"),
-        "9,,nul\0,",
-        "10,,time,yesterday",
-        "11,too,few",
-        "12,a,b,1700000000,much",
-        &format!("13,{ID},first,"),
-        &format!("14,{ID},second,"),
-        "15,not-a-uuid,fine,1700000000",
-    ] {
-        file.extend_from_slice(line.as_bytes());
-        file.push(b'\n');
-    }
-    file.extend_from_slice(b"16,,\xff\xfe,\n17,,\"cut");
-    let (code, rows) = desk.reported("csv", &desk.file("bad.csv", &file), &[]).await;
-    assert_eq!(code, Some(2));
-    let by_number: BTreeMap<&str, (&str, &str)> = rows
-        .iter()
-        .map(|row| (row["kakao_id"].as_str(), (row["outcome"].as_str(), row["reason"].as_str())))
-        .collect();
-    for (number, outcome, part) in [
-        ("", "invalid", ""),
-        ("0", "invalid", "member number"),
-        ("-5", "invalid", "member number"),
-        ("9223372036854775808", "invalid", "19 digits"),
-        ("abc", "invalid", "member number"),
-        ("8", "invalid", "nickname is longer"),
-        ("9", "invalid", "NUL"),
-        ("10", "invalid", "created_at"),
-        ("13", "created", ""),
-        ("14", "conflict", "--new-ids"),
-        ("15", "created", ""),
-    ] {
-        let found = by_number.get(number).unwrap_or_else(|| panic!("no row of {number}: {rows:?}"));
-        assert!(found.0 == outcome && found.1.contains(part), "{number}: {found:?}");
-    }
-    let reasons: Vec<&str> = rows.iter().map(|row| row["reason"].as_str()).collect();
-    for part in ["an earlier row", "not UTF-8", "3 fields", "5 fields", "2 fields"] {
+        let (code, said) = place.run(&["--from", "csv", "--source", &source, "--app-id", APP]).await;
+        assert_eq!(code, Some(3));
         assert!(
-            reasons.iter().any(|reason| reason.contains(part)) || part == "2 fields",
-            "{part}: {reasons:?}"
+            said.contains("line 4: invalid: nickname holds a NUL byte: remove it"),
+            "without a report: {said}"
         );
     }
-    assert_eq!(desk.rig.count("SELECT count(*) FROM users").await, 3);
 }
 
 #[tokio::test]
-async fn files_that_are_none_and_apps_that_are_others_are_refused_before_anything_is_read() {
-    let mut desk = Desk::with(Stores::SqliteAndMemory).await;
-    let good = desk.file("good.csv", b"kakao_id\n1\n");
-    for (content, part) in [
-        (&b""[..], "kakao_id"),
-        (b"nickname\nx\n", "no column kakao_id"),
-        (b"kakao_id,age\n1,2\n", "\"age\" is not known; known are kakao_id"),
-        (b"kakao_id,kakao_id\n1,2\n", "twice"),
-        (b"\xff\xfe\n1\n", "is not known"),
+async fn a_file_that_is_not_what_it_should_be_is_refused_whole() {
+    let place = Place::on(Stores::SqliteAndMemory).await;
+    for (text, part) in [
+        (
+            "kakao_id,nick,mail\n1,a,b\n",
+            "\"nick\", \"mail\"; known are kakao_id, id, nickname, name, picture, email",
+        ),
+        ("kakao_id;nickname\n1;a\n", "between commas"),
+        ("id,nickname\n1,a\n", "does not name the column kakao_id"),
+        ("kakao_id,name,name\n1,a,b\n", "names name twice"),
+        ("", "the source is empty"),
     ] {
-        let (code, said) = desk.import("csv", &desk.file("x.csv", content), &[]).await;
-        assert!(code == Some(1) && said.contains(part), "{part}: {said}");
+        let (code, said, rows) = place.import("csv", &place.source(text), &[]).await;
+        assert_eq!((code, rows.len()), (Some(1), 0), "{said}");
+        assert!(said.contains(part), "{said}");
     }
-    let (code, said) = desk.import("csv", "/nowhere/at/all.csv", &[]).await;
-    assert!(code == Some(1) && said.contains("/nowhere/at/all.csv"), "{said}");
-    let report = desk.file("there.csv", b"precious");
-    let (code, said) = desk.import("csv", &good, &["--report", &report]).await;
-    assert!(code == Some(1) && said.contains("there.csv"), "{said}");
-    assert_eq!(std::fs::read(&report).unwrap(), b"precious");
-    let other = ["import", "--from", "csv", "--source", &good, "--app-id", "654321"];
-    let (code, said) = desk.place.run(&other).await;
-    assert!(code == Some(1) && said.contains("654321") && said.contains("nothing was read"), "{said}");
-    desk.place.variables.remove("KAKAO_AUTH__KAKAO__APP_ID");
-    let (code, said) = desk.import("csv", &good, &[]).await;
+    let open = place.source(["kakao_id,nickname\n1,a\n2,\"".to_owned(), "x\n".repeat(9_000_000)].concat());
+    let (code, said, _) = place.import("csv", &open, &[]).await;
+    assert!(code == Some(1) && said.contains("from line 3") && said.contains("never closed"), "{said}");
+    let (code, said, _) = place.import("csv", "/nowhere/users.csv", &[]).await;
+    assert!(code == Some(1) && said.contains("cannot be read"), "{said}");
+    for (from, source, more, part) in [
+        ("csv", "postgres://u:geheim@h/db", vec![], "reads a file"),
+        ("supabase", "sqlite://x", vec![], "postgres://"),
+        ("authjs", "users.csv", vec![], "must be the URL"),
+        ("authjs", "sqlite://x", vec!["--schema", "y"], "--schema is for a source in Postgres"),
+        ("authjs", "postgres://u:geheim@127.0.0.1:1/db", vec![], "the source cannot be read"),
+    ] {
+        let (code, said, _) = place.import(from, source, &more).await;
+        assert!(code == Some(1) && said.contains(part) && !said.contains("geheim"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_report_is_never_overwritten_and_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::on(Stores::SqliteAndMemory).await;
+    let (source, report) = (place.source(many(3)), place.file("mine.csv"));
+    let path = report.display().to_string();
+    let arguments = ["--from", "csv", "--source", &source, "--app-id", APP, "--report", &path];
+    assert_eq!(place.run(&arguments).await.0, Some(0));
+    assert_eq!(report.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let before = std::fs::read(&report).unwrap();
+    let (code, said) = place.run(&arguments).await;
+    assert!(code == Some(1) && said.contains("exists already and is not overwritten"), "{said}");
+    assert_eq!(std::fs::read(&report).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_dry_run_judges_everything_and_writes_nothing() {
+    for stores in BOTH {
+        let place = Place::on(stores).await;
+        let source = place.source(format!("kakao_id,id\n1,{FIRST}\n"));
+        assert_eq!(place.import("csv", &source, &[]).await.0, Some(0));
+        let source = place.source(format!("kakao_id,id\n1,{FIRST}\n2,{SECOND}\n3,17\n4,{FIRST}\n-1,\n"));
+        let (code, said, rows) = place.import("csv", &source, &["--dry-run"]).await;
+        assert_eq!(code, Some(3));
+        assert!(said.contains("nothing was written"), "{said}");
+        assert_eq!(outcomes(&rows), ["exists", "would_create", "would_create", "conflict", "invalid"]);
+        assert_eq!([&rows[0][4], &rows[1][4], &rows[2][4]], [FIRST, SECOND, ""]);
+        assert_eq!(place.count().await, 1);
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_there_already_is_left_as_it_is() {
+    for stores in BOTH {
+        let place = Place::on(stores).await;
+        let tokens = place.rig.tokens().await;
+        let sub = claims(tokens["access_token"].as_str().unwrap())["sub"].as_str().unwrap().to_owned();
+        let before = place.user(PERSON).await;
+        let source = place.source(format!(
+            "kakao_id,id,nickname,created_at\n{PERSON},{FIRST},someone else,2020-01-01\n77,{sub},x,\n78,{SECOND},y,\n79,{SECOND},z,\n"
+        ));
+        let (code, said, rows) = place.import("csv", &source, &[]).await;
+        assert_eq!(code, Some(3), "{said}");
+        assert_eq!(outcomes(&rows), ["exists", "conflict", "created", "conflict"]);
+        assert_eq!((&rows[0][4], rows[0][5].contains("another id")), (&sub, true));
+        assert!(rows[1][5].contains("belongs to a user with another kakao_id"), "{:?}", rows[1]);
+        assert!(rows[3][5].contains("line 4 has the same id"), "{:?}", rows[3]);
+        assert_eq!(place.user(PERSON).await, before);
+
+        let (code, _, rows) = place.import("csv", &source, &["--new-ids"]).await;
+        assert_eq!(code, Some(0));
+        assert_eq!(outcomes(&rows), ["exists", "created", "exists", "created"]);
+        assert_ne!(place.user(77).await.id.to_string(), sub);
+    }
+}
+
+#[tokio::test]
+async fn an_imported_person_logs_in_to_the_user_that_was_imported() {
+    for stores in BOTH {
+        let place = Place::on(stores).await;
+        let source = place
+            .source(format!("kakao_id,id,email,created_at\n{PERSON},{FIRST},old@example.com,2020-01-01\n"));
+        assert_eq!(place.import("csv", &source, &[]).await.0, Some(0));
+        let tokens = place.rig.tokens().await;
+        assert_eq!(claims(tokens["access_token"].as_str().unwrap())["sub"], FIRST);
+        let user = place.user(PERSON).await;
+        assert_eq!(user.profile.email.as_deref(), Some("all-consents@example.com"));
+        assert!(user.profile.email_verified, "Kakao was asked");
+        assert_eq!(user.created_at, Timestamp::from_secs(1_577_836_800));
+    }
+}
+
+#[tokio::test]
+async fn an_import_that_was_killed_is_run_again_and_ends_in_the_same_state() {
+    for stores in BOTH {
+        let place = Place::on(stores).await;
+        let source = place.source(many(30_000));
+        let arguments = ["--from", "csv", "--source", &source, "--app-id", APP];
+        let mut child = place.command(&arguments).spawn().unwrap();
+        let began = Instant::now();
+        while place.count().await == 0 {
+            assert!(began.elapsed() < Duration::from_secs(30), "the import does not begin");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        child.kill().await.unwrap();
+        let half = place.count().await;
+        assert!((1..30_000).contains(&half), "it was killed half-way: {half}");
+        let (code, said) = place.run(&arguments).await;
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(place.count().await, 30_000);
+        assert!(said.contains("30000 rows: ") && said.contains(&format!("{half} exists")), "{half}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn member_numbers_of_another_app_are_not_even_read() {
+    let mut place = Place::on(Stores::SqliteAndMemory).await;
+    let arguments = ["--from", "csv", "--source", "/nowhere", "--app-id", "654321"];
+    let (code, said) = place.run(&arguments).await;
+    assert!(code == Some(1) && said.contains("--app-id 654321 is not the Kakao app"), "{said}");
+    place.app_id = None;
+    let (code, said) = place.run(&arguments).await;
     assert!(code == Some(1) && said.contains("kakao.app_id is not set"), "{said}");
-    assert_eq!(desk.rig.count("SELECT count(*) FROM users").await, 0);
-    let empty = format!("sqlite://{}/empty.sqlite", desk.folder.path().display());
-    desk.place.variables.insert("KAKAO_AUTH__KAKAO__APP_ID".into(), "123456".into());
-    desk.place.variables.insert("KAKAO_AUTH__DATABASE__URL".into(), empty);
-    let (code, said) = desk.import("csv", &good, &[]).await;
-    assert!(code == Some(1) && said.contains("kakao-auth migrate"), "{said}");
+    let (code, said) = place.run(&arguments[..4]).await;
+    assert!(code == Some(2) && said.contains("--app-id"), "it is required: {said}");
 }
 
 #[tokio::test]
-async fn an_import_that_stopped_half_way_ends_as_a_whole_one_and_nobody_is_changed() {
-    let desk = Desk::with(Stores::PostgresAndRedis).await;
-    let before = desk.rig.tokens().await;
-    let line = |n: i64| format!("{},nick-{n}\n", 4_412_345_678 + n);
-    let half: String = (0..700).map(line).collect();
-    let whole: String = (0..1_500).map(line).collect();
-    let (_, rows) = desk
-        .reported("csv", &desk.file("half.csv", format!("kakao_id,nickname\n{half}").as_bytes()), &[])
-        .await;
-    assert_eq!(rows.iter().filter(|row| row["outcome"] == "created").count(), 699);
-    let (code, rows) = desk
-        .reported("csv", &desk.file("whole.csv", format!("kakao_id,nickname\n{whole}").as_bytes()), &[])
-        .await;
-    assert_eq!(code, Some(0));
-    assert_eq!(rows.iter().filter(|row| row["outcome"] == "exists").count(), 700);
-    assert_eq!(rows.iter().filter(|row| row["outcome"] == "created").count(), 800);
-    assert_eq!(desk.rig.count("SELECT count(*) FROM users").await, 1_500);
-    assert_eq!(
-        desk.rig.count("SELECT count(*) FROM users WHERE nickname = '김하늘'").await,
-        1,
-        "who was there is as before"
+async fn a_database_without_the_schema_is_said_so() {
+    let mut place = Place::on(Stores::SqliteAndMemory).await;
+    place.rig.database_url = format!("sqlite://{}", place.file("new.sqlite").display());
+    let (code, said, _) = place.import("csv", &place.source(many(1)), &[]).await;
+    assert!(code == Some(1) && said.contains("run kakao-auth migrate first"), "{said}");
+    let place = Place::on(Stores::PostgresAndRedis).await;
+    place.prepare("DROP TABLE kakao_unlinks, sessions, grants, users").await;
+    let (code, said, _) = place.import("csv", &place.source(many(1)), &[]).await;
+    assert!(code == Some(1) && said.contains("run kakao-auth migrate first"), "{said}");
+}
+
+/// Reads from the first place's Postgres into the databases of both.
+async fn into_both(prepare: &str, from: &str, more: &[&str], check: impl AsyncFn(&Place, Vec<Vec<String>>)) {
+    let [source, other] = [Place::on(BOTH[0]).await, Place::on(BOTH[1]).await];
+    source.prepare(prepare).await;
+    for place in [&source, &other] {
+        let (_, said, rows) = place.import(from, &source.rig.database_url, more).await;
+        assert!(!rows.is_empty(), "{said}");
+        check(place, rows).await;
+    }
+}
+
+fn supabase(identities: &str) -> String {
+    format!(
+        r#"
+CREATE SCHEMA auth;
+CREATE TABLE auth.users (
+    id uuid PRIMARY KEY, email varchar(255), raw_user_meta_data jsonb, banned_until timestamptz,
+    created_at timestamptz, deleted_at timestamptz
+);
+INSERT INTO auth.users VALUES
+  ('{FIRST}', 'a@example.com', '{{"name": "meta"}}', NULL, '2024-03-01 18:30:00+09', NULL),
+  ('{SECOND}', 'b@example.com', '{{"full_name": "이름", "avatar_url": "http://k.kakaocdn.net/b.jpg"}}', now() + interval '1 day', '2024-03-02', NULL),
+  ('11111111-1111-4111-8111-111111111111', NULL, NULL, NULL, now(), now()),
+  ('22222222-2222-4222-8222-222222222222', 'google@example.com', '{{}}', NULL, now(), NULL);
+{identities}"#
+    )
+}
+
+async fn supabases_people_are_here(place: &Place, rows: Vec<Vec<String>>) {
+    assert_eq!(outcomes(&rows), ["created", "created"], "{rows:?}");
+    let user = place.user(4_412_345_678).await;
+    assert_eq!(user.id.0, id(FIRST));
+    assert_eq!(user.profile.nickname.as_deref(), Some("하늘"), "of the identity, before the user's");
+    assert_eq!(user.profile.picture.as_deref(), Some("https://k.kakaocdn.net/a.jpg"));
+    assert_eq!((user.profile.email.as_deref(), user.profile.name), (Some("a@example.com"), None));
+    assert_eq!((user.created_at, user.disabled_at), (Timestamp::from_secs(1_709_285_400), None));
+    let user = place.user(4_412_345_679).await;
+    assert_eq!(user.profile.nickname.as_deref(), Some("이름"));
+    assert_eq!(user.profile.picture.as_deref(), Some("https://k.kakaocdn.net/b.jpg"));
+    assert!(user.disabled_at.is_some(), "who is banned there stays out here");
+}
+
+#[tokio::test]
+async fn supabases_users_come_with_their_ids_times_and_bans_and_deleted_ones_stay_behind() {
+    let tables = supabase(&format!(
+        r#"
+CREATE TABLE auth.identities (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(), provider_id text NOT NULL, user_id uuid NOT NULL REFERENCES auth.users,
+    identity_data jsonb NOT NULL, provider text NOT NULL, UNIQUE (provider_id, provider)
+);
+INSERT INTO auth.identities (provider_id, user_id, identity_data, provider) VALUES
+  ('4412345678', '{FIRST}', '{{"sub": "4412345678", "preferred_username": "하늘", "avatar_url": "http://k.kakaocdn.net/a.jpg", "email": "a@example.com"}}', 'kakao'),
+  ('', '{SECOND}', '{{"sub": "4412345679"}}', 'kakao'),
+  ('4412345680', '11111111-1111-4111-8111-111111111111', '{{}}', 'kakao'),
+  ('107', '22222222-2222-4222-8222-222222222222', '{{}}', 'google');"#
+    ));
+    into_both(&tables, "supabase", &[], supabases_people_are_here).await;
+}
+
+#[tokio::test]
+async fn a_supabase_of_before_provider_id_is_read_too() {
+    let tables = supabase(&format!(
+        r#"
+CREATE TABLE auth.identities (
+    id text NOT NULL, user_id uuid NOT NULL, identity_data jsonb NOT NULL, provider text NOT NULL, PRIMARY KEY (provider, id)
+);
+INSERT INTO auth.identities VALUES
+  ('4412345678', '{FIRST}', '{{"sub": "4412345678", "user_name": "하늘", "avatar_url": "http://k.kakaocdn.net/a.jpg"}}', 'kakao'),
+  ('4412345679', '{SECOND}', '{{"sub": "4412345679"}}', 'kakao');"#
+    ));
+    into_both(&tables, "supabase", &[], supabases_people_are_here).await;
+}
+
+#[tokio::test]
+async fn auth_js_users_come_from_its_own_tables_in_another_schema() {
+    let tables = r#"
+CREATE SCHEMA shop;
+CREATE TABLE shop.users (id SERIAL PRIMARY KEY, name VARCHAR(255), email VARCHAR(255), "emailVerified" TIMESTAMPTZ, image TEXT);
+CREATE TABLE shop.accounts (
+    id SERIAL PRIMARY KEY, "userId" INTEGER NOT NULL REFERENCES shop.users, type VARCHAR(255) NOT NULL,
+    provider VARCHAR(255) NOT NULL, "providerAccountId" VARCHAR(255) NOT NULL, refresh_token TEXT, expires_at BIGINT
+);
+INSERT INTO shop.users (name, email, image) VALUES ('하늘', 'a@example.com', 'http://k.kakaocdn.net/a.jpg'), (NULL, NULL, NULL);
+INSERT INTO shop.accounts ("userId", type, provider, "providerAccountId")
+  VALUES (1, 'oauth', 'kakao', '1'), (2, 'oauth', 'kakao', 'oops'), (2, 'oauth', 'google', '3'), (2, 'oauth', 'kakao', '1');
+"#;
+    into_both(tables, "authjs", &["--schema", "shop"], async |place, rows| {
+        assert_eq!(outcomes(&rows), ["created", "duplicate", "invalid"], "{rows:?}");
+        assert_eq!([&rows[0][1], &rows[1][1]], ["1", "2"], "the source's own id stands in the report");
+        let user = place.user(1).await;
+        assert_eq!(rows[0][4], user.id.to_string());
+        assert_eq!((user.profile.nickname.as_deref(), user.profile.name), (Some("하늘"), None));
+        assert_eq!(user.profile.picture.as_deref(), Some("https://k.kakaocdn.net/a.jpg"));
+        assert!(user.created_at > Timestamp::from_secs(1_709_285_400), "there is no time, so now");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn auth_js_users_come_from_prismas_tables_and_from_snake_case() {
+    let prisma = format!(
+        r#"
+CREATE TABLE "User" (id TEXT PRIMARY KEY, name TEXT, email TEXT, "emailVerified" TIMESTAMP(3), image TEXT);
+CREATE TABLE "Account" ("userId" TEXT NOT NULL, type TEXT, provider TEXT NOT NULL, "providerAccountId" TEXT NOT NULL);
+INSERT INTO "User" VALUES ('{FIRST}', '하늘', 'a@example.com', NULL, '/me.png');
+INSERT INTO "Account" VALUES ('{FIRST}', 'oauth', 'kakao', '1');"#
     );
-    let refreshed = desk.rig.refresh(0, before["refresh_token"].as_str().unwrap()).await;
-    assert_eq!(refreshed.status(), StatusCode::OK);
+    let snake = format!(
+        r"
+CREATE SCHEMA shop;
+CREATE TABLE shop.users (id uuid PRIMARY KEY, name text, email text, image text);
+CREATE TABLE shop.accounts (user_id uuid NOT NULL, provider text NOT NULL, provider_account_id text NOT NULL);
+INSERT INTO shop.users VALUES ('{FIRST}', '하늘', 'a@example.com', '/me.png');
+INSERT INTO shop.accounts VALUES ('{FIRST}', 'kakao', '1');"
+    );
+    for (tables, more) in [(prisma, vec![]), (snake, vec!["--schema", "shop"])] {
+        into_both(&tables, "authjs", &more, async |place, rows| {
+            assert_eq!((rows[0][3].as_str(), rows[0][4].as_str()), ("created", FIRST));
+            assert!(rows[0][5].contains("the picture was left out"), "{rows:?}");
+            assert_eq!(place.user(1).await.profile.nickname.as_deref(), Some("하늘"));
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
-async fn supabase_identities_of_old_and_new_versions_keep_their_ids() {
-    for number in ["provider_id text", "id text"] {
-        let desk = Desk::with(Stores::PostgresAndRedis).await;
-        desk.sql("CREATE SCHEMA auth").await;
-        desk.sql("CREATE TABLE auth.users (id uuid PRIMARY KEY, email varchar(255), created_at timestamptz)")
+async fn better_auth_users_come_with_their_times_and_bans_however_its_columns_are_written() {
+    let camel = format!(
+        r#"
+CREATE TABLE "user" ("id" text PRIMARY KEY, "name" text NOT NULL, "email" text NOT NULL, "emailVerified" boolean NOT NULL,
+    "image" text, "createdAt" timestamptz NOT NULL, "banned" boolean, "banExpires" timestamptz);
+CREATE TABLE "account" ("id" text PRIMARY KEY, "accountId" text NOT NULL, "providerId" text NOT NULL, "userId" text NOT NULL,
+    "createdAt" timestamptz NOT NULL);
+INSERT INTO "user" VALUES ('{FIRST}', '하늘', 'a@example.com', true, NULL, '2024-03-01 18:30:00.25+09', NULL, NULL),
+    ('Zx81kQ', '바다', 'b@example.com', true, NULL, '2024-03-01', true, NULL),
+    ('Zx82kQ', '산', 'c@example.com', true, NULL, '2024-03-01', true, now() - interval '1 day');
+INSERT INTO "account" VALUES ('a', '1', 'kakao', '{FIRST}', now()), ('b', '2', 'kakao', 'Zx81kQ', now()),
+    ('c', '3', 'kakao', 'Zx82kQ', now()), ('d', 'x', 'credential', '{FIRST}', now());"#
+    );
+    let snake = format!(
+        r#"
+CREATE TABLE "user" (id text PRIMARY KEY, name text, email text, email_verified boolean, image text,
+    created_at timestamp NOT NULL, banned boolean, ban_expires timestamp);
+CREATE TABLE account (id text PRIMARY KEY, account_id text, provider_id text, user_id text);
+INSERT INTO "user" VALUES ('{FIRST}', '하늘', 'a@example.com', true, NULL, '2024-03-01 09:30:00.25', false, NULL),
+    ('Zx81kQ', '바다', 'b@example.com', true, NULL, '2024-03-01', true, now() + interval '2 days'),
+    ('Zx82kQ', '산', 'c@example.com', true, NULL, '2024-03-01', NULL, NULL);
+INSERT INTO account VALUES ('a', '1', 'kakao', '{FIRST}'), ('b', '2', 'kakao', 'Zx81kQ'), ('c', '3', 'kakao', 'Zx82kQ');"#
+    );
+    for tables in [camel, snake] {
+        into_both(&tables, "better-auth", &[], async |place, rows| {
+            assert_eq!(outcomes(&rows), ["created"; 3], "{rows:?}");
+            let user = place.user(1).await;
+            assert_eq!(
+                (user.id.0, user.created_at),
+                (id(FIRST), Timestamp::from_micros(1_709_285_400_250_000))
+            );
+            assert_eq!(
+                (user.profile.nickname.as_deref(), user.profile.email_verified),
+                (Some("하늘"), false)
+            );
+            let banned = [1, 2, 3].map(async |number| place.user(number).await.disabled_at.is_some());
+            assert_eq!(futures_util::future::join_all(banned).await, [false, true, false]);
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn better_auth_and_auth_js_are_read_from_sqlite_too() {
+    for stores in BOTH {
+        let place = Place::on(stores).await;
+        let url = place
+            .sqlite(&format!(
+                r#"
+CREATE TABLE "user" ("id" text PRIMARY KEY, "name" text, "email" text, "image" text, "createdAt" date, "banned" integer);
+CREATE TABLE "account" ("id" text PRIMARY KEY, "accountId" text, "providerId" text, "userId" text);
+INSERT INTO "user" VALUES ('{FIRST}', '하늘', 'a@example.com', NULL, '2024-03-01T09:30:00.000Z', 0),
+    ('{SECOND}', '바다', NULL, NULL, 1709285400000, 1), ('x', CAST(X'b1e8' AS text), NULL, NULL, NULL, NULL),
+    ('y', CAST(X'610062' AS text), NULL, NULL, NULL, NULL);
+INSERT INTO "account" VALUES ('a', '1', 'kakao', '{FIRST}'), ('b', '2', 'kakao', '{SECOND}'), ('c', '3', 'kakao', 'x'),
+    ('d', '4', 'kakao', 'y'), ('e', '5', 'kakao', 'nobody'), ('f', '6', 'google', 'y');"#
+            ))
             .await;
-        let new = number.starts_with("provider_id");
-        if new {
-            desk.sql("CREATE TABLE auth.identities (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), provider_id text NOT NULL, user_id uuid, identity_data jsonb, provider text)").await;
-        } else {
-            desk.sql(
-                "CREATE TABLE auth.identities (id text, user_id uuid, identity_data jsonb, provider text)",
+        let (code, said, rows) = place.import("better-auth", &url, &[]).await;
+        assert_eq!(code, Some(3), "{said}");
+        assert_eq!(outcomes(&rows), ["created", "created", "invalid", "invalid", "created"]);
+        assert!(rows[2][5].contains("UTF-8") && rows[3][5].contains("NUL"), "{rows:?}");
+        let [first, second] = [place.user(1).await, place.user(2).await];
+        let came = Timestamp::from_secs(1_709_285_400);
+        assert_eq!([first.created_at, second.created_at], [came; 2]);
+        assert_eq!((first.id.0, first.disabled_at, second.disabled_at.is_some()), (id(FIRST), None, true));
+
+        std::fs::remove_file(place.file("foreign.sqlite")).unwrap();
+        let url = place
+            .sqlite(
+                r#"
+CREATE TABLE users (id INTEGER PRIMARY KEY, name text, email text, image text);
+CREATE TABLE accounts (id INTEGER PRIMARY KEY, "userId" integer, provider text, "providerAccountId" text);
+WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1234)
+INSERT INTO users SELECT n, 'name ' || n, NULL, NULL FROM n;
+INSERT INTO accounts SELECT id, id, 'kakao', 1000 + id FROM users;"#,
             )
             .await;
-        }
-        desk.sql("INSERT INTO auth.users VALUES ('0f8fad5b-d9cb-469f-a165-70867728950e', 'sky@example.com', '2024-02-29 00:00:00+00'), ('7c9e6679-7425-40de-944b-e07fc1f90ae7', NULL, now())").await;
-        let columns = if new { "provider_id" } else { "id" };
-        let rows = format!(
-            "INSERT INTO auth.identities ({columns}, user_id, identity_data, provider) VALUES
-             ('4412345678', '{ID}', '{{\"sub\":\"4412345678\",\"name\":\"하늘\",\"avatar_url\":\"http://k.kakaocdn.net/a.jpg\"}}', 'kakao'),
-             ('not-a-number', '7c9e6679-7425-40de-944b-e07fc1f90ae7', '{{}}', 'kakao'),
-             ('4412345679', '7c9e6679-7425-40de-944b-e07fc1f90ae7', '{{}}', 'google')"
-        );
-        let Db::Postgres(pool) = &desk.rig.db else { panic!("Postgres") };
-        sqlx::query(sqlx::AssertSqlSafe(rows.as_str())).execute(pool).await.unwrap();
-        let (code, rows) = desk.reported("supabase", &desk.rig.database_url, &[]).await;
-        let mut seen = outcomes(&rows);
-        seen.sort_unstable();
-        assert_eq!((code, seen), (Some(2), vec!["created", "invalid"]), "{number}");
-        let user = sqlx::query("SELECT id, nickname, picture, email, created_at::text AS at FROM users")
-            .fetch_one(pool)
-            .await
-            .unwrap();
-        assert_eq!(user.get::<uuid::Uuid, _>("id").to_string(), ID);
-        assert_eq!(user.get::<String, _>("picture"), "https://k.kakaocdn.net/a.jpg");
-        assert_eq!(
-            (user.get::<String, _>("nickname"), user.get::<String, _>("email")),
-            ("하늘".into(), "sky@example.com".into())
-        );
-        assert!(user.get::<String, _>("at").starts_with("2024-02-"));
+        let (code, said, rows) = place.import("authjs", &url, &[]).await;
+        assert_eq!((code, said.as_str(), rows.len()), (Some(0), "1234 rows: 1234 created\n", 1_234));
+        assert_eq!(place.user(2_234).await.profile.nickname.as_deref(), Some("name 1234"));
+        let (code, said, _) = place.import("better-auth", &url, &[]).await;
+        assert!(code == Some(1) && said.contains("no tables account and user"), "{said}");
     }
 }
 
 #[tokio::test]
-async fn auth_js_and_better_auth_are_read_from_both_databases_in_both_spellings() {
-    for stores in [Stores::PostgresAndRedis, Stores::SqliteAndMemory] {
-        let desk = Desk::with(stores).await;
-        // The other product's tables are nowhere near ours: a schema of their own, or a file.
-        let (source, schema) = match stores {
-            Stores::PostgresAndRedis => (desk.rig.database_url.clone(), "shop."),
-            Stores::SqliteAndMemory => (format!("sqlite://{}/shop.sqlite", desk.folder.path().display()), ""),
-        };
-        let db = Db::connect_lazy(&source, 1).unwrap();
-        let run = async |text: &str| {
-            let text = text.replace("@", schema);
-            match &db {
-                Db::Postgres(pool) => drop(pool.execute(sqlx::AssertSqlSafe(text)).await.unwrap()),
-                Db::Sqlite(pool) => drop(pool.execute(sqlx::AssertSqlSafe(text)).await.unwrap()),
-            }
-        };
-        let there: &[&str] = if schema.is_empty() { &[] } else { &["--schema", "shop"] };
-        if !schema.is_empty() {
-            run("CREATE SCHEMA shop").await;
-        }
-        run("CREATE TABLE @users (id TEXT PRIMARY KEY, name TEXT, email TEXT, image TEXT)").await;
-        run("CREATE TABLE @accounts (\"userId\" TEXT, provider TEXT, \"providerAccountId\" TEXT)").await;
-        run("INSERT INTO @users VALUES ('cuid_1', '하늘', 'sky', 'http://a/b'), ('2', NULL, NULL, NULL)")
-            .await;
-        run("INSERT INTO @accounts VALUES ('cuid_1', 'kakao', '501'), ('2', 'kakao', '502'), ('2', 'google', '503')").await;
-        let (code, rows) = desk.reported("authjs", &source, there).await;
-        assert_eq!((code, outcomes(&rows)), (Some(0), vec!["created", "created"]), "{stores:?}");
-        assert_eq!(rows[0]["source_id"], "cuid_1");
-        run("CREATE TABLE @\"user\" (id TEXT PRIMARY KEY, name TEXT, email TEXT, image TEXT, created_at TEXT)").await;
-        run("CREATE TABLE @account (user_id TEXT, provider_id TEXT, account_id TEXT)").await;
-        run("INSERT INTO @\"user\" VALUES ('u1', '바다', NULL, NULL, '2025-01-01T00:00:00.000Z')").await;
-        run("INSERT INTO @account VALUES ('u1', 'kakao', '601'), ('u1', 'credential', 'u1')").await;
-        let (code, rows) = desk.reported("better-auth", &source, there).await;
-        assert_eq!((code, outcomes(&rows)), (Some(0), vec!["created"]), "{stores:?}");
-        assert_eq!(desk.rig.count("SELECT count(*) FROM users WHERE nickname = '바다'").await, 1);
-        // Tables that are not there are named.
-        let (code, said) = desk.import("better-auth", &desk.rig.database_url, &[]).await;
-        assert!(code == Some(1) && said.contains("accountId") && said.contains("--schema"), "{said}");
-        let (code, said) = desk.import("authjs", "mysql://x", &[]).await;
-        assert!(code == Some(1) && said.contains("the source cannot be read"), "{said}");
+async fn a_product_whose_tables_are_not_there_is_said_so() {
+    let place = Place::on(Stores::PostgresAndRedis).await;
+    let url = place.rig.database_url.clone();
+    for (from, more, part) in [
+        ("supabase", vec![], "the schema auth has no tables identities and users"),
+        ("authjs", vec![], "the schema public has no tables accounts and users"),
+        ("better-auth", vec!["--schema", "a\"b"], "the schema a\"b has no tables account and user"),
+    ] {
+        let (code, said, rows) = place.import(from, &url, &more).await;
+        assert!(code == Some(1) && rows.is_empty() && said.contains(part), "{said}");
     }
-}
-
-#[tokio::test]
-async fn a_source_of_many_pages_is_read_to_its_end() {
-    let desk = Desk::with(Stores::PostgresAndRedis).await;
-    desk.sql("CREATE SCHEMA shop").await;
-    desk.sql("CREATE TABLE shop.users (id int PRIMARY KEY, name text)").await;
-    desk.sql("CREATE TABLE shop.accounts (user_id int, provider text, provider_account_id bigint)").await;
-    desk.sql("INSERT INTO shop.users SELECT n, 'n' || n FROM generate_series(1, 3000) n").await;
-    desk.sql("INSERT INTO shop.accounts SELECT n, 'kakao', 4000000000 + n FROM generate_series(1, 3000) n")
-        .await;
-    // Two accounts of one number, on the edge of a page.
-    desk.sql("INSERT INTO shop.accounts SELECT 1, 'kakao', 4000001000").await;
-    let (code, rows) = desk.reported("authjs", &desk.rig.database_url, &["--schema", "shop"]).await;
-    assert_eq!((code, rows.len()), (Some(2), 3001));
-    assert_eq!(rows.iter().filter(|row| row["outcome"] == "duplicate").count(), 1);
-    assert_eq!(desk.rig.count("SELECT count(*) FROM users").await, 3000);
-    let landed = Browser::new(&desk.rig).log_in(&authorization_request(&[])).await;
-    let reply = desk.rig.redeem(0, &parameter(&landed, "code").unwrap()).await;
-    assert!(json(reply).await["access_token"].is_string());
 }
