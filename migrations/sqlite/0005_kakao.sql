@@ -37,6 +37,7 @@ CREATE TABLE webhook_events (
     outcome     text
 );
 CREATE INDEX webhook_events_due ON webhook_events (next_at) WHERE done_at IS NULL;
+CREATE INDEX webhook_events_kakao_id ON webhook_events (kakao_id);
 CREATE INDEX webhook_events_done_at ON webhook_events (done_at) WHERE done_at IS NOT NULL;
 
 -- Accounts that were deleted here and must still be unlinked at Kakao. A row is gone once it is done; one with `dead_at`

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use super::receive_webhook::store_waiting;
 use super::{Deps, Error, delete_account, kakao_tokens};
 use crate::domain::kakao_event::{Effect, effect_of};
-use crate::domain::{EndReason, KakaoEvent, OnUnlink, Timestamp, UserId};
+use crate::domain::{EndReason, KakaoEvent, OnUnlink, Returning, Timestamp, UserId};
 use crate::store::audit::{self, AuditEvent};
 use crate::store::kakao_links::{self, Erased};
 use crate::store::webhook_events::{self, Due};
@@ -26,6 +26,9 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 
 /// Users whose events are worked off at the same time.
 const AT_ONCE: usize = 4;
+
+/// The outcome of an unlink after which the account is gone.
+const ERASED: &str = "erased";
 
 /// What was done with an event, for the row and the audit.
 struct Done {
@@ -76,7 +79,8 @@ async fn apply(deps: &Deps, due: &Due) -> Result<(), Error> {
         None => Done { outcome: "unknown_user", forget_access_token: None },
         Some(user) => take_effect(deps, &mut tx, user, event, now).await?,
     };
-    if !webhook_events::done(&mut tx, due.id, done.outcome, now).await? {
+    let forget = done.outcome == ERASED && deps.account.returning == Returning::New;
+    if !webhook_events::done(&mut tx, due.id, done.outcome, forget, now).await? {
         return Ok(());
     }
     let record = AuditEvent {
@@ -112,7 +116,9 @@ async fn take_effect(
     let at = event.at;
     match effect_of(&event.kind) {
         Effect::Note => done("noted"),
-        Effect::Unlink if unlink(deps, tx, user, event, now).await? => and_forget("unlinked"),
+        Effect::Unlink if unlink(deps, tx, user, event, now).await? => {
+            and_forget(if deps.account.on_unlink == OnUnlink::Erase { ERASED } else { "unlinked" })
+        }
         Effect::Unlink => done("older_than_login"),
         Effect::ForgetTokens => {
             kakao_links::forget_older_token(tx, user, at).await?;

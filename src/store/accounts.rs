@@ -45,8 +45,13 @@ pub async fn erase(tx: &mut Tx, user: UserId, keep_number: bool) -> Result<()> {
                          profile_stale_at = NULL, under_age_at = NULL,
                          kakao_id = CASE WHEN $2 THEN kakao_id ELSE NULL END
         WHERE id = $1 AND deleted_at IS NOT NULL";
+    // A number that is forgotten is forgotten here too; one event that comes again then finds nobody.
+    const EVENTS: &str = "DELETE FROM webhook_events WHERE done_at IS NOT NULL AND $2 = $3
+                          AND kakao_id = (SELECT kakao_id FROM users WHERE id = $1)";
     const LOGINS: &str = "UPDATE grants SET user_agent = NULL, nonce = NULL WHERE user_id = $1";
     const ROLES: &str = "UPDATE users SET roles = '[]' WHERE id = $1";
+    on_tx!(tx, conn => sqlx::query(EVENTS).bind(user.0).bind(keep_number).bind(false)
+        .execute(conn).await.map(drop))?;
     on_tx!(tx, conn => sqlx::query(USER).bind(user.0).bind(keep_number).bind(false)
         .execute(conn).await.map(drop))?;
     on_tx!(tx, conn => sqlx::query(ROLES).bind(user.0).execute(conn).await.map(drop))?;

@@ -99,11 +99,12 @@ impl TryFrom<EventRow> for Due {
     }
 }
 
-/// Marks an event as worked off, together with what it did. False if somebody else did.
-pub async fn done(tx: &mut Tx, id: Uuid, outcome: &str, now: Timestamp) -> Result<bool> {
-    const SQL: &str =
-        "UPDATE webhook_events SET done_at = $3, outcome = $2 WHERE id = $1 AND done_at IS NULL";
-    let done = on_tx!(tx, conn => sqlx::query(SQL).bind(id).bind(outcome).bind(now)
+/// Marks an event as worked off, together with what it did. False if somebody else did. `forget`: Kakao's number is not kept.
+pub async fn done(tx: &mut Tx, id: Uuid, outcome: &str, forget: bool, now: Timestamp) -> Result<bool> {
+    const SQL: &str = "UPDATE webhook_events SET done_at = $3, outcome = $2,
+                                                 kakao_id = CASE WHEN $4 THEN 0 ELSE kakao_id END
+                       WHERE id = $1 AND done_at IS NULL";
+    let done = on_tx!(tx, conn => sqlx::query(SQL).bind(id).bind(outcome).bind(now).bind(forget)
         .execute(conn).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }

@@ -93,6 +93,15 @@ async fn until_gone(rig: &Rig) {
 async fn nothing_personal_is_left_in_any_table() {
     let rig = Rig::start().await;
     let tokens = rig.tokens().await;
+    // An event of theirs was worked off before.
+    let kind = "https://schemas.openid.net/secevent/oauth/event-type/user-linked";
+    let event = rig.kakao.sign_event(&kakao_simulator::Event::new(KAKAO_ID, kind));
+    let posted =
+        crate::rig::http().post(rig.url(0, "/kakao/webhooks/account-status")).body(event).send().await;
+    assert_eq!(posted.unwrap().status(), StatusCode::ACCEPTED);
+    while rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NOT NULL").await == 0 {
+        kakao_auth::flow::work_webhooks::work_webhooks(rig.deps(0)).await.unwrap();
+    }
     assert_eq!(delete(&rig, &tokens).await.status(), StatusCode::NO_CONTENT);
     settle(&rig).await;
     until_gone(&rig).await;
