@@ -31,8 +31,17 @@ pub async fn read_stale_profiles(deps: &Deps) -> Result<usize, Error> {
 async fn read(deps: &Deps, user: UserId, kakao_id: KakaoId) -> Result<bool, Error> {
     let asked_at = deps.clock.now();
     match ask(deps, user, kakao_id).await? {
-        Some(Ok(Person { id, profile, needs_agreement })) if id == kakao_id => {
-            Ok(kakao_links::write_profile(&deps.db, user, &profile, &needs_agreement, asked_at).await?)
+        Some(Ok((Person { id, profile, needs_agreement }, scopes))) if id == kakao_id => {
+            let written =
+                kakao_links::write_profile(&deps.db, user, &profile, &needs_agreement, asked_at).await?;
+            match scopes {
+                Ok(scopes) if written => kakao_links::set_scope(&deps.db, user, &scopes.join(" ")).await?,
+                Ok(_) => {}
+                Err(fault) => {
+                    debug!(user = %user, cause = fault.cause, "the granted consent items were not read")
+                }
+            }
+            Ok(written)
         }
         Some(Ok(_)) => {
             warn!(user = %user, "Kakao told of somebody else");
@@ -57,13 +66,20 @@ async fn read(deps: &Deps, user: UserId, kakao_id: KakaoId) -> Result<bool, Erro
     }
 }
 
+/// A person, and the consent items that they have granted.
+type Read = (Person, Result<Vec<String>, Fault>);
+
 /// By the admin key if there is one, else by the person's own token; `None` if there is neither.
-async fn ask(deps: &Deps, user: UserId, kakao_id: KakaoId) -> Result<Option<Result<Person, Fault>>, Error> {
+async fn ask(deps: &Deps, user: UserId, kakao_id: KakaoId) -> Result<Option<Result<Read, Fault>>, Error> {
     if deps.kakao.has_admin_key() {
-        return Ok(Some(deps.kakao.me_by_admin(kakao_id).await));
+        let read = tokio::join!(deps.kakao.me_by_admin(kakao_id), deps.kakao.scopes_by_admin(kakao_id));
+        return Ok(Some(read.0.map(|person| (person, read.1))));
     }
     match kakao_tokens::fresh(deps, user, Duration::from_secs(30), None).await {
-        Ok(held) => Ok(Some(deps.kakao.me(&held.token).await)),
+        Ok(held) => {
+            let read = tokio::join!(deps.kakao.me(&held.token), deps.kakao.scopes(&held.token));
+            Ok(Some(read.0.map(|person| (person, read.1))))
+        }
         Err(Error::Refused(Refusal::KakaoBusy { .. } | Refusal::AtKakao(_))) => {
             Ok(Some(Err(Fault::later("the person's token cannot be refreshed now"))))
         }

@@ -246,6 +246,16 @@ impl Kakao {
         self.call(self.0.http.get(url).bearer_auth(access_token.reveal()), wire::read_scopes).await
     }
 
+    /// The same by the admin key.
+    ///
+    /// # Errors
+    /// Every code of Kakao, sorted; [`FaultKind::SetupWrong`] without an admin key.
+    pub async fn scopes_by_admin(&self, user: KakaoId) -> Result<Vec<String>, Fault> {
+        let url = self.api("/v2/user/scopes")?;
+        let request = self.by_admin(self.0.http.get(url))?.query(&wire::target(user));
+        self.call(request, wire::read_scopes).await
+    }
+
     /// Which terms of Kakao Sync the person of an access token has agreed to (`GET /v2/user/service_terms`).
     ///
     /// # Errors

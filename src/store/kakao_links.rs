@@ -241,7 +241,9 @@ pub async fn erase_fields(tx: &mut Tx, user: UserId, at: Timestamp, which: Erase
                          email_verified = CASE WHEN $5 THEN NOT $5 ELSE email_verified END,
                          name = CASE WHEN $6 THEN NULL ELSE name END,
                          phone_number = CASE WHEN $7 THEN NULL ELSE phone_number END,
-                         age_range = CASE WHEN $8 THEN NULL ELSE age_range END
+                         age_range = CASE WHEN $8 THEN NULL ELSE age_range END,
+                         -- Kakao is asked again before anybody is told that it was granted.
+                         kakao_scope = NULL
         WHERE id = $1 AND (profile_read_at IS NULL OR profile_read_at < $2)";
     on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(at).bind(which.nickname).bind(which.picture)
         .bind(which.email).bind(which.name).bind(which.phone_number).bind(which.age_range)

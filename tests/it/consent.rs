@@ -166,6 +166,11 @@ async fn what_is_withdrawn_is_erased_at_the_next_login_and_by_kakao_s_word() {
     let user = seen_by_a_sibling(&rig, &tokens_after(&rig, &tokens).await).await;
     assert_eq!(user["nickname"], Value::Null);
     assert!(user["picture"].is_string(), "what is still shared came back: {user}");
+    let scopes = user["kakao"]["scopes"].as_array().unwrap_or_else(|| panic!("no scopes: {user}")).clone();
+    assert!(
+        !scopes.contains(&json!("profile_nickname")) && scopes.contains(&json!("profile_image")),
+        "{user}"
+    );
 }
 
 /// Tokens that live, after the clock has moved.
