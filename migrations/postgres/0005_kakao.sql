@@ -9,6 +9,8 @@ ALTER TABLE users ADD COLUMN under_age_at timestamptz;
 -- arrive, and arrive again, meaningless.
 ALTER TABLE users ADD COLUMN unlinked_at timestamptz;
 ALTER TABLE users ADD COLUMN unlink_reason text;
+-- Kakao told of something that makes logins from before doubtful: a token that was issued before does not log in again.
+ALTER TABLE users ADD COLUMN logins_void_before timestamptz;
 ALTER TABLE users ADD COLUMN kakao_token_at timestamptz;
 ALTER TABLE users ADD COLUMN profile_read_at timestamptz;
 ALTER TABLE users ADD COLUMN profile_stale_at timestamptz;
@@ -40,8 +42,8 @@ CREATE INDEX webhook_events_due ON webhook_events (next_at) WHERE done_at IS NUL
 CREATE INDEX webhook_events_kakao_id ON webhook_events (kakao_id);
 CREATE INDEX webhook_events_done_at ON webhook_events (done_at) WHERE done_at IS NOT NULL;
 
--- Accounts that were deleted here and must still be unlinked at Kakao. A row is gone once it is done; one with `dead_at`
--- waits for the operator.
+-- Accounts that were deleted here and must still be unlinked at Kakao. A row goes an hour after it is done, once no
+-- token of Kakao's from before can log the person in again; one with `dead_at` waits for the operator.
 CREATE TABLE kakao_unlinks (
     user_id       uuid        PRIMARY KEY REFERENCES users (id),
     kakao_id      bigint      NOT NULL,
@@ -51,6 +53,8 @@ CREATE TABLE kakao_unlinks (
     attempts      integer     NOT NULL DEFAULT 0,
     next_at       timestamptz NOT NULL,
     dead_at       timestamptz,
+    done_at       timestamptz,
     last_fault    text
 );
-CREATE INDEX kakao_unlinks_due ON kakao_unlinks (next_at) WHERE dead_at IS NULL;
+CREATE INDEX kakao_unlinks_due ON kakao_unlinks (next_at) WHERE dead_at IS NULL AND done_at IS NULL;
+CREATE INDEX kakao_unlinks_kakao_id ON kakao_unlinks (kakao_id);

@@ -39,6 +39,8 @@ pub struct User {
     pub unlinked_at: Option<Timestamp>,
     /// Since when the account is deleted: nothing but the id is left.
     pub deleted_at: Option<Timestamp>,
+    /// When Kakao was last asked for the profile; an imported user's never was.
+    pub profile_read_at: Option<Timestamp>,
     /// Roles given by the operator.
     pub roles: Vec<String>,
     /// Since when the operator keeps this user out.

@@ -15,18 +15,21 @@ use super::nonces::{self, Origin};
 use super::refusal::{FailedLogin, LoginFailure};
 use super::{CodeExchange, Deps, Error, Refusal, exchange_code, kakao_tokens};
 use crate::domain::{
-    Client, Consent, Fingerprint, GrantId, KakaoId, NewGrant, Profile, Scope, Secret, Timestamp, UserId,
+    Client, Consent, Fingerprint, GrantId, KakaoId, NewGrant, Profile, Scope, Secret, Timestamp, User, UserId,
 };
 use crate::kakao::{Fault, FaultKind, IdToken, Person};
 use crate::keys::random;
 use crate::store::logins::{self, NewLogin};
-use crate::store::users;
+use crate::store::{kakao_links, users};
 
 /// `subject_token_type` of an ID token (RFC 8693 §3).
 pub const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 
 /// `subject_token_type`, and `issued_token_type`, of an access token.
 pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+
+/// How old an ID token may be that logs in: an app exchanges it at once.
+const OLDEST: Duration = Duration::from_mins(10);
 
 /// What an app hands in.
 pub struct KakaoTokenExchange {
@@ -61,6 +64,8 @@ struct Known {
     profile: Profile,
     consent: Consent,
     auth_time: Timestamp,
+    /// When Kakao was asked for the profile.
+    read_at: Timestamp,
     access_token: Option<(Secret, Duration)>,
 }
 
@@ -113,6 +118,7 @@ async fn record(
         kakao_refresh_expires_at: None,
         consent: &known.consent,
         session: None,
+        read_at: known.read_at,
         now,
     };
     let grant = NewGrant {
@@ -158,19 +164,50 @@ async fn by_id_token(deps: &Deps, token: &Secret, nonce: Option<&str>) -> Result
         ))
         .into());
     }
+    check_age(deps, &id_token).await?;
     check_nonce(deps, &id_token, nonce).await?;
-    // An ID token tells less than Kakao knows: what it cannot tell stays as it was.
-    let before =
-        users::find_by_kakao_id(&deps.db, id_token.sub).await?.filter(|user| user.deleted_at.is_none());
+    let before = users::find_by_kakao_id(&deps.db, id_token.sub).await?;
+    Ok(merged(id_token, before.filter(|user| user.deleted_at.is_none())))
+}
+
+/// An ID token stays valid for hours, whatever happens: one that logs in must be fresh, and no older than what ended the
+/// person's logins.
+async fn check_age(deps: &Deps, id_token: &IdToken) -> Result<(), Error> {
+    let refuse = |sentence: &str| Err(Refusal::SubjectTokenInvalid(sentence.to_owned()).into());
+    if deps.clock.now().since(id_token.issued_at) > OLDEST {
+        return refuse(
+            "The ID token was issued more than ten minutes ago. Have Kakao's SDK log the person in, and exchange it at once.",
+        );
+    }
+    if kakao_links::ended_since(&deps.db, id_token.sub, id_token.issued_at).await? {
+        return refuse(
+            "The person's logins were ended after this ID token was issued. Have Kakao's SDK log the person in again.",
+        );
+    }
+    Ok(())
+}
+
+/// An ID token tells less than Kakao knows, and what Kakao knew then: what it cannot tell, or what is known since, stays.
+fn merged(id_token: IdToken, before: Option<User>) -> Known {
+    let known_since = before.as_ref().and_then(|user| user.profile_read_at);
     let (mut profile, consent) = before.map(|user| (user.profile, user.consent)).unwrap_or_default();
     let told = id_token.profile;
-    profile.nickname = told.nickname.or(profile.nickname);
-    profile.picture = told.picture.or(profile.picture);
-    if told.email.is_some() {
-        (profile.email, profile.email_verified) = (told.email, told.email_verified);
+    // Kakao writes whole seconds.
+    if known_since.is_none_or(|read_at| read_at < id_token.issued_at + Duration::from_secs(1)) {
+        profile.nickname = told.nickname.or(profile.nickname);
+        profile.picture = told.picture.or(profile.picture);
+        if told.email.is_some() {
+            (profile.email, profile.email_verified) = (told.email, told.email_verified);
+        }
     }
-    let auth_time = id_token.auth_time.unwrap_or_else(|| deps.clock.now());
-    Ok(Known { kakao_id: id_token.sub, profile, consent, auth_time, access_token: None })
+    Known {
+        kakao_id: id_token.sub,
+        profile,
+        consent,
+        auth_time: id_token.auth_time.unwrap_or(id_token.issued_at),
+        read_at: known_since.map_or(id_token.issued_at, |read_at| read_at.max(id_token.issued_at)),
+        access_token: None,
+    }
 }
 
 /// A sentence of RFC 6749's characters.
@@ -225,6 +262,7 @@ async fn by_access_token(deps: &Deps, token: &Secret) -> Result<Known, Error> {
         )
         .into());
     };
+    let read_at = deps.clock.now();
     let info = deps.kakao.token_info(token).await.map_err(|fault| of_access_token(&fault))?;
     // Without this, a token of any other app at Kakao would log its person in here.
     if info.app_id != expected {
@@ -243,6 +281,7 @@ async fn by_access_token(deps: &Deps, token: &Secret) -> Result<Known, Error> {
         profile,
         consent: Consent { needs_agreement, ..Consent::default() },
         auth_time: deps.clock.now(),
+        read_at,
         access_token: Some((token.clone(), Duration::from_secs(info.expires_in))),
     })
 }

@@ -241,6 +241,7 @@ async fn log_in(
     code: &Secret,
     browser: &FromBrowser,
 ) -> Result<(), FailedLogin> {
+    let read_at = deps.clock.now();
     let Known { tokens, auth_time, person, service_terms } = ask_kakao(deps, attempt, code).await?;
     let now = deps.clock.now();
     let client = deps.clients.find(attempt.client.as_str()).ok_or(LoginFailure::Internal)?;
@@ -275,6 +276,7 @@ async fn log_in(
             idle_expires_at: now + deps.session_idle,
             expires_at: now + deps.session_absolute,
         }),
+        read_at,
         now,
     };
     let grant = NewGrant {

@@ -38,7 +38,7 @@ async fn read(deps: &Deps, user: UserId, kakao_id: KakaoId) -> Result<bool, Erro
                 Ok(scopes) if written => kakao_links::set_scope(&deps.db, user, &scopes.join(" ")).await?,
                 Ok(_) => {}
                 Err(fault) => {
-                    debug!(user = %user, cause = fault.cause, "the granted consent items were not read")
+                    debug!(user = %user, cause = fault.cause, "the granted consent items were not read");
                 }
             }
             Ok(written)

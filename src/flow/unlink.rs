@@ -34,13 +34,13 @@ pub async fn unlink_due(deps: &Deps) -> Result<usize, Error> {
 async fn unlink(deps: &Deps, due: &Unlink) -> Result<bool, Error> {
     if kakao_links::returned_since(&deps.db, due.kakao_id, due.asked_at).await? {
         // The person is back: that login must not be undone.
-        accounts::done(&deps.db, due.user, due.asked_at).await?;
+        accounts::done(&deps.db, due.user, due.asked_at, deps.clock.now()).await?;
         return Ok(false);
     }
     match tell(deps, due).await {
         Ok(how) => {
             kakao_tokens::forget(deps, due.user).await;
-            accounts::done(&deps.db, due.user, due.asked_at).await?;
+            accounts::done(&deps.db, due.user, due.asked_at, deps.clock.now()).await?;
             info!(user = %due.user, how, "unlinked at Kakao");
             record(deps, due, "kakao_unlink.done", json!({ "how": how, "attempts": due.attempts })).await?;
             Ok(true)

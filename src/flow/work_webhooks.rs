@@ -164,6 +164,7 @@ async fn unlink(
         if !accounts::mark_deleted(tx, user, now, Some(event.at)).await? {
             return Ok(false);
         }
+        accounts::note_unlinked(tx, user, now).await?;
         delete_account::erase(tx, deps.account.returning, user, EndReason::Unlinked, now).await?;
         return Ok(true);
     }
@@ -178,6 +179,7 @@ async fn unlink(
 }
 
 async fn end_older(tx: &mut Tx, user: UserId, at: Timestamp, now: Timestamp) -> Result<(), Error> {
+    kakao_links::void_logins(tx, user, at).await?;
     grants::end_older(tx, user, at, EndReason::KakaoAccount, now).await?;
     sessions::end_older(tx, user, at, now).await?;
     Ok(())

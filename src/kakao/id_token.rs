@@ -24,6 +24,8 @@ pub struct IdToken {
     pub nonce: Option<Secret>,
     /// When the person proved who they are.
     pub auth_time: Option<Timestamp>,
+    /// When Kakao issued it.
+    pub issued_at: Timestamp,
     /// What it tells of the person: nickname and picture with consent; an address with consent only if it is valid and
     /// verified.
     pub profile: Profile,
@@ -66,6 +68,7 @@ impl IdToken {
             audience: claims.aud,
             nonce: claims.nonce.map(Secret::new),
             auth_time: claims.auth_time.map(Timestamp::from_secs),
+            issued_at: Timestamp::from_secs(claims.iat),
             profile: Profile {
                 nickname: super::wire::text(claims.nickname),
                 picture: super::wire::text(claims.picture).map(super::wire::over_https),

@@ -1,5 +1,7 @@
 //! Deleted accounts: what is erased of a user, and table `kakao_unlinks`, the outbox of what Kakao must still be told.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::{Db, Result, Tx, on, on_tx, row};
@@ -7,6 +9,9 @@ use crate::domain::{KakaoId, Timestamp, UserId};
 
 /// How often an unlink is tried before it waits for the operator.
 pub const MOST_ATTEMPTS: i32 = 16;
+
+/// How long a row stays that is done: longer than any token of Kakao's that is taken for a login.
+const STAYS: Duration = Duration::from_hours(1);
 
 /// Marks an account as deleted. True for the one caller that did. With `unlinked_at`, only if nobody has logged in since.
 pub async fn mark_deleted(
@@ -30,7 +35,7 @@ pub async fn ask_unlink(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<()>
         WHERE id = $1 AND kakao_id IS NOT NULL AND unlinked_at IS NULL
         ON CONFLICT (user_id) DO UPDATE SET
             kakao_id = excluded.kakao_id, refresh_token = excluded.refresh_token, asked_at = excluded.asked_at,
-            next_at = excluded.next_at, attempts = 0, dead_at = NULL";
+            next_at = excluded.next_at, attempts = 0, dead_at = NULL, done_at = NULL";
     on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(now).execute(conn).await.map(drop))?;
     Ok(())
 }
@@ -109,9 +114,9 @@ impl From<UnlinkRow> for Unlink {
 pub async fn claim(db: &Db, now: Timestamp, until: Timestamp) -> Result<Vec<Unlink>> {
     const SQL: &str = "
         UPDATE kakao_unlinks SET next_at = $2, attempts = attempts + 1
-        WHERE user_id IN (SELECT user_id FROM kakao_unlinks WHERE dead_at IS NULL AND next_at <= $1
+        WHERE user_id IN (SELECT user_id FROM kakao_unlinks WHERE dead_at IS NULL AND done_at IS NULL AND next_at <= $1
                           ORDER BY next_at LIMIT 20)
-          AND dead_at IS NULL AND next_at <= $1
+          AND dead_at IS NULL AND done_at IS NULL AND next_at <= $1
         RETURNING user_id, kakao_id, refresh_token, asked_at, attempts, next_at, dead_at, last_fault";
     let rows: Vec<UnlinkRow> =
         on!(db, pool => sqlx::query_as(SQL).bind(now).bind(until).fetch_all(pool).await)?;
@@ -121,7 +126,7 @@ pub async fn claim(db: &Db, now: Timestamp, until: Timestamp) -> Result<Vec<Unli
 /// All that are not done, those that wait for the operator first; a hundred at most.
 pub async fn pending(db: &Db) -> Result<Vec<Unlink>> {
     const SQL: &str = "SELECT user_id, kakao_id, refresh_token, asked_at, attempts, next_at, dead_at, last_fault
-                       FROM kakao_unlinks ORDER BY CASE WHEN dead_at IS NULL THEN 1 ELSE 0 END, asked_at LIMIT 100";
+                       FROM kakao_unlinks WHERE done_at IS NULL ORDER BY CASE WHEN dead_at IS NULL THEN 1 ELSE 0 END, asked_at LIMIT 100";
     let rows: Vec<UnlinkRow> = on!(db, pool => sqlx::query_as(SQL).fetch_all(pool).await)?;
     Ok(rows.into_iter().map(Unlink::from).collect())
 }
@@ -130,17 +135,36 @@ row!(CountRow { waiting: i64, dead: i64, events: i64 });
 
 /// What waits: unlinks that are tried again, unlinks for the operator, webhook events.
 pub async fn waiting(db: &Db) -> Result<(i64, i64, i64)> {
-    const SQL: &str = "SELECT (SELECT count(*) FROM kakao_unlinks WHERE dead_at IS NULL) AS waiting,
-                              (SELECT count(*) FROM kakao_unlinks WHERE dead_at IS NOT NULL) AS dead,
+    const SQL: &str = "SELECT (SELECT count(*) FROM kakao_unlinks WHERE dead_at IS NULL AND done_at IS NULL) AS waiting,
+                              (SELECT count(*) FROM kakao_unlinks WHERE dead_at IS NOT NULL AND done_at IS NULL) AS dead,
                               (SELECT count(*) FROM webhook_events WHERE done_at IS NULL) AS events";
     let row: CountRow = on!(db, pool => sqlx::query_as(SQL).fetch_one(pool).await)?;
     Ok((row.waiting, row.dead, row.events))
 }
 
-/// Kakao knows.
-pub async fn done(db: &Db, user: UserId, asked_at: Timestamp) -> Result<()> {
-    const SQL: &str = "DELETE FROM kakao_unlinks WHERE user_id = $1 AND asked_at = $2";
-    on!(db, pool => sqlx::query(SQL).bind(user.0).bind(asked_at).execute(pool).await.map(drop))?;
+/// Kakao knows, or need not be told.
+pub async fn done(db: &Db, user: UserId, asked_at: Timestamp, now: Timestamp) -> Result<()> {
+    const SQL: &str = "UPDATE kakao_unlinks SET done_at = $3, refresh_token = NULL
+                       WHERE user_id = $1 AND asked_at = $2";
+    on!(db, pool => sqlx::query(SQL).bind(user.0).bind(asked_at).bind(now).execute(pool).await.map(drop))?;
+    Ok(())
+}
+
+/// An account that goes because of an unlink at Kakao: nothing to tell, but for a while it is known that it ended.
+pub async fn note_unlinked(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<()> {
+    const SQL: &str = "
+        INSERT INTO kakao_unlinks (user_id, kakao_id, asked_at, next_at, done_at)
+        SELECT id, kakao_id, $2, $2, $2 FROM users WHERE id = $1 AND kakao_id IS NOT NULL
+        ON CONFLICT (user_id) DO UPDATE SET asked_at = excluded.asked_at, done_at = excluded.done_at";
+    on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(now).execute(conn).await.map(drop))?;
+    Ok(())
+}
+
+/// Deletes some of those that were done an hour ago.
+pub(super) async fn sweep(db: &Db, now: Timestamp) -> Result<()> {
+    const SQL: &str = "DELETE FROM kakao_unlinks WHERE user_id IN
+                       (SELECT user_id FROM kakao_unlinks WHERE done_at <= $1 LIMIT 1000)";
+    on!(db, pool => sqlx::query(SQL).bind(now - STAYS).execute(pool).await.map(drop))?;
     Ok(())
 }
 

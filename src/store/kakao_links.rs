@@ -164,6 +164,25 @@ pub async fn returned_since(db: &Db, kakao_id: KakaoId, since: Timestamp) -> Res
     Ok(row.is_some())
 }
 
+/// Whether this person's logins from before `at` were ended: by an unlink, a deletion, or Kakao's word.
+pub async fn ended_since(db: &Db, kakao_id: KakaoId, at: Timestamp) -> Result<bool> {
+    const SQL: &str = "
+        SELECT id FROM users
+        WHERE kakao_id = $1 AND (unlinked_at >= $2 OR deleted_at >= $2 OR logins_void_before > $2)
+        UNION ALL SELECT user_id AS id FROM kakao_unlinks WHERE kakao_id = $1 AND asked_at >= $2 LIMIT 1";
+    let row: Option<IdRow> =
+        on!(db, pool => sqlx::query_as(SQL).bind(kakao_id.0).bind(at).fetch_optional(pool).await)?;
+    Ok(row.is_some())
+}
+
+/// Logins from before `at` are doubtful.
+pub async fn void_logins(tx: &mut Tx, user: UserId, at: Timestamp) -> Result<()> {
+    const SQL: &str = "UPDATE users SET logins_void_before = $2
+                       WHERE id = $1 AND (logins_void_before IS NULL OR logins_void_before < $2)";
+    on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(at).execute(conn).await.map(drop))?;
+    Ok(())
+}
+
 /// The user of a number, inside a transaction; none after a deletion.
 pub async fn of_kakao_id(tx: &mut Tx, kakao_id: KakaoId) -> Result<Option<UserId>> {
     const SQL: &str = "SELECT id FROM users WHERE kakao_id = $1 AND deleted_at IS NULL";

@@ -29,6 +29,8 @@ pub struct NewLogin<'a> {
     pub consent: &'a Consent,
     /// The browser's new session; an app has none.
     pub session: Option<NewSession>,
+    /// When Kakao was asked for the profile.
+    pub read_at: Timestamp,
     /// Now.
     pub now: Timestamp,
 }
@@ -54,13 +56,15 @@ macro_rules! upsert_user {
                                  kakao_refresh_token, kakao_refresh_expires_at, kakao_scope, kakao_token_at,
                                  age_range, needs_agreement, service_terms, profile_read_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $9, $10, $11, $12, CASE WHEN $10 IS NULL THEN NULL ELSE $9 END,
-                 $30, $31, $32, $9)
+                 $30, $31, $32, $33)
          ON CONFLICT (kakao_id) DO UPDATE SET
              nickname = excluded.nickname, name = excluded.name, picture = excluded.picture,
              email = excluded.email, email_verified = excluded.email_verified, phone_number = excluded.phone_number,
              age_range = excluded.age_range, needs_agreement = excluded.needs_agreement,
              service_terms = COALESCE(excluded.service_terms, u.service_terms),
-             profile_read_at = excluded.profile_read_at, profile_stale_at = NULL,
+             profile_read_at = excluded.profile_read_at,
+             profile_stale_at = CASE WHEN u.profile_stale_at > excluded.profile_read_at THEN u.profile_stale_at
+                                     ELSE NULL END,
              under_age_at = NULL, unlinked_at = NULL, unlink_reason = NULL, deleted_at = NULL,
              updated_at = CASE WHEN u.nickname IS NOT DISTINCT FROM excluded.nickname
                                 AND u.name IS NOT DISTINCT FROM excluded.name
@@ -159,6 +163,7 @@ pub async fn record(db: &Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<O
                 .bind(login.profile.age_range.as_deref())
                 .bind((!needs_agreement.is_empty()).then_some(needs_agreement.as_str()))
                 .bind(login.consent.service_terms.as_ref().map(Json))
+                .bind(login.read_at)
         };
     }
     let user: Option<RecordedRow> = match db {

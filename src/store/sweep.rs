@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Db, Result, on, webhook_events};
+use super::{Db, Result, accounts, on, webhook_events};
 use crate::domain::Timestamp;
 
 /// How long a grant stays after its absolute end, so that a late replay is still recognised and explained.
@@ -41,5 +41,6 @@ pub async fn expired(db: &Db, now: Timestamp) -> Result<Swept> {
     let sessions = on!(db, pool => sqlx::query(SESSIONS).bind(now)
         .execute(pool).await.map(|done| done.rows_affected()))?;
     let events = webhook_events::sweep(db, now).await?;
+    accounts::sweep(db, now).await?;
     Ok(Swept { attempts, grants, sessions, events })
 }

@@ -22,6 +22,7 @@ row!(UserRow {
     under_age_at: Option<Timestamp>,
     unlinked_at: Option<Timestamp>,
     deleted_at: Option<Timestamp>,
+    profile_read_at: Option<Timestamp>,
     roles: Json<Vec<String>>,
     disabled_at: Option<Timestamp>,
     created_at: Timestamp,
@@ -51,6 +52,7 @@ impl From<UserRow> for User {
             under_age_at: row.under_age_at,
             unlinked_at: row.unlinked_at,
             deleted_at: row.deleted_at,
+            profile_read_at: row.profile_read_at,
             roles: row.roles.0,
             disabled_at: row.disabled_at,
             created_at: row.created_at,
@@ -64,7 +66,8 @@ macro_rules! select_user {
     ($which:literal) => {
         concat!(
             "SELECT id, kakao_id, nickname, name, picture, email, email_verified, phone_number, age_range, kakao_scope,
-                    needs_agreement, service_terms, under_age_at, unlinked_at, deleted_at, roles, disabled_at,
+                    needs_agreement, service_terms, under_age_at, unlinked_at, deleted_at, profile_read_at, roles,
+                    disabled_at,
                     created_at, updated_at, last_login_at
              FROM users WHERE ",
             $which

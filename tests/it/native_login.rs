@@ -272,3 +272,77 @@ async fn a_disabled_user_is_refused_here_too() {
     assert_eq!(reply.status(), StatusCode::FORBIDDEN);
     assert_eq!(body(reply).await["code"], "user_disabled");
 }
+
+#[tokio::test]
+async fn an_id_token_from_before_the_person_s_logins_were_ended_logs_nobody_in() {
+    for ending in ["unlink", "erasing unlink", "deletion", "deletion, done", "credential", "age"] {
+        let policy = if ending == "erasing unlink" { "erase" } else { "keep" };
+        let settings = vec![("ACCOUNT__ON_UNLINK", policy.to_owned())];
+        let rig = Rig::with(Setup { settings, ..Setup::default() }).await;
+        let web = rig.tokens().await;
+        let (before, token) = (sdk(&rig, None), web["access_token"].as_str().unwrap());
+        assert_eq!(by_id_token(&rig, &before, &[]).await.status(), StatusCode::OK, "{ending}");
+        rig.clock.advance(Duration::from_secs(5));
+        let part = match ending {
+            "unlink" | "erasing unlink" => {
+                tell(&rig, "oauth/event-type/user-unlinked").await;
+                "were ended"
+            }
+            "credential" => {
+                tell(&rig, "risc/event-type/credential-compromise").await;
+                "were ended"
+            }
+            "age" => {
+                rig.clock.advance(Duration::from_mins(11));
+                "ten minutes ago"
+            }
+            _ => {
+                let effect = Effect::Api { status: 503, code: -9798 };
+                if ending == "deletion" {
+                    rig.kakao.fault(Fault { endpoint: Endpoint::Unlink, times: None, delay_ms: 0, effect });
+                }
+                let deleted = rig.call(reqwest::Method::DELETE, "/v1/me", token, None).await;
+                assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
+                while ending == "deletion, done"
+                    && rig.count("SELECT count(*) FROM kakao_unlinks WHERE done_at IS NULL").await > 0
+                {
+                    kakao_auth::flow::unlink::unlink_due(rig.deps(0)).await.unwrap();
+                }
+                "were ended"
+            }
+        };
+        refused(by_id_token(&rig, &before, &[]).await, part).await;
+        // A login after it counts.
+        rig.clock.advance(Duration::from_secs(30));
+        rig.kakao.clear_faults();
+        rig.kakao.set_clock_offset(if ending == "age" { 690 } else { 30 });
+        assert_eq!(by_id_token(&rig, &sdk(&rig, None), &[]).await.status(), StatusCode::OK, "{ending}");
+    }
+}
+
+/// Kakao tells of an event of now, and it is worked off.
+async fn tell(rig: &Rig, kind: &str) {
+    let event = kakao_simulator::Event {
+        at: Some(rig.clock.now().secs()),
+        ..kakao_simulator::Event::new(4_412_345_678, &format!("https://schemas.openid.net/secevent/{kind}"))
+    };
+    let request =
+        http().post(rig.url(0, "/kakao/webhooks/account-status")).body(rig.kakao.sign_event(&event));
+    assert_eq!(request.send().await.unwrap().status(), StatusCode::ACCEPTED);
+    while rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await > 0 {
+        kakao_auth::flow::work_webhooks::work_webhooks(rig.deps(0)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_id_token_does_not_bring_back_what_was_known_before_a_later_login() {
+    let rig = Rig::start().await;
+    let old = sdk(&rig, None);
+    let mut person = rig.kakao.person("all-consents").unwrap();
+    person.nickname = Some("새 이름".into());
+    rig.kakao.put_person(person);
+    rig.clock.advance(Duration::from_secs(5));
+    rig.tokens().await;
+    let tokens = body(by_id_token(&rig, &old, &[]).await).await;
+    assert_eq!(claims(tokens["id_token"].as_str().unwrap())["nickname"], "새 이름");
+}

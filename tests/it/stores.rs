@@ -37,6 +37,7 @@ async fn log_in(db: &Db, kakao_id: i64, profile: &Profile, now: Timestamp) -> Op
             idle_expires_at: now,
             expires_at: now,
         }),
+        read_at: now,
         now,
     };
     let id = GrantId::generate();
