@@ -19,7 +19,7 @@ use crate::domain::{
 };
 use crate::kakao::{Fault, FaultKind, IdToken, Person};
 use crate::keys::random;
-use crate::store::logins::{self, NewLogin};
+use crate::store::logins::{self, NewLogin, Recorded};
 use crate::store::{kakao_links, users};
 
 /// `subject_token_type` of an ID token (RFC 8693 §3).
@@ -30,6 +30,9 @@ pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// How old an ID token may be that logs in: an app exchanges it at once.
 const OLDEST: Duration = Duration::from_mins(10);
+
+const ENDED: &str =
+    "The person's logins were ended after Kakao issued this token. Have Kakao's SDK log the person in again.";
 
 /// What an app hands in.
 pub struct KakaoTokenExchange {
@@ -66,6 +69,8 @@ struct Known {
     auth_time: Timestamp,
     /// When Kakao was asked for the profile.
     read_at: Timestamp,
+    /// When Kakao issued the ID token, or answered for the access token.
+    vouched_at: Timestamp,
     access_token: Option<(Secret, Duration)>,
 }
 
@@ -119,6 +124,7 @@ async fn record(
         consent: &known.consent,
         session: None,
         read_at: known.read_at,
+        vouched_at: known.vouched_at,
         now,
     };
     let grant = NewGrant {
@@ -136,9 +142,13 @@ async fn record(
         resource: ask.resource.clone(),
         user_agent: ask.user_agent.clone(),
     };
-    let Some(user) = logins::record(&deps.db, &login, &grant).await? else {
-        info!(client = %client.id, "a disabled user was refused");
-        return Err(Refusal::UserDisabled.into());
+    let user = match logins::record(&deps.db, &login, &grant).await? {
+        Recorded::User(user) => user,
+        Recorded::Disabled => {
+            info!(client = %client.id, "a disabled user was refused");
+            return Err(Refusal::UserDisabled.into());
+        }
+        Recorded::Ended => return Err(Refusal::SubjectTokenInvalid(ENDED.to_owned()).into()),
     };
     if let Some((token, left)) = &known.access_token {
         kakao_tokens::keep(deps, user, token, *left).await;
@@ -180,9 +190,7 @@ async fn check_age(deps: &Deps, id_token: &IdToken) -> Result<(), Error> {
         );
     }
     if kakao_links::ended_since(&deps.db, id_token.sub, id_token.issued_at).await? {
-        return refuse(
-            "The person's logins were ended after this ID token was issued. Have Kakao's SDK log the person in again.",
-        );
+        return refuse(ENDED);
     }
     Ok(())
 }
@@ -206,6 +214,7 @@ fn merged(id_token: IdToken, before: Option<User>) -> Known {
         consent,
         auth_time: id_token.auth_time.unwrap_or(id_token.issued_at),
         read_at: known_since.map_or(id_token.issued_at, |read_at| read_at.max(id_token.issued_at)),
+        vouched_at: id_token.issued_at,
         access_token: None,
     }
 }
@@ -282,6 +291,7 @@ async fn by_access_token(deps: &Deps, token: &Secret) -> Result<Known, Error> {
         consent: Consent { needs_agreement, ..Consent::default() },
         auth_time: deps.clock.now(),
         read_at,
+        vouched_at: read_at,
         access_token: Some((token.clone(), Duration::from_secs(info.expires_in))),
     })
 }

@@ -20,7 +20,7 @@ use crate::domain::{
 };
 use crate::kakao::{Fault, Person, Tokens, callback_fault};
 use crate::keys::Purpose;
-use crate::store::logins::{self, NewLogin, NewSession};
+use crate::store::logins::{self, NewLogin, NewSession, Recorded};
 use crate::store::{attempts, kakao_links, sessions, users};
 
 /// How long the loser of a claim waits for the winner: longer than the winner may take at Kakao.
@@ -277,6 +277,7 @@ async fn log_in(
             expires_at: now + deps.session_absolute,
         }),
         read_at,
+        vouched_at: read_at,
         now,
     };
     let grant = NewGrant {
@@ -295,9 +296,16 @@ async fn log_in(
         user_agent: browser.user_agent.clone(),
     };
     let recorded = logins::record(&deps.db, &login, &grant).await.map_err(|error| unavailable(&error))?;
-    let Some(user) = recorded else {
-        info!(client = %client.id, "a disabled user was refused");
-        return Err(LoginFailure::UserDisabled.into());
+    let user = match recorded {
+        Recorded::User(user) => user,
+        Recorded::Disabled => {
+            info!(client = %client.id, "a disabled user was refused");
+            return Err(LoginFailure::UserDisabled.into());
+        }
+        Recorded::Ended => {
+            info!(client = %client.id, "the person's logins were ended during this one");
+            return Err(LoginFailure::StartAgain.into());
+        }
     };
     kakao_tokens::keep(deps, user, &tokens.access_token, tokens.expires_in).await;
     if let Some(old) = &browser.session

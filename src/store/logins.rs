@@ -7,7 +7,7 @@
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Db, Result, row};
+use super::{Db, Result, on, row};
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::{
     AttemptId, Consent, Fingerprint, KakaoId, NewGrant, Profile, SessionId, Timestamp, UserId,
@@ -31,8 +31,21 @@ pub struct NewLogin<'a> {
     pub session: Option<NewSession>,
     /// When Kakao was asked for the profile.
     pub read_at: Timestamp,
+    /// When Kakao vouched for the person: what ended the person's logins after that ends this one too.
+    pub vouched_at: Timestamp,
     /// Now.
     pub now: Timestamp,
+}
+
+/// What became of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// It stands, and is this user's.
+    User(UserId),
+    /// The operator keeps this user out; nothing is written.
+    Disabled,
+    /// The person's logins were ended after Kakao vouched for this one; nothing is written.
+    Ended,
 }
 
 /// A browser session about to be stored.
@@ -48,7 +61,7 @@ pub struct NewSession {
 }
 
 /// Makes or updates the user of a Kakao number, in one statement, so that two first logins at once make one user.
-/// A disabled user gives no row, and stays as it was.
+/// A disabled user gives no row, and stays as it was; so does one whose logins were ended after Kakao vouched.
 macro_rules! upsert_user {
     () => {
         "INSERT INTO users AS u (id, kakao_id, nickname, name, picture, email, email_verified, phone_number,
@@ -80,6 +93,9 @@ macro_rules! upsert_user {
              kakao_token_at = COALESCE(excluded.kakao_token_at, u.kakao_token_at),
              kakao_scope = COALESCE(excluded.kakao_scope, u.kakao_scope)
          WHERE u.disabled_at IS NULL
+           AND (u.unlinked_at IS NULL OR u.unlinked_at <= $34)
+           AND (u.deleted_at IS NULL OR u.deleted_at <= $34)
+           AND (u.logins_void_before IS NULL OR u.logins_void_before <= $34)
          RETURNING id"
     };
 }
@@ -111,8 +127,10 @@ macro_rules! insert_session {
 
 row!(RecordedRow { id: Uuid });
 
-/// Records a login; the user it belongs to, or `None` if the operator keeps that user out, and then nothing is written.
-pub async fn record(db: &Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<Option<UserId>> {
+row!(DisabledRow { disabled_at: Option<Timestamp> });
+
+/// Records a login.
+pub async fn record(db: &Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<Recorded> {
     const BOTH: &str = concat!(
         "WITH u AS (",
         upsert_user!(),
@@ -164,6 +182,7 @@ pub async fn record(db: &Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<O
                 .bind((!needs_agreement.is_empty()).then_some(needs_agreement.as_str()))
                 .bind(login.consent.service_terms.as_ref().map(Json))
                 .bind(login.read_at)
+                .bind(login.vouched_at)
         };
     }
     let user: Option<RecordedRow> = match db {
@@ -179,5 +198,15 @@ pub async fn record(db: &Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<O
             user
         }
     };
-    Ok(user.map(|row| UserId(row.id)))
+    match user {
+        Some(row) => Ok(Recorded::User(UserId(row.id))),
+        None => why_not(db, login.kakao_id).await,
+    }
+}
+
+async fn why_not(db: &Db, kakao_id: KakaoId) -> Result<Recorded> {
+    const SQL: &str = "SELECT disabled_at FROM users WHERE kakao_id = $1";
+    let row: Option<DisabledRow> =
+        on!(db, pool => sqlx::query_as(SQL).bind(kakao_id.0).fetch_optional(pool).await)?;
+    Ok(if row.is_some_and(|row| row.disabled_at.is_some()) { Recorded::Disabled } else { Recorded::Ended })
 }

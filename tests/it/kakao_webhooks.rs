@@ -11,7 +11,7 @@ use kakao_auth::domain::{
 };
 use kakao_auth::flow::read_profile::read_stale_profiles;
 use kakao_auth::flow::work_webhooks::work_webhooks;
-use kakao_auth::store::logins::{self, NewLogin, NewSession};
+use kakao_auth::store::logins::{self, NewLogin, NewSession, Recorded};
 use kakao_simulator::{Effect, Email, Endpoint, Event, Fault, SetForgery};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
@@ -533,6 +533,7 @@ async fn put_user(rig: &Rig, kakao_id: i64, at: Timestamp) {
             expires_at: at + Duration::from_hours(24),
         }),
         read_at: at,
+        vouched_at: at,
         now: at,
     };
     let id = GrantId::generate();
@@ -551,7 +552,8 @@ async fn put_user(rig: &Rig, kakao_id: i64, at: Timestamp) {
         resource: Vec::new(),
         user_agent: None,
     };
-    logins::record(&rig.db, &login, &grant).await.unwrap().unwrap();
+    let recorded = logins::record(&rig.db, &login, &grant).await.unwrap();
+    assert!(matches!(recorded, Recorded::User(_)), "{recorded:?}");
 }
 
 const PEOPLE: i64 = 100;

@@ -8,8 +8,8 @@ use kakao_auth::domain::{
     AttemptId, AttemptOutcome, ClientId, Clock, Consent, Fingerprint, GrantId, KakaoId, NewGrant, Profile,
     Scope, SessionId, Timestamp, UserId,
 };
-use kakao_auth::store::logins::{self, NewLogin, NewSession};
-use kakao_auth::store::{Db, attempts, leases, sweep, users};
+use kakao_auth::store::logins::{self, NewLogin, NewSession, Recorded};
+use kakao_auth::store::{Db, Tx, accounts, attempts, kakao_links, leases, sweep, users};
 
 use crate::rig::{Rig, Setup, Stores, variable};
 
@@ -24,6 +24,19 @@ async fn rigs() -> Vec<Rig> {
 }
 
 async fn log_in(db: &Db, kakao_id: i64, profile: &Profile, now: Timestamp) -> Option<UserId> {
+    match vouched(db, kakao_id, profile, now, now).await {
+        Recorded::User(user) => Some(user),
+        Recorded::Disabled | Recorded::Ended => None,
+    }
+}
+
+async fn vouched(
+    db: &Db,
+    kakao_id: i64,
+    profile: &Profile,
+    vouched_at: Timestamp,
+    now: Timestamp,
+) -> Recorded {
     let login = NewLogin {
         user: UserId::generate(),
         kakao_id: KakaoId(kakao_id),
@@ -38,6 +51,7 @@ async fn log_in(db: &Db, kakao_id: i64, profile: &Profile, now: Timestamp) -> Op
             expires_at: now,
         }),
         read_at: now,
+        vouched_at,
         now,
     };
     let id = GrantId::generate();
@@ -99,13 +113,39 @@ async fn a_disabled_user_can_be_enabled_and_roles_can_be_set() {
         assert!(users::disable(&rig.db, user, now).await.unwrap());
         assert!(!users::disable(&rig.db, user, now).await.unwrap(), "only once");
         let changed = Profile { nickname: Some("new".into()), ..Profile::default() };
-        assert_eq!(log_in(&rig.db, 7, &changed, now).await, None);
+        assert_eq!(vouched(&rig.db, 7, &changed, now, now).await, Recorded::Disabled);
         assert_eq!(rig.count("SELECT count(*) FROM grants").await, 1, "no grant for a disabled user");
         assert_eq!(users::find(&rig.db, user).await.unwrap().unwrap().profile, Profile::default());
         assert!(users::enable(&rig.db, user).await.unwrap() && !users::enable(&rig.db, user).await.unwrap());
         assert!(users::set_roles(&rig.db, user, &["a".into(), "b".into()]).await.unwrap());
         assert_eq!(users::find(&rig.db, user).await.unwrap().unwrap().roles, ["a", "b"]);
         assert!(!users::set_roles(&rig.db, UserId::generate(), &[]).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_login_under_way_while_the_person_s_logins_are_ended_writes_nothing() {
+    for rig in rigs().await {
+        for ending in ["unlink", "credential", "deletion"] {
+            let at = rig.clock.now();
+            let user = log_in(&rig.db, 7, &Profile::default(), at).await.unwrap();
+            let (ended, later) = (at + Duration::from_secs(2), at + Duration::from_secs(3));
+            let mut tx = Tx::begin(&rig.db).await.unwrap();
+            match ending {
+                "unlink" => drop(kakao_links::unlink(&mut tx, user, ended, "", false).await.unwrap()),
+                "credential" => kakao_links::void_logins(&mut tx, user, ended).await.unwrap(),
+                _ => drop(accounts::mark_deleted(&mut tx, user, ended, None).await.unwrap()),
+            }
+            tx.commit().await.unwrap();
+            let grants = rig.count("SELECT count(*) FROM grants").await;
+            let vouched_at = at + Duration::from_secs(1);
+            let early = vouched(&rig.db, 7, &Profile::default(), vouched_at, later).await;
+            assert_eq!(early, Recorded::Ended, "{ending}");
+            assert_eq!(rig.count("SELECT count(*) FROM grants").await, grants, "{ending}");
+            let fresh = vouched(&rig.db, 7, &Profile::default(), ended, later).await;
+            assert_eq!(fresh, Recorded::User(user), "{ending}");
+            rig.clock.advance(Duration::from_mins(1));
+        }
     }
 }
 
