@@ -2,6 +2,9 @@
 
 #![expect(clippy::print_stdout, reason = "it tells which page to open")]
 
+use std::path::PathBuf;
+
+use anyhow::Context as _;
 use clap::Parser;
 use kakao_auth::telemetry;
 use kakao_playground::{Options, Playground};
@@ -12,6 +15,9 @@ struct Arguments {
     /// Ports of the service, Kakao, the frontend and the sibling; 0 takes a free one.
     #[arg(long, num_args = 4, default_values_t = [8080, 8081, 3000, 3001])]
     ports: Vec<u16>,
+    /// Where the users and keys are kept.
+    #[arg(long, default_value_os_t = Options::default().folder)]
+    folder: PathBuf,
     /// What to log.
     #[arg(long, default_value = "warn")]
     log: String,
@@ -21,16 +27,21 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     telemetry::init(false, &arguments.log)?;
-    let mut options = Options::default();
+    let folder = arguments.folder.display().to_string();
+    let mut options = Options { folder: arguments.folder, ..Options::default() };
     for (port, given) in options.ports.iter_mut().zip(arguments.ports) {
         *port = given;
     }
-    let playground = Playground::start(options).await?;
+    let playground = Playground::start(options).await.with_context(|| {
+        format!(
+            "the demo did not start (if {folder} is of an earlier version, delete it: it holds nothing else)"
+        )
+    })?;
     println!("\n  Open {}\n", playground.frontend);
     println!("  service   {}", playground.issuer);
     println!("  Kakao     {}  (simulated)", playground.kakao.base_url());
     println!("  sibling   {}\n", playground.sibling);
-    println!("  Ctrl-C stops; .dev keeps the users.");
+    println!("  Ctrl-C stops; {folder} keeps the users.");
     tokio::select! {
         ended = playground.run() => ended,
         _ = tokio::signal::ctrl_c() => Ok(()),
