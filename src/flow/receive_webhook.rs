@@ -13,7 +13,7 @@ use super::{Deps, Error, Params, Refusal};
 use crate::domain::kakao_event::{Source, USER_UNLINKED};
 use crate::domain::{Fingerprint, KakaoEvent, KakaoId, Timestamp};
 pub use crate::kakao::EventRefused;
-use crate::store::webhook_events;
+use crate::store::{self, webhook_events};
 
 /// Kakao waits three seconds.
 const STORE_WITHIN: Duration = Duration::from_secs(2);
@@ -101,7 +101,10 @@ pub async fn receive_unlink(
 /// What is wrong with the token, or that it cannot be proven now.
 pub async fn receive_events(deps: &Deps, token: &str) -> Result<(), EventRefused> {
     let told = deps.kakao.read_security_events(token).await?;
-    for event in told.events {
+    let now = deps.clock.now();
+    for mut event in told.events {
+        // What Kakao tells has happened. A time to come (its clock, or another unit) would end logins that are not yet.
+        event.at = event.at.min(now);
         let dedupe = Fingerprint::of(format!("{} {}", told.jti, event.kind).as_bytes());
         store(deps, event, Some(dedupe)).await;
     }
@@ -132,9 +135,16 @@ async fn store(deps: &Deps, event: KakaoEvent, dedupe: Option<Fingerprint>) {
 pub(super) async fn store_waiting(deps: &Deps) -> Result<(), Error> {
     while let Some(received) = deps.inbox.next() {
         let Received { event, dedupe, at } = &received;
-        if let Err(error) = webhook_events::store(&deps.db, event, dedupe.as_ref(), *at).await {
-            deps.inbox.back(received);
-            return Err(error.into());
+        match webhook_events::store(&deps.db, event, dedupe.as_ref(), *at).await {
+            Ok(_) => {}
+            Err(error @ store::Error::Unavailable(_)) => {
+                deps.inbox.back(received);
+                return Err(error.into());
+            }
+            // It would stand in the way of all others.
+            Err(error) => {
+                error!(kind = event.kind, cause = chain(&error), "an event of Kakao's cannot be stored")
+            }
         }
     }
     Ok(())

@@ -244,6 +244,23 @@ async fn credential_events_end_the_logins_from_before_and_not_those_from_after()
 }
 
 #[tokio::test]
+async fn an_event_whose_time_is_to_come_ends_what_is_now_and_not_what_is_then() {
+    let rig = Rig::start().await;
+    for at in [rig.clock.now().secs() + 3600, rig.clock.now().secs() * 1000, i64::MAX] {
+        let before = Browser::new(&rig).tokens(&[]).await;
+        later(&rig);
+        for kind in [format!("{RISC}/credential-compromise"), format!("{OAUTH}/user-unlinked")] {
+            tell(&rig, &Event { at: Some(at), ..Event::new(KAKAO_ID, &kind) }).await;
+        }
+        assert!(!is_live(&rig, &before).await, "{at}");
+        later(&rig);
+        let after = Browser::new(&rig).tokens(&[]).await;
+        assert!(is_live(&rig, &after).await, "{at}");
+        later(&rig);
+    }
+}
+
+#[tokio::test]
 async fn a_login_that_is_later_than_an_event_is_never_undone_by_it() {
     let rig = Rig::start().await;
     rig.tokens().await;
