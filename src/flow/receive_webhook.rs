@@ -143,7 +143,7 @@ pub(super) async fn store_waiting(deps: &Deps) -> Result<(), Error> {
             }
             // It would stand in the way of all others.
             Err(error) => {
-                error!(kind = event.kind, cause = chain(&error), "an event of Kakao's cannot be stored")
+                error!(kind = event.kind, cause = chain(&error), "an event of Kakao's cannot be stored");
             }
         }
     }
