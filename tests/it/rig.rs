@@ -1,7 +1,7 @@
 //! The actors of the tests: a service (one or two instances), a Kakao, and a browser that a person sits at.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use base64::Engine;
@@ -403,12 +403,17 @@ grants = ["client_credentials"]
 
 /// A client without cookies that follows nothing.
 pub(crate) fn http() -> Client {
-    Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(Duration::from_secs(20))
-        .pool_max_idle_per_host(0)
-        .build()
-        .unwrap()
+    // Making one costs more than a request: two hundred at once would keep the others waiting past the service's patience.
+    // It keeps no connection, so tests do not meet in it.
+    static ONE: LazyLock<Client> = LazyLock::new(|| {
+        Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(20))
+            .pool_max_idle_per_host(0)
+            .build()
+            .unwrap()
+    });
+    ONE.clone()
 }
 
 /// A valid authorization request of the web client, with changes: a value replaces, an empty one removes.
