@@ -221,11 +221,6 @@ impl Judge {
         Ok(user)
     }
 
-    /// Some of the numbers that were taken, for whoever wants to ask Kakao whether it knows them.
-    pub fn sample(&self, most: usize) -> Vec<KakaoId> {
-        self.kakao_ids.keys().copied().take(most).collect()
-    }
-
     fn read(&self, row: &SourceRow) -> Result<NewUser, String> {
         for column in Column::ALL {
             fits(column, row.get(column))?;
@@ -481,7 +476,6 @@ mod tests {
         let third = judge.judge(&row(5, &[(Column::KakaoId, "2"), (Column::Id, ID)])).unwrap_err();
         assert_eq!(third.outcome, Outcome::Conflict);
         judge.judge(&row(6, &[(Column::KakaoId, "2")])).unwrap();
-        assert_eq!((judge.sample(1).len(), judge.sample(9).len()), (1, 2));
     }
 
     #[test]

@@ -57,6 +57,9 @@ const KNOWN: [&str; 20] = [
     "kakao_scope",
 ];
 
+/// What else of a request begins again with it.
+const AGAIN: [&str; 5] = ["prompt", "max_age", "id_token_hint", "login_hint", "ui_locales"];
+
 /// The longest restart that goes into Kakao's `state`: a longer one is left out rather than a URL risked.
 const LONGEST_RESTART: usize = 1500;
 
@@ -162,14 +165,23 @@ pub async fn begin_login(
 }
 
 /// Sends a person to Kakao's page whom Kakao could not log in without one: the same request, as a new attempt.
-pub fn with_page(deps: &Deps, attempt: &LoginAttempt) -> Result<Begun, Error> {
+/// `state` is what came back from Kakao: the request as it was.
+pub fn with_page(deps: &Deps, attempt: &LoginAttempt, state: Option<&str>) -> Result<Begun, Error> {
+    let restart = state.and_then(|state| open_restart(deps, state));
+    let asked = restart.map(|restart| restart.query).unwrap_or_default();
+    let asked = Params::read(asked.as_bytes()).unwrap_or_default();
     let attempt = LoginAttempt {
         kakao_state: URL_SAFE_NO_PAD.encode(random::<32>()?),
         seed: URL_SAFE_NO_PAD.encode(random::<32>()?),
         silent: false,
         ..attempt.clone()
     };
-    let wishes = Wishes { prompt: None, login_hint: None, more_scopes: &[] };
+    let wishes = Wishes {
+        prompt: None,
+        login_hint: asked.get("login_hint"),
+        more_scopes: &[],
+        again: AGAIN.iter().filter_map(|name| Some((*name, asked.get(name)?))).collect(),
+    };
     seal_and_send(deps, &attempt, &wishes)
 }
 
@@ -184,10 +196,7 @@ pub struct Again {
 /// Reads the restart out of the `state` that came back from Kakao. Nothing of it is trusted: it leads to the beginning, where
 /// everything is proven anew.
 pub fn begin_again(deps: &Deps, state: Option<&str>) -> Option<Again> {
-    let (_, sealed) = state?.split_once('.')?;
-    let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-    let restart: Restart =
-        serde_json::from_slice(&deps.keys.master.open(Purpose::Restart, b"", &sealed)?).ok()?;
+    let restart = open_restart(deps, state?)?;
     let too_old = deps.clock.now().since(restart.began_at) > std::time::Duration::from_secs(RESTART_SECONDS);
     let client = deps.clients.find(restart.client.as_str()).filter(|_| !too_old)?;
     let href = match &client.initiate_login_uri {
@@ -201,6 +210,12 @@ pub fn begin_again(deps: &Deps, state: Option<&str>) -> Option<Again> {
         None => format!("{}/oauth/authorize?{}", deps.issuer, restart.query),
     };
     Some(Again { client: client.name.clone(), href })
+}
+
+fn open_restart(deps: &Deps, state: &str) -> Option<Restart> {
+    let (_, sealed) = state.split_once('.')?;
+    let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+    serde_json::from_slice(&deps.keys.master.open(Purpose::Restart, b"", &sealed)?).ok()
 }
 
 /// The part of Kakao's `state` that names the attempt; the rest is the restart.
@@ -276,6 +291,7 @@ struct Ask<'a> {
     challenge: Option<CodeChallenge>,
     wish: Wish,
     login_hint: Option<&'a str>,
+    again: Vec<(&'static str, &'a str)>,
     resource: Vec<String>,
     more_scopes: Vec<String>,
 }
@@ -313,6 +329,7 @@ fn check<'a>(deps: &Deps, client: &Client, params: &'a Params) -> Result<Ask<'a>
         challenge,
         wish,
         login_hint: params.get("login_hint"),
+        again: AGAIN.iter().filter_map(|name| Some((*name, params.get(name)?))).collect(),
         resource,
         more_scopes,
     })
@@ -456,7 +473,8 @@ fn send_to_kakao(
         locale,
     };
     let prompt = if silent { Some("none") } else { page.kakao_prompt() };
-    let wishes = Wishes { prompt, login_hint: ask.login_hint, more_scopes: &ask.more_scopes };
+    let wishes =
+        Wishes { prompt, login_hint: ask.login_hint, more_scopes: &ask.more_scopes, again: ask.again };
     seal_and_send(deps, &attempt, &wishes)
 }
 
@@ -465,6 +483,7 @@ struct Wishes<'a> {
     prompt: Option<&'a str>,
     login_hint: Option<&'a str>,
     more_scopes: &'a [String],
+    again: Vec<(&'static str, &'a str)>,
 }
 
 fn seal_and_send(deps: &Deps, attempt: &LoginAttempt, wishes: &Wishes<'_>) -> Result<Begun, Error> {
@@ -482,7 +501,7 @@ fn seal_and_send(deps: &Deps, attempt: &LoginAttempt, wishes: &Wishes<'_>) -> Re
     }
     let challenge = CodeChallenge::of(kakao_verifier(attempt).reveal());
     let mut state = attempt.kakao_state.clone();
-    if let Some(restart) = restart(deps, attempt, wishes.more_scopes)? {
+    if let Some(restart) = restart(deps, attempt, wishes)? {
         state.push('.');
         state.push_str(&restart);
     }
@@ -498,7 +517,7 @@ fn seal_and_send(deps: &Deps, attempt: &LoginAttempt, wishes: &Wishes<'_>) -> Re
 }
 
 /// The request once more, sealed: Kakao has no business with a client's state.
-fn restart(deps: &Deps, attempt: &LoginAttempt, more_scopes: &[String]) -> Result<Option<String>, Error> {
+fn restart(deps: &Deps, attempt: &LoginAttempt, wishes: &Wishes<'_>) -> Result<Option<String>, Error> {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query
         .append_pair("client_id", attempt.client.as_str())
@@ -513,9 +532,10 @@ fn restart(deps: &Deps, attempt: &LoginAttempt, more_scopes: &[String]) -> Resul
     if attempt.mode == ResponseMode::FormPost {
         query.append_pair("response_mode", "form_post");
     }
-    if !more_scopes.is_empty() {
-        query.append_pair("kakao_scope", &more_scopes.join(" "));
+    if !wishes.more_scopes.is_empty() {
+        query.append_pair("kakao_scope", &wishes.more_scopes.join(" "));
     }
+    query.extend_pairs(&wishes.again);
     query.extend_pairs(attempt.resource.iter().map(|resource| ("resource", resource)));
     let restart =
         Restart { client: attempt.client.clone(), query: query.finish(), began_at: attempt.began_at };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
+use tracing::warn;
 
 use super::kakao_tokens::{self, Held};
 use super::refusal::{FailedLogin, LoginFailure};
@@ -112,6 +113,8 @@ async fn unable(deps: &Deps, link: &Link, user: UserId, fault: &Fault) -> Result
         return Ok(busy.into());
     }
     let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
+    let (id, actor) = (fault.id(), fault.actor().name());
+    warn!(user = %user, id, actor, code, cause = fault.cause, "a person's consent cannot be asked");
     let failed = FailedLogin::of_fault(fault);
     Ok(match failed.why {
         LoginFailure::StartAgain => {

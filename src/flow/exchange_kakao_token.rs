@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tracing::{info, warn};
 
+use super::finish_login::{note_under_age, service_terms};
 use super::issue::TokenResponse;
 use super::nonces::{self, Origin};
 use super::refusal::{FailedLogin, LoginFailure};
@@ -162,7 +163,8 @@ async fn by_id_token(deps: &Deps, token: &Secret, nonce: Option<&str>) -> Result
         if fault.kind == FaultKind::TryLater {
             Refusal::AtKakao(LoginFailure::TryLater.into())
         } else {
-            warn!(cause = fault.cause, "a Kakao ID token was refused");
+            let (id, actor) = (fault.id(), fault.actor().name());
+            warn!(id, actor, cause = fault.cause, "a Kakao ID token was refused");
             Refusal::SubjectTokenInvalid(format!("Kakao's ID token cannot be used: {}.", plain(fault.cause)))
         }
     })?;
@@ -227,7 +229,8 @@ fn plain(text: &str) -> String {
 /// The nonce that the token carries is that of the app's login, raw or hashed; one that we issued is good once.
 async fn check_nonce(deps: &Deps, id_token: &IdToken, given: Option<&str>) -> Result<(), Error> {
     let refuse = |sentence: &str| Err(Refusal::SubjectTokenInvalid(sentence.to_owned()).into());
-    let nonce = match (&id_token.nonce, given) {
+    let used = "The nonce was used before. Ask for a new one and log in again.";
+    let (carried, nonce) = match (&id_token.nonce, given) {
         (None, None) => return Ok(()),
         (None, Some(_)) => {
             return refuse(
@@ -236,7 +239,7 @@ async fn check_nonce(deps: &Deps, id_token: &IdToken, given: Option<&str>) -> Re
         }
         // One of ours needs no second copy: the token carries it.
         (Some(carried), None) if nonces::origin(deps, carried.reveal()) != Origin::Foreign => {
-            carried.reveal().to_owned()
+            (carried, carried.reveal().to_owned())
         }
         (Some(_), None) => {
             return refuse(
@@ -252,14 +255,17 @@ async fn check_nonce(deps: &Deps, id_token: &IdToken, given: Option<&str>) -> Re
                      base64url the token holds.",
                 );
             }
-            raw.to_owned()
+            (carried, raw.to_owned())
         }
     };
     match nonces::origin(deps, &nonce) {
+        Origin::Foreign if carried.matches(&nonce) && !nonces::spend_foreign(deps, &nonce).await? => {
+            refuse(used)
+        }
         Origin::Foreign => Ok(()),
         Origin::Expired => refuse("The nonce is older than ten minutes. Ask for a new one and log in again."),
-        Origin::Ours(until) if nonces::spend(deps, &nonce, until).await? => Ok(()),
-        Origin::Ours(_) => refuse("The nonce was used before. Ask for a new one and log in again."),
+        Origin::Ours(until) if nonces::spend(deps, &nonce, carried.reveal(), until).await? => Ok(()),
+        Origin::Ours(_) => refuse(used),
     }
 }
 
@@ -280,15 +286,35 @@ async fn by_access_token(deps: &Deps, token: &Secret) -> Result<Known, Error> {
         ))
         .into());
     }
-    let Person { id, profile, needs_agreement } =
-        deps.kakao.me(token).await.map_err(|fault| of_access_token(&fault))?;
+    let (person, scopes, service_terms) =
+        tokio::join!(deps.kakao.me(token), deps.kakao.scopes(token), service_terms(deps, token));
+    let Person { id, profile, needs_agreement } = match person {
+        Ok(person) => person,
+        Err(fault) => {
+            if let Some(id) = info.id.filter(|_| fault.is_under_age()) {
+                note_under_age(deps, KakaoId(id)).await;
+            }
+            return Err(of_access_token(&fault).into());
+        }
+    };
+    // A login does not fail for them.
+    let scopes = scopes
+        .inspect_err(|fault| {
+            warn!(
+                id = fault.id(),
+                actor = fault.actor().name(),
+                cause = fault.cause,
+                "the granted consent items were not read"
+            );
+        })
+        .ok();
     if info.id.is_some_and(|said| said != id.0) {
         return Err(Refusal::AtKakao(LoginFailure::KakaoBroken.into()).into());
     }
     Ok(Known {
         kakao_id: id,
         profile,
-        consent: Consent { needs_agreement, ..Consent::default() },
+        consent: Consent { scopes, needs_agreement, service_terms },
         auth_time: deps.clock.now(),
         read_at,
         vouched_at: read_at,

@@ -219,16 +219,20 @@ async fn ask_kakao_unhurried(
 }
 
 /// The terms of Kakao Sync, if the settings say that the app has some. A login does not fail for them.
-async fn service_terms(deps: &Deps, access_token: &Secret) -> Option<Vec<ServiceTerm>> {
+pub(super) async fn service_terms(deps: &Deps, access_token: &Secret) -> Option<Vec<ServiceTerm>> {
     if !deps.asks_service_terms {
         return None;
     }
     let read = deps.kakao.service_terms(access_token).await;
-    read.inspect_err(|fault| warn!(cause = fault.cause, "the service terms were not read")).ok()
+    read.inspect_err(|fault| {
+        let (id, actor) = (fault.id(), fault.actor().name());
+        warn!(id, actor, cause = fault.cause, "the service terms were not read");
+    })
+    .ok()
 }
 
 /// Whoever was a user and is refused now is marked; the login fails either way.
-async fn note_under_age(deps: &Deps, kakao_id: KakaoId) {
+pub(super) async fn note_under_age(deps: &Deps, kakao_id: KakaoId) {
     if let Err(error) = kakao_links::refused_under_age(&deps.db, kakao_id, deps.clock.now()).await {
         warn!(cause = chain(&error), "an under-14 refusal was not recorded");
     }

@@ -214,7 +214,8 @@ pub async fn rested(deps: &Deps, user: UserId, fault: &Fault) -> Result<Option<R
 /// What a fault means for whoever waits, and for everybody who would ask next.
 async fn failed(deps: &Deps, user: UserId, link: &Link, fault: &Fault) -> Result<Error, Error> {
     let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
-    warn!(user = %user, code, cause = fault.cause, "Kakao gave no access token");
+    let (id, actor) = (fault.id(), fault.actor().name());
+    warn!(user = %user, id, actor, code, cause = fault.cause, "Kakao gave no access token");
     if let Some(busy) = rested(deps, user, fault).await? {
         return Ok(busy.into());
     }

@@ -62,9 +62,29 @@ pub fn origin(deps: &Deps, nonce: &str) -> Origin {
     if until > deps.clock.now() { Origin::Ours(until) } else { Origin::Expired }
 }
 
-/// Uses a nonce of ours up. True for the one caller that does.
-pub async fn spend(deps: &Deps, nonce: &str, until: Timestamp) -> Result<bool, Error> {
+/// Uses a nonce of ours up, together with the form of it that the ID token carries. True for the one caller that does.
+///
+/// Whoever holds an ID token whose nonce was hashed can pass the hash off as a nonce of its own ([`spend_foreign`]): each of the
+/// two leaves its mark before it looks for the other's, so that at most one is let in.
+pub async fn spend(deps: &Deps, nonce: &str, carried: &str, until: Timestamp) -> Result<bool, Error> {
+    let hashed = nonce != carried;
+    if hashed {
+        assertions::spend(&deps.db, &mark("carried", carried), deps.clock.now() + LIFE).await?;
+    }
     // The same table as that of client assertions; neither can pass for the other.
-    let id = Fingerprint::of(format!("nonce {nonce}").as_bytes());
-    Ok(assertions::spend(&deps.db, &id, until).await?)
+    let first = assertions::spend(&deps.db, &mark("nonce", nonce), until).await?;
+    Ok(first && !(hashed && assertions::is_spent(&deps.db, &mark("foreign", carried)).await?))
+}
+
+/// Whether a nonce that is not ours may be used: yes, unless it is the hash of one of ours that was.
+pub async fn spend_foreign(deps: &Deps, carried: &str) -> Result<bool, Error> {
+    if !matches!(carried.len(), 43 | 64) {
+        return Ok(true);
+    }
+    assertions::spend(&deps.db, &mark("foreign", carried), deps.clock.now() + LIFE).await?;
+    Ok(!assertions::is_spent(&deps.db, &mark("carried", carried)).await?)
+}
+
+fn mark(kind: &str, nonce: &str) -> Fingerprint {
+    Fingerprint::of(format!("{kind} {nonce}").as_bytes())
 }

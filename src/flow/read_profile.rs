@@ -55,7 +55,8 @@ async fn read(deps: &Deps, user: UserId, kakao_id: KakaoId) -> Result<bool, Erro
             if fault.is_under_age() {
                 kakao_links::refused_under_age(&deps.db, kakao_id, asked_at).await?;
             }
-            warn!(user = %user, cause = fault.cause, "the profile cannot be read; the next login will");
+            let (id, actor) = (fault.id(), fault.actor().name());
+            warn!(user = %user, id, actor, cause = fault.cause, "the profile cannot be read; the next login will");
             kakao_links::give_up_stale(&deps.db, user, asked_at).await?;
             Ok(false)
         }

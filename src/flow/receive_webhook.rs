@@ -13,6 +13,7 @@ use super::{Deps, Error, Params, Refusal};
 use crate::domain::kakao_event::{Source, USER_UNLINKED};
 use crate::domain::{Fingerprint, KakaoEvent, KakaoId, Timestamp};
 pub use crate::kakao::EventRefused;
+use crate::kakao::Fault;
 use crate::store::{self, webhook_events};
 
 /// Kakao waits three seconds.
@@ -98,28 +99,30 @@ pub async fn receive_unlink(
 /// Takes a security event token of the account status change webhook.
 ///
 /// # Errors
-/// What is wrong with the token, or that it cannot be proven now.
+/// What is wrong with the token, or that it cannot be proven or stored now.
 pub async fn receive_events(deps: &Deps, token: &str) -> Result<(), EventRefused> {
     let told = deps.kakao.read_security_events(token).await?;
     let now = deps.clock.now();
+    let mut stored = true;
     for mut event in told.events {
         // What Kakao tells has happened. A time to come (its clock, or another unit) would end logins that are not yet.
         event.at = event.at.min(now);
         let dedupe = Fingerprint::of(format!("{} {}", told.jti, event.kind).as_bytes());
-        store(deps, event, Some(dedupe)).await;
+        stored &= store(deps, event, Some(dedupe)).await;
     }
-    Ok(())
+    // Kept in memory all the same: whether Kakao sends a token again is not known.
+    if stored { Ok(()) } else { Err(EventRefused::Later(Fault::later("the database does not answer"))) }
 }
 
-/// Stores an event, or keeps it in memory for as long as the database does not answer.
-async fn store(deps: &Deps, event: KakaoEvent, dedupe: Option<Fingerprint>) {
+/// Stores an event; if not, keeps it in memory for as long as the database does not answer.
+async fn store(deps: &Deps, event: KakaoEvent, dedupe: Option<Fingerprint>) -> bool {
     let now = deps.clock.now();
     let storing = webhook_events::store(&deps.db, &event, dedupe.as_ref(), now);
     let cause = match tokio::time::timeout(STORE_WITHIN, storing).await {
         Ok(Ok(new)) => {
             info!(source = event.source.name(), kind = event.kind, new, "Kakao told of an event");
             deps.inbox.bell.notify_one();
-            return;
+            return true;
         }
         Ok(Err(error)) => chain(&error),
         Err(_) => "the database took too long".to_owned(),
@@ -129,6 +132,7 @@ async fn store(deps: &Deps, event: KakaoEvent, dedupe: Option<Fingerprint>) {
     } else {
         error!(cause, "an event of Kakao's was lost: too many wait for the database");
     }
+    false
 }
 
 /// Stores what waits in memory.

@@ -85,17 +85,17 @@ async fn refreshed(deps: &Deps, due: &Unlink) -> Result<Option<Secret>, Fault> {
 
 async fn put_off(deps: &Deps, due: &Unlink, fault: &Fault) -> Result<(), Error> {
     let now = deps.clock.now();
-    let code = fault.code.as_ref().map_or_else(|| fault.cause.to_owned(), ToString::to_string);
+    let (id, actor) = (fault.id(), fault.actor().name());
     let dead = due.attempts >= MOST_ATTEMPTS || fault.kind == FaultKind::SetupWrong;
     let wait = BACK_OFF * 2_u32.saturating_pow(due.attempts.unsigned_abs().saturating_sub(1).min(16));
     let next = now + wait.min(LONGEST_BACK_OFF);
-    accounts::put_off(&deps.db, due, next, &code, dead.then_some(now)).await?;
+    accounts::put_off(&deps.db, due, next, id, dead.then_some(now)).await?;
     if dead {
-        error!(user = %due.user, code, cause = fault.cause, "Kakao could not be told of a deleted account; see: kakao-auth unlinks list");
-        return record(deps, due, "kakao_unlink.dead", json!({ "code": code, "attempts": due.attempts }))
+        error!(user = %due.user, id, actor, cause = fault.cause, "Kakao could not be told of a deleted account; see: kakao-auth unlinks list");
+        return record(deps, due, "kakao_unlink.dead", json!({ "fault": id, "attempts": due.attempts }))
             .await;
     }
-    warn!(user = %due.user, code, cause = fault.cause, attempts = due.attempts, "Kakao was not told of a deleted account yet");
+    warn!(user = %due.user, id, actor, cause = fault.cause, attempts = due.attempts, "Kakao was not told of a deleted account yet");
     Ok(())
 }
 

@@ -11,12 +11,13 @@ use tracing::{info, warn};
 
 use super::receive_webhook::store_waiting;
 use super::{Deps, Error, delete_account, kakao_tokens};
-use crate::domain::kakao_event::{Effect, effect_of};
+use crate::domain::kakao_event::{Effect, Source, effect_of};
 use crate::domain::{EndReason, KakaoEvent, OnUnlink, Returning, Timestamp, UserId};
+use crate::kakao::FaultKind;
 use crate::store::audit::{self, AuditEvent};
 use crate::store::kakao_links::{self, Erased};
 use crate::store::webhook_events::{self, Due};
-use crate::store::{Tx, accounts, grants, sessions};
+use crate::store::{Tx, accounts, grants, sessions, users};
 
 /// How long a claimed event is nobody else's.
 const CLAIM: Duration = Duration::from_secs(30);
@@ -26,6 +27,12 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 
 /// Users whose events are worked off at the same time.
 const AT_ONCE: usize = 4;
+
+/// How often Kakao is asked about an unlink that it does not know: for six seconds.
+const ASKED_AT_MOST: i32 = 3;
+
+/// How often Kakao is asked that does not answer: for about two minutes.
+const WAITED_AT_MOST: i32 = 7;
 
 /// The outcome of an unlink after which the account is gone.
 const ERASED: &str = "erased";
@@ -61,8 +68,16 @@ pub async fn work_webhooks(deps: &Deps) -> Result<usize, Error> {
 
 async fn work_off(deps: &Deps, events: Vec<Due>) {
     for due in events {
-        if let Err(error) = apply(deps, &due).await {
+        let linked = is_linked(deps, &due).await;
+        let applied = match linked {
+            Ok(Linked::AskAgain) => Ok(false),
+            Ok(linked) => apply(deps, &due, linked == Linked::Yes).await.map(|()| true),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &applied {
             warn!(kind = due.event.kind, attempts = due.attempts, ?error, "an event of Kakao's is put off");
+        }
+        if !matches!(applied, Ok(true)) {
             let wait = BACK_OFF * 2_u32.saturating_pow(due.attempts.unsigned_abs().min(10));
             let next = deps.clock.now() + wait.min(Duration::from_mins(10));
             // Should this fail too, the claim runs out.
@@ -71,15 +86,64 @@ async fn work_off(deps: &Deps, events: Vec<Due>) {
     }
 }
 
-async fn apply(deps: &Deps, due: &Due) -> Result<(), Error> {
+/// What Kakao says of a link that it told us was ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Linked {
+    /// The person has linked again: what was told is older than that.
+    Yes,
+    /// Kakao says so too, or need not be asked.
+    No,
+    /// Kakao does not say it yet.
+    AskAgain,
+}
+
+/// A call of the unlink webhook has no time of its own: one that comes late, or again, would end the login with which the
+/// person has come back. So Kakao is asked; an event with a time needs no such question.
+async fn is_linked(deps: &Deps, due: &Due) -> Result<Linked, Error> {
+    let event = &due.event;
+    if event.source != Source::Unlink {
+        return Ok(Linked::No);
+    }
+    let user = users::find_by_kakao_id(&deps.db, event.user).await?;
+    if user.is_none_or(|user| user.unlinked_at.is_some() || user.deleted_at.is_some()) {
+        return Ok(Linked::No);
+    }
+    match deps.kakao.me_by_admin(event.user).await {
+        // Right after an unlink Kakao might not know it everywhere.
+        Ok(_) if due.attempts < ASKED_AT_MOST => Ok(Linked::AskAgain),
+        Ok(_) => Ok(Linked::Yes),
+        Err(fault) if fault.is_not_linked() => Ok(Linked::No),
+        Err(fault)
+            if matches!(fault.kind, FaultKind::TryLater | FaultKind::KakaoBroken)
+                && due.attempts < WAITED_AT_MOST =>
+        {
+            Ok(Linked::AskAgain)
+        }
+        // Kakao cannot say: what it told stands.
+        Err(fault) => {
+            let (id, actor) = (fault.id(), fault.actor().name());
+            warn!(
+                id,
+                actor,
+                cause = fault.cause,
+                "whether a person is unlinked cannot be asked; it is believed"
+            );
+            Ok(Linked::No)
+        }
+    }
+}
+
+async fn apply(deps: &Deps, due: &Due, linked: bool) -> Result<(), Error> {
     let (event, now) = (&due.event, deps.clock.now());
     let mut tx = Tx::begin(&deps.db).await?;
     let user = kakao_links::of_kakao_id(&mut tx, event.user).await?;
     let done = match user {
         None => Done { outcome: "unknown_user", forget_access_token: None },
+        Some(_) if linked => Done { outcome: "linked_again", forget_access_token: None },
         Some(user) => take_effect(deps, &mut tx, user, event, now).await?,
     };
-    let forget = done.outcome == ERASED && deps.account.returning == Returning::New;
+    // Of somebody who is no user, or no longer, nothing is kept.
+    let forget = user.is_none() || done.outcome == ERASED && deps.account.returning == Returning::New;
     if !webhook_events::done(&mut tx, due.id, done.outcome, forget, now).await? {
         return Ok(());
     }

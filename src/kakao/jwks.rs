@@ -25,12 +25,15 @@ const FRESH: Duration = Duration::from_hours(1);
 /// Kakao blocks those who fetch its keys too often: after a fetch, an unknown key is refused without another one.
 const COOL_DOWN: Duration = Duration::from_secs(30);
 
+/// The same as long as no keys are known and nobody can log in.
+const FIRST_COOL_DOWN: Duration = Duration::from_secs(1);
+
 /// Kakao's keys.
 #[derive(Default)]
 pub(super) struct Jwks {
     keys: ArcSwap<KeySet>,
-    /// One fetch at a time; when the last one was tried.
-    fetching: Mutex<Option<Timestamp>>,
+    /// One fetch at a time; when the last one was tried, and what was wrong with it.
+    fetching: Mutex<Option<(Timestamp, Option<Fault>)>>,
 }
 
 #[derive(Default)]
@@ -109,17 +112,24 @@ impl Jwks {
         fetch: impl FnOnce() -> F,
     ) -> Result<Arc<KeySet>, Fault> {
         let keys = self.keys.load_full();
-        let has_it = keys.find(kid).is_some();
-        if has_it && keys.is_fresh(now) {
+        if keys.find(kid).is_some() && keys.is_fresh(now) {
             return Ok(keys);
         }
         let mut last_try = self.fetching.lock().await;
         let keys = self.keys.load_full();
-        let cooling = last_try.is_some_and(|tried| now.since(tried) < COOL_DOWN);
-        if cooling || (keys.find(kid).is_some() && keys.is_fresh(now)) {
+        let has_it = keys.find(kid).is_some();
+        if has_it && keys.is_fresh(now) {
             return Ok(keys);
         }
-        *last_try = Some(now);
+        let cool_down = if keys.fetched_at.is_some() { COOL_DOWN } else { FIRST_COOL_DOWN };
+        if let Some((_, fault)) = last_try.as_ref().filter(|(tried, _)| now.since(*tried) < cool_down) {
+            return match fault {
+                // Whether Kakao has this key is not known.
+                Some(fault) if !has_it => Err(fault.clone()),
+                _ => Ok(keys),
+            };
+        }
+        *last_try = Some((now, None));
         match fetch().await.and_then(|body| KeySet::read(&body, now)) {
             Ok(fetched) => {
                 let fetched = Arc::new(fetched);
@@ -127,6 +137,7 @@ impl Jwks {
                 Ok(fetched)
             }
             Err(fault) if has_it => {
+                *last_try = Some((now, Some(fault.clone())));
                 let (id, actor) = (fault.id(), fault.actor().name());
                 warn!(
                     id,
@@ -137,8 +148,7 @@ impl Jwks {
                 Ok(keys)
             }
             Err(fault) => {
-                // Nothing is known yet, so the next login may try at once.
-                *last_try = None;
+                *last_try = Some((now, Some(fault.clone())));
                 Err(fault)
             }
         }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use url::Url;
 
@@ -30,6 +30,9 @@ pub use wire::{Authorize, Person, TokenInfo, Tokens};
 
 /// The largest reply that is read. Kakao's have a few kilobytes.
 const LARGEST_REPLY: usize = 1024 * 1024;
+
+/// The longest wait that Kakao may ask for: an answer that came wrong must not stop logins for a day.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(10);
 
 /// How long to leave Kakao alone after it said that a quota is used up, when it does not say how long.
 const BACK_OFF: Duration = Duration::from_secs(5);
@@ -298,7 +301,7 @@ impl Kakao {
 
     async fn jwks(&self) -> Result<Vec<u8>, Fault> {
         let url = self.auth("/.well-known/jwks.json")?;
-        let (status, body) = self.send(self.0.http.get(url)).await?;
+        let Reply { status, body, .. } = self.send(self.0.http.get(url)).await?;
         if status == 200 { Ok(body) } else { Err(Fault::unreadable(status, "the JWKS")) }
     }
 
@@ -316,12 +319,15 @@ impl Kakao {
         request: RequestBuilder,
         read: fn(u16, &[u8]) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let reply = self.send(request).await.and_then(|(status, body)| read(status, &body));
+        let reply = self.send(request).await.and_then(|Reply { status, body, retry_after }| {
+            read(status, &body)
+                .map_err(|fault| Fault { retry_after: fault.retry_after.or(retry_after), ..fault })
+        });
         reply.map_err(|fault| self.noted(fault))
     }
 
     /// Sends a request and reads the whole reply, or fails.
-    async fn send(&self, request: RequestBuilder) -> Result<(u16, Vec<u8>), Fault> {
+    async fn send(&self, request: RequestBuilder) -> Result<Reply, Fault> {
         let left =
             Timestamp::from_micros(self.0.rests_until.load(Ordering::Relaxed)).since(self.0.clock.now());
         if !left.is_zero() {
@@ -339,6 +345,11 @@ impl Kakao {
         if html && status == StatusCode::OK {
             return Err(Fault::unreadable(status.as_u16(), "an HTML page"));
         }
+        let retry_after = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER));
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| Fault::network(&error))? {
             if body.len() + chunk.len() > LARGEST_REPLY {
@@ -346,7 +357,7 @@ impl Kakao {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok((status.as_u16(), body))
+        Ok(Reply { status: status.as_u16(), body, retry_after })
     }
 
     /// Counts a fault. Those with which a call ends are counted already: this is for one that a redirect brings, or that
@@ -369,6 +380,14 @@ impl Kakao {
         }
         fault
     }
+}
+
+/// A reply of Kakao's, whole.
+struct Reply {
+    status: u16,
+    body: Vec<u8>,
+    /// `Retry-After` (RFC 9110 §10.2.3), where it is a number of seconds.
+    retry_after: Option<Duration>,
 }
 
 fn join(base: &Url, path: &str) -> Result<Url, Fault> {

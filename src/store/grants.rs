@@ -257,7 +257,9 @@ pub async fn end_older(
     now: Timestamp,
 ) -> Result<u64> {
     const SQL: &str = "UPDATE grants SET ended_at = $3, end_reason = $2
-                       WHERE user_id = $1 AND ended_at IS NULL AND auth_time < $4";
+                       WHERE user_id = $1 AND ended_at IS NULL
+                         AND (created_at < $4
+                              OR session_id IN (SELECT id FROM sessions WHERE user_id = $1 AND created_at < $4))";
     let done = on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(reason.name()).bind(now).bind(at)
         .execute(conn).await.map(|done| done.rows_affected()))?;
     Ok(done)

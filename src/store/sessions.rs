@@ -88,7 +88,7 @@ pub async fn end_of_user(tx: &mut Tx, user: UserId, keep: Option<SessionId>, now
 /// Ends the sessions of a user that began before `at`.
 pub async fn end_older(tx: &mut Tx, user: UserId, at: Timestamp, now: Timestamp) -> Result<()> {
     const SQL: &str =
-        "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL AND auth_time < $3";
+        "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL AND created_at < $3";
     on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(now).bind(at).execute(conn).await.map(drop))?;
     Ok(())
 }

@@ -37,7 +37,7 @@ pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
         Err(refusal) => return page::refused(&request, &refusal.into()),
     };
     if callback.wants_page() {
-        return match with_page(&site.deps, &callback.attempt) {
+        return match with_page(&site.deps, &callback.attempt, params.get("state")) {
             Ok(begun) => send(&request, &site, begun),
             Err(error) => page::refused(&request, &error),
         };

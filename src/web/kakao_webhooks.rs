@@ -79,12 +79,12 @@ fn invalid(err: &str, description: &str) -> HttpResponse {
     HttpResponse::BadRequest().json(json!({ "err": err, "description": description }))
 }
 
-/// Nothing can be said about the token before Kakao's keys are there.
+/// Nothing can be said about the token before Kakao's keys are there, nor accepted before it is stored (RFC 8935 §2.2).
 fn later(cause: &str) -> HttpResponse {
-    warn!(cause, "a security event token cannot be checked now");
+    warn!(cause, "a security event token cannot be taken now");
     HttpResponse::build(StatusCode::SERVICE_UNAVAILABLE)
         .insert_header((header::RETRY_AFTER, 5))
-        .json(json!({ "err": "temporarily_unavailable", "description": "The token cannot be checked now. Send it again." }))
+        .json(json!({ "err": "temporarily_unavailable", "description": "The token cannot be taken now. Send it again." }))
 }
 
 fn sentence(description: &str) -> String {

@@ -180,3 +180,32 @@ async fn a_code_that_nobody_redeemed_is_no_login_to_tell_of() {
     assert_eq!(tell_clients(rig.deps(0)).await.unwrap(), 0);
     assert!(told(&server).is_empty());
 }
+
+#[tokio::test]
+async fn what_kakao_tells_and_a_deletion_reach_the_client_and_the_feed() {
+    for ending in ["risc/event-type/credential-compromise", "oauth/event-type/user-unlinked", "deletion"] {
+        let server = serve();
+        let rig = rig(&server, 1).await;
+        let tokens = log_in(&rig, &Browser::new(&rig)).await;
+        rig.clock.advance(Duration::from_secs(2));
+        if ending == "deletion" {
+            let token = tokens["access_token"].as_str().unwrap();
+            let deleted = rig.call(reqwest::Method::DELETE, "/v1/me", token, None).await;
+            assert_eq!(deleted.status().as_u16(), 204);
+        } else {
+            let kind = format!("https://schemas.openid.net/secevent/{ending}");
+            let event = kakao_simulator::Event {
+                at: Some(rig.clock.now().secs()),
+                ..kakao_simulator::Event::new(4_412_345_678, &kind)
+            };
+            let request = http().post(rig.url(0, "/kakao/webhooks/account-status"));
+            let reply = request.body(rig.kakao.sign_event(&event)).send().await.unwrap();
+            assert_eq!(reply.status().as_u16(), 202);
+        }
+        wait_for(&server, 1).await;
+        let sid = claims(tokens["id_token"].as_str().unwrap())["sid"].clone();
+        assert_eq!(claims(&told(&server)[0])["sid"], sid, "{ending}");
+        let feed = http().get(rig.url(0, "/v1/revocations")).send().await.unwrap().text().await.unwrap();
+        assert!(claims(&feed)["sids"].as_array().unwrap().contains(&sid), "{ending}");
+    }
+}

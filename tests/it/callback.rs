@@ -325,6 +325,8 @@ async fn every_fault_of_kakao_sends_the_person_back_with_the_right_error() {
     ];
     for (endpoint, effect, expected) in cases {
         let told = format!("{endpoint:?} {effect:?}");
+        // Kakao's keys are not asked for again at once.
+        rig.clock.advance(Duration::from_secs(2));
         rig.kakao.fault(Fault { endpoint, times: Some(1), delay_ms: 0, effect });
         let landed = Browser::new(&rig).log_in(&authorization_request(&[])).await;
         assert_eq!(parameter(&landed, "error").as_deref(), Some(expected), "{told}");

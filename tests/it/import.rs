@@ -548,18 +548,25 @@ async fn better_auth_and_auth_js_are_read_from_sqlite_too() {
         let url = place
             .sqlite(&format!(
                 r#"
-CREATE TABLE "user" ("id" text PRIMARY KEY, "name" text, "email" text, "image" text, "createdAt" date, "banned" integer);
+CREATE TABLE "user" ("id" text PRIMARY KEY, "name" text, "email" text, "image" text, "createdAt" date, "banned" integer, "banExpires" date);
 CREATE TABLE "account" ("id" text PRIMARY KEY, "accountId" text, "providerId" text, "userId" text);
-INSERT INTO "user" VALUES ('{FIRST}', '하늘', 'a@example.com', NULL, '2024-03-01T09:30:00.000Z', 0),
-    ('{SECOND}', '바다', NULL, NULL, 1709285400000, 1), ('x', CAST(X'b1e8' AS text), NULL, NULL, NULL, NULL),
-    ('y', CAST(X'610062' AS text), NULL, NULL, NULL, NULL);
+INSERT INTO "user" VALUES ('{FIRST}', '하늘', 'a@example.com', NULL, '2024-03-01T09:30:00.000Z', 0, NULL),
+    ('{SECOND}', '바다', NULL, NULL, 1709285400000, 1, NULL), ('x', CAST(X'b1e8' AS text), NULL, NULL, NULL, NULL, NULL),
+    ('y', CAST(X'610062' AS text), NULL, NULL, NULL, NULL, NULL), ('over', '산', NULL, NULL, NULL, 1, '2024-03-01T09:30:00.000Z'),
+    ('past', '산', NULL, NULL, NULL, 1, 1709285400000), ('past-s', '산', NULL, NULL, NULL, 1, 1709285400),
+    ('ahead', '산', NULL, NULL, NULL, 1, '2924-03-01T09:30:00.000Z'), ('odd', '산', NULL, NULL, NULL, 1, 'soon');
 INSERT INTO "account" VALUES ('a', '1', 'kakao', '{FIRST}'), ('b', '2', 'kakao', '{SECOND}'), ('c', '3', 'kakao', 'x'),
-    ('d', '4', 'kakao', 'y'), ('e', '5', 'kakao', 'nobody'), ('f', '6', 'google', 'y');"#
+    ('d', '4', 'kakao', 'y'), ('e', '5', 'kakao', 'nobody'), ('f', '6', 'google', 'y'),
+    ('g', '7', 'kakao', 'over'), ('h', '8', 'kakao', 'past'), ('i', '9', 'kakao', 'past-s'), ('j', '10', 'kakao', 'ahead'),
+    ('k', '11', 'kakao', 'odd');"#
             ))
             .await;
         let (code, said, rows) = place.import("better-auth", &url, &[]).await;
         assert_eq!(code, Some(3), "{said}");
-        assert_eq!(outcomes(&rows), ["created", "created", "invalid", "invalid", "created"]);
+        assert_eq!(outcomes(&rows)[..5], ["created", "created", "invalid", "invalid", "created"]);
+        for (kakao_id, banned) in [(7, false), (8, false), (9, false), (10, true), (11, true)] {
+            assert_eq!(place.user(kakao_id).await.disabled_at.is_some(), banned, "{kakao_id}");
+        }
         assert!(rows[2][5].contains("UTF-8") && rows[3][5].contains("NUL"), "{rows:?}");
         let [first, second] = [place.user(1).await, place.user(2).await];
         let came = Timestamp::from_secs(1_709_285_400);

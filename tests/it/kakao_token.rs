@@ -328,3 +328,23 @@ async fn links_are_renewed_before_they_die_bounded_and_not_twice_a_day() {
     rig.clock.advance(Duration::from_hours(48));
     assert_eq!(renew().await, 0);
 }
+
+#[tokio::test]
+async fn kakao_is_left_alone_for_as_long_as_it_says() {
+    let sibling = Sibling::start().await;
+    sibling.lose_the_cached_token().await;
+    let effect = Effect::Reply {
+        status: 429,
+        body: json!({ "error": "invalid_request", "error_code": "KOE237" }).to_string(),
+        content_type: None,
+        headers: vec![("Retry-After".into(), "120".into())],
+    };
+    sibling.fault(Endpoint::Token, effect);
+    let reply = sibling.ask(json!({})).await;
+    assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(reply.headers()["retry-after"], "121");
+    sibling.rig.clock.advance(Duration::from_secs(100));
+    assert_eq!(sibling.ask(json!({})).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    sibling.rig.clock.advance(Duration::from_secs(21));
+    sibling.given(json!({})).await;
+}

@@ -185,3 +185,43 @@ async fn what_goes_to_kakao_tells_nothing_of_the_client_s_request() {
     let to = location(&Browser::new(&rig).authorize(&authorization_request(&[("state", &long)])).await);
     assert!(!parameter(&to, "state").unwrap().contains('.'));
 }
+
+#[tokio::test]
+async fn what_the_client_asked_of_the_login_is_asked_again() {
+    let rig = Rig::start().await;
+    let begun_in = Browser::new(&rig);
+    begun_in.tokens(&[]).await;
+    let asked = [
+        ("prompt", "login"),
+        ("max_age", "0"),
+        ("login_hint", "a@example.com"),
+        ("ui_locales", "ko"),
+        ("resource", "orders"),
+        ("response_mode", "form_post"),
+        ("kakao_scope", "friends talk_message"),
+    ];
+    let callback = begun_in.until_callback(&authorization_request(&asked)).await;
+    let page = Browser::new(&rig).open_callback(0, &callback).await.text().await.unwrap();
+    let link = link_of(&page);
+    for (name, value) in asked {
+        assert_eq!(parameter(&link, name).as_deref(), Some(value), "{link}");
+    }
+    // The browser's session does not answer for the login that was asked for.
+    let path = link.strip_prefix("http://auth.localhost").unwrap();
+    let to_kakao = location(&begun_in.get(&rig.url(0, path)).await);
+    assert_eq!(parameter(&to_kakao, "prompt").as_deref(), Some("login"), "{to_kakao}");
+    assert_eq!(parameter(&to_kakao, "login_hint").as_deref(), Some("a@example.com"), "{to_kakao}");
+}
+
+#[tokio::test]
+async fn a_login_hint_reaches_the_page_after_a_silent_try() {
+    let rig = Rig::start().await;
+    let effect = Effect::RedirectError { error: "login_required".into(), description: None };
+    rig.kakao.fault(Fault { endpoint: Endpoint::Authorize, times: Some(1), delay_ms: 0, effect });
+    let browser = Browser::new(&rig);
+    let hint = [("login_hint", "a@example.com")];
+    let silent = location(&authorize_in(&rig, &browser, KAKAOTALK, &hint).await);
+    let callback = location(&browser.get(&silent).await);
+    let with_page = location(&browser.open_callback(0, &callback).await);
+    assert_eq!(parameter(&with_page, "login_hint").as_deref(), Some("a@example.com"), "{with_page}");
+}

@@ -81,6 +81,31 @@ async fn a_browser_an_id_token_and_an_access_token_are_one_user() {
 }
 
 #[tokio::test]
+async fn an_access_token_brings_consent_and_terms_and_marks_who_is_under_age() {
+    let settings = vec![("KAKAO__SERVICE_TERMS", "true".to_owned())];
+    let rig = Rig::with(Setup { settings, ..Setup::default() }).await;
+    rig.kakao.set_terms(vec![kakao_simulator::Term { tag: "tos".into(), required: true, revocable: false }]);
+    let tokens = sdk(&rig, None);
+    rig.kakao.agree_terms(4_412_345_678, &["tos"]);
+    let form = [("subject_token", tokens.access_token.as_str()), ("subject_token_type", ACCESS_TOKEN)];
+    let ours = body(exchange(&rig, &form).await).await;
+    let me = rig.call(reqwest::Method::GET, "/v1/me", ours["access_token"].as_str().unwrap(), None).await;
+    let kakao = body(me).await["kakao"].clone();
+    assert!(kakao["scopes"].as_array().unwrap().contains(&json!("account_email")), "{kakao}");
+    assert_eq!(kakao["service_terms"][0]["tag"], "tos", "{kakao}");
+    // Neither costs the login.
+    for endpoint in [Endpoint::Scopes, Endpoint::ServiceTerms] {
+        let effect = Effect::Api { status: 503, code: -9798 };
+        rig.kakao.fault(Fault { endpoint, times: Some(1), delay_ms: 0, effect });
+        assert_eq!(exchange(&rig, &form).await.status(), StatusCode::OK, "{endpoint:?}");
+    }
+    let effect = Effect::Api { status: 400, code: -406 };
+    rig.kakao.fault(Fault { endpoint: Endpoint::Me, times: Some(1), delay_ms: 0, effect });
+    assert_ne!(exchange(&rig, &form).await.status(), StatusCode::OK);
+    assert_eq!(rig.count("SELECT count(*) FROM users WHERE under_age_at IS NOT NULL").await, 1);
+}
+
+#[tokio::test]
 async fn an_id_token_forgets_nothing_that_it_cannot_tell() {
     let rig = Rig::start().await;
     let mut person = rig.kakao.person("all-consents").unwrap();
@@ -107,6 +132,12 @@ async fn a_nonce_of_ours_is_good_once_raw_or_hashed_and_needs_no_second_copy() {
     let by_hash = sdk(&rig, Some(&hash(&hashed)));
     assert_eq!(by_id_token(&rig, &by_hash, &[("nonce", &hashed)]).await.status(), StatusCode::OK);
     refused(by_id_token(&rig, &by_hash, &[("nonce", &hashed)]).await, "used before").await;
+    // The hash is no nonce of its own: neither after the raw value, nor before it.
+    refused(by_id_token(&rig, &by_hash, &[("nonce", &hash(&hashed))]).await, "used before").await;
+    let stolen = nonce(&rig).await;
+    let by_hash = sdk(&rig, Some(&hash(&stolen)));
+    assert_eq!(by_id_token(&rig, &by_hash, &[("nonce", &hash(&stolen))]).await.status(), StatusCode::OK);
+    refused(by_id_token(&rig, &by_hash, &[("nonce", &stolen)]).await, "used before").await;
     // Ten at once: one.
     let raced = nonce(&rig).await;
     let tokens = sdk(&rig, Some(&raced));

@@ -52,6 +52,9 @@ pub struct Event {
     /// `UNLINK_FROM_APPS` and the like.
     #[serde(default)]
     pub reason: Option<String>,
+    /// The consent items that it names: an array or a text. How Kakao names them is UNCONFIRMED.
+    #[serde(default)]
+    pub scopes: Option<Value>,
     /// When it happened, seconds since the epoch; now unless named.
     #[serde(default)]
     pub at: Option<i64>,
@@ -66,7 +69,7 @@ pub struct Event {
 impl Event {
     /// This happened to this person, now.
     pub fn new(user: i64, kind: &str) -> Self {
-        Self { user, kind: kind.to_owned(), reason: None, at: None, jti: None, forgery: None }
+        Self { user, kind: kind.to_owned(), reason: None, scopes: None, at: None, jti: None, forgery: None }
     }
 }
 
@@ -133,6 +136,9 @@ pub(crate) fn sign(state: &State, event: &Event) -> String {
     let mut told = json!({ "subject": { "subject_type": "iss-sub", "iss": issuer, "sub": user } });
     if let Some(reason) = &event.reason {
         told["reason"] = json!(reason);
+    }
+    if let Some(scopes) = &event.scopes {
+        told["scopes"] = scopes.clone();
     }
     let mut claims = json!({
         "iss": issuer, "aud": audience, "sub": user, "iat": now, "toe": event.at.unwrap_or(now),

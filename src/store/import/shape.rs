@@ -179,7 +179,13 @@ fn better_auth(dialect: Dialect, logins: &Found, users: &Found) -> Option<Facts>
         Some(until) if dialect == Dialect::Postgres => {
             format!("({banned} AND ({until} IS NULL OR {until} > now()))")
         }
-        _ => banned,
+        // A text, seconds or milliseconds, as the adapter had it; what cannot be read has no end.
+        Some(until) => format!(
+            "({banned} AND COALESCE(CASE WHEN typeof({until}) = 'text' THEN unixepoch({until})
+                                         WHEN {until} > 100000000000 THEN {until} / 1000 ELSE {until} END
+                                    > unixepoch(), 1))"
+        ),
+        None => banned,
     });
     Some(Facts {
         provider: logins.column(&["providerId", "provider_id"])?,
