@@ -32,7 +32,7 @@ pub const KAKAO_CALLBACK: &str = "/kakao/callback";
 /// The path of the logout redirect URI that is registered at Kakao.
 pub const KAKAO_LOGOUT: &str = "/kakao/logout";
 
-/// How long a periodic step that is under way may take at the end: a call to Kakao and what follows from it.
+/// How long a periodic step that is under way may take at the end, beside a call to Kakao.
 const JOBS_END: Duration = Duration::from_secs(10);
 
 /// How often a database that is not up yet is asked again at the start.
@@ -148,7 +148,7 @@ impl App {
         watch_handle.stop(false).await;
         drop(watching.await);
         stop_jobs.send_replace(true);
-        if tokio::time::timeout(JOBS_END, &mut jobs).await.is_err() {
+        if tokio::time::timeout(site.deps.kakao.timeout() + JOBS_END, &mut jobs).await.is_err() {
             warn!("a periodic step did not end in time");
             jobs.abort();
         }

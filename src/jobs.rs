@@ -154,19 +154,20 @@ async fn renewal(deps: &Deps, mut ticks: Ticks) {
     }
     let holder = Uuid::now_v7();
     while ticks.next().await {
-        if let Err(error) = renew_once(deps, holder).await {
+        let stop = ticks.stop.clone();
+        if let Err(error) = renew_once(deps, holder, || *stop.borrow()).await {
             put_off(&error, "renewals");
         }
     }
 }
 
 /// Renews what is due of one minute, if this replica has the lease; `None` if another has it.
-pub async fn renew_once(deps: &Deps, holder: Uuid) -> Result<Option<usize>, Error> {
+pub async fn renew_once(deps: &Deps, holder: Uuid, stop: impl Fn() -> bool) -> Result<Option<usize>, Error> {
     let now = deps.clock.now();
     if !leases::acquire(&deps.db, "renewal", holder, now, now + RENEWAL).await? {
         return Ok(None);
     }
-    read_profile::renew_links(deps, deps.renew_per_minute).await.map(Some)
+    read_profile::renew_links(deps, deps.renew_per_minute, stop).await.map(Some)
 }
 
 fn put_off(error: &Error, what: &str) {

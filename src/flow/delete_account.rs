@@ -68,8 +68,8 @@ pub(super) async fn erase(
     reason: EndReason,
     now: Timestamp,
 ) -> Result<u64, Error> {
-    let logins = grants::end_of_user(tx, user, reason, now).await?;
     sessions::end_of_user(tx, user, None, now).await?;
+    let logins = grants::end_of_user(tx, user, reason, now).await?;
     accounts::erase(tx, user, returning == Returning::Old).await?;
     Ok(logins)
 }

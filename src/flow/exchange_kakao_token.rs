@@ -15,6 +15,7 @@ use super::issue::TokenResponse;
 use super::nonces::{self, Origin};
 use super::refusal::{FailedLogin, LoginFailure};
 use super::{CodeExchange, Deps, Error, Refusal, exchange_code, kakao_tokens};
+use crate::cache::{Decision, Quota};
 use crate::domain::{
     Client, Consent, Fingerprint, GrantId, KakaoId, NewGrant, Profile, Scope, Secret, Timestamp, User, UserId,
 };
@@ -31,6 +32,12 @@ pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// How old an ID token may be that logs in: an app exchanges it at once.
 const OLDEST: Duration = Duration::from_mins(10);
+
+/// Kakao's have about 64 characters.
+const LONGEST_ACCESS_TOKEN: usize = 512;
+
+/// How often one access token may log in.
+const SAME_TOKEN: Quota = Quota { burst: 10, per: Duration::from_mins(1) };
 
 const ENDED: &str =
     "The person's logins were ended after Kakao issued this token. Have Kakao's SDK log the person in again.";
@@ -277,6 +284,18 @@ async fn by_access_token(deps: &Deps, token: &Secret) -> Result<Known, Error> {
         )
         .into());
     };
+    // Anybody can send anything in the name of a public client: what is no token costs no call to Kakao, and one token
+    // costs only so many.
+    let no_token = token.reveal().is_empty()
+        || token.reveal().len() > LONGEST_ACCESS_TOKEN
+        || !token.reveal().bytes().all(|byte| byte.is_ascii_graphic());
+    if no_token {
+        return Err(unknown_token().into());
+    }
+    let key = format!("kakao-auth:sdk-logins:{}", token.fingerprint().to_hex());
+    if let Decision::Limited { retry_after } = deps.cache.hit(&key, SAME_TOKEN).await {
+        return Err(Refusal::KakaoBusy { retry_after }.into());
+    }
     let read_at = deps.clock.now();
     let info = deps.kakao.token_info(token).await.map_err(|fault| of_access_token(&fault))?;
     // Without this, a token of any other app at Kakao would log its person in here.
@@ -288,7 +307,7 @@ async fn by_access_token(deps: &Deps, token: &Secret) -> Result<Known, Error> {
     }
     let (person, scopes, service_terms) =
         tokio::join!(deps.kakao.me(token), deps.kakao.scopes(token), service_terms(deps, token));
-    let Person { id, profile, needs_agreement } = match person {
+    let Person { id, profile, needs_agreement, .. } = match person {
         Ok(person) => person,
         Err(fault) => {
             if let Some(id) = info.id.filter(|_| fault.is_under_age()) {
@@ -322,14 +341,18 @@ async fn by_access_token(deps: &Deps, token: &Secret) -> Result<Known, Error> {
     })
 }
 
+fn unknown_token() -> Refusal {
+    Refusal::SubjectTokenInvalid(
+        "Kakao does not know this access token, or it has expired. Send the SDK's current access token."
+            .to_owned(),
+    )
+}
+
 fn of_access_token(fault: &Fault) -> Refusal {
     let failed = FailedLogin::of_fault(fault);
     match failed.why {
         // −401, and −2 for what is not a token at all.
-        LoginFailure::StartAgain | LoginFailure::SetupWrong => Refusal::SubjectTokenInvalid(
-            "Kakao does not know this access token, or it has expired. Send the SDK's current access token."
-                .to_owned(),
-        ),
+        LoginFailure::StartAgain | LoginFailure::SetupWrong => unknown_token(),
         // -1 is a fault of Kakao's that passes: the app keeps its token.
         LoginFailure::KakaoBroken => Refusal::AtKakao(LoginFailure::TryLater.into()),
         _ => Refusal::AtKakao(failed),

@@ -40,6 +40,8 @@ pub struct Held {
     pub token: Secret,
     /// When it dies.
     pub expires_at: Timestamp,
+    /// When it came here.
+    came_at: Timestamp,
 }
 
 /// Whoever needs a new token of a person takes turns in this process, so that one of them asks the other replicas.
@@ -66,8 +68,9 @@ fn key_of(user: UserId) -> String {
 /// does not bring back, so a failure is logged and whoever asked goes on.
 pub async fn keep(deps: &Deps, user: UserId, token: &Secret, expires_in: Duration) -> Held {
     let key = key_of(user);
-    let expires_at = deps.clock.now() + expires_in;
-    let value = format!("{}:{}", expires_at.micros(), token.reveal());
+    let came_at = deps.clock.now();
+    let expires_at = came_at + expires_in;
+    let value = format!("{}:{}:{}", expires_at.micros(), came_at.micros(), token.reveal());
     match deps.keys.master.seal(Purpose::KakaoAccessToken, key.as_bytes(), value.as_bytes()) {
         Ok(sealed) => {
             if let Err(error) = deps.cache.put(&key, &sealed, expires_in).await {
@@ -76,7 +79,7 @@ pub async fn keep(deps: &Deps, user: UserId, token: &Secret, expires_in: Duratio
         }
         Err(error) => error!(cause = chain(&error), "the Kakao access token was not cached"),
     }
-    Held { token: token.clone(), expires_at }
+    Held { token: token.clone(), expires_at, came_at }
 }
 
 /// The access token in the cache, if it is there and lives.
@@ -85,9 +88,10 @@ pub async fn cached(deps: &Deps, user: UserId) -> Option<Held> {
     let sealed = deps.cache.get(&key).await.ok()??;
     let value = deps.keys.master.open(Purpose::KakaoAccessToken, key.as_bytes(), &sealed)?;
     let value = String::from_utf8(value).ok()?;
-    let (expires_at, token) = value.split_once(':')?;
-    let held =
-        Held { token: Secret::new(token), expires_at: Timestamp::from_micros(expires_at.parse().ok()?) };
+    let mut parts = value.splitn(3, ':');
+    let mut time = || Some(Timestamp::from_micros(parts.next()?.parse().ok()?));
+    let (expires_at, came_at) = (time()?, time()?);
+    let held = Held { token: Secret::new(parts.next()?), expires_at, came_at };
     (held.expires_at > deps.clock.now()).then_some(held)
 }
 
@@ -96,6 +100,13 @@ pub async fn forget(deps: &Deps, user: UserId) {
     if let Err(error) = deps.cache.delete(&key_of(user)).await {
         // The store says that there is no link, so nobody is given it; it dies by itself.
         warn!(cause = chain(&error), "a Kakao access token stays in the cache");
+    }
+}
+
+/// The same for a token that came before `at`: one that came after is not meant.
+pub async fn forget_older(deps: &Deps, user: UserId, at: Timestamp) {
+    if cached(deps, user).await.is_none_or(|held| held.came_at < at) {
+        forget(deps, user).await;
     }
 }
 
@@ -129,25 +140,29 @@ pub async fn fresh(
     if let Some(held) = look().await {
         return Ok(held);
     }
-    let _turn = deps.turns.of(user).lock().await;
     let (lease, holder) = (format!("kakao-token:{user}"), Uuid::now_v7());
     let wait = async {
+        let turn = deps.turns.of(user).lock().await;
         loop {
             if let Some(held) = look().await {
-                return Ok::<_, Error>(Some(held));
+                return Ok::<_, Error>((turn, Some(held)));
             }
             refuse_while_resting(deps, user).await?;
             let now = deps.clock.now();
             if leases::acquire(&deps.db, &lease, holder, now, now + LEASE).await? {
-                return Ok(None);
+                return Ok((turn, None));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
-    let late = |_| Err(Refusal::KakaoBusy { retry_after: Duration::from_secs(2) }.into());
-    if let Some(held) =
-        tokio::time::timeout(PATIENCE + deps.kakao.timeout(), wait).await.unwrap_or_else(late)?
-    {
+    let waited = tokio::time::timeout(PATIENCE + deps.kakao.timeout(), wait).await;
+    let Ok(waited) = waited else {
+        // It may just have been given.
+        leases::release(&deps.db, &lease, holder).await?;
+        return Err(Refusal::KakaoBusy { retry_after: Duration::from_secs(2) }.into());
+    };
+    let (_turn, held) = waited?;
+    if let Some(held) = held {
         return Ok(held);
     }
     // From here on nothing is cut off: what Kakao sends in exchange for a refresh token must be kept. Whoever had the lease
@@ -176,7 +191,7 @@ async fn refresh(deps: &Deps, user: UserId) -> Result<Held, Error> {
     if let Some(new) = &tokens.refresh_token {
         let new = seal_refresh(deps, kakao_id, new)?;
         let expires_at = tokens.refresh_token_expires_in.map(|length| now + length);
-        if !kakao_links::replace_token(&deps.db, user, sealed, &new, expires_at, now).await? {
+        if !replace(deps, user, kakao_id, sealed, &old, &new, expires_at).await? {
             info!(user = %user, "a login brought a Kakao refresh token meanwhile; it stays");
         }
     }
@@ -184,6 +199,28 @@ async fn refresh(deps: &Deps, user: UserId) -> Result<Held, Error> {
         kakao_links::set_scope(&deps.db, user, scope).await?;
     }
     Ok(keep(deps, user, &tokens.access_token, tokens.expires_in).await)
+}
+
+/// Puts the new refresh token in the place of the one it was sent for, also if that was sealed anew meanwhile.
+async fn replace(
+    deps: &Deps,
+    user: UserId,
+    kakao_id: KakaoId,
+    sealed: &[u8],
+    old: &Secret,
+    new: &[u8],
+    expires_at: Option<Timestamp>,
+) -> Result<bool, Error> {
+    let now = deps.clock.now();
+    if kakao_links::replace_token(&deps.db, user, sealed, new, expires_at, now).await? {
+        return Ok(true);
+    }
+    let there = kakao_links::find(&deps.db, user).await?.and_then(|link| link.refresh_token);
+    let Some(there) = there.filter(|there| there != sealed) else { return Ok(false) };
+    if !open_refresh(deps, kakao_id, &there)?.matches(old.reveal()) {
+        return Ok(false);
+    }
+    Ok(kakao_links::replace_token(&deps.db, user, &there, new, expires_at, now).await?)
 }
 
 fn rest_of(user: UserId) -> String {

@@ -31,7 +31,7 @@ pub async fn read_stale_profiles(deps: &Deps) -> Result<usize, Error> {
 async fn read(deps: &Deps, user: UserId, kakao_id: KakaoId) -> Result<bool, Error> {
     let asked_at = deps.clock.now();
     match ask(deps, user, kakao_id).await? {
-        Some(Ok((Person { id, profile, needs_agreement }, scopes))) if id == kakao_id => {
+        Some(Ok((Person { id, profile, needs_agreement, .. }, scopes))) if id == kakao_id => {
             let written =
                 kakao_links::write_profile(&deps.db, user, &profile, &needs_agreement, asked_at).await?;
             match scopes {
@@ -90,14 +90,16 @@ async fn ask(deps: &Deps, user: UserId, kakao_id: KakaoId) -> Result<Option<Resu
 }
 
 /// Renews up to `most` links whose refresh token dies within four weeks; how many were tried.
-pub async fn renew_links(deps: &Deps, most: u32) -> Result<usize, Error> {
+///
+/// `stop` is asked before each: what Kakao sends in exchange for a refresh token must not be lost in a shutdown.
+pub async fn renew_links(deps: &Deps, most: u32, stop: impl Fn() -> bool) -> Result<usize, Error> {
     let now = deps.clock.now();
     if leases::held_until(&deps.db, ["kakao-rest", "kakao-rest:renewal"], now).await?.is_some() {
         return Ok(0);
     }
     let due =
         kakao_links::take_for_renewal(&deps.db, now + RENEW_BEFORE, now - RENEW_AGAIN, now, most).await?;
-    for user in &due {
+    for user in due.iter().take_while(|_| !stop()) {
         // Longer than any access token lives: whatever is cached does not do.
         match kakao_tokens::fresh(deps, *user, Duration::MAX, None).await {
             Ok(_) => info!(user = %user, "the link to Kakao was renewed"),

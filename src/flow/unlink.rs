@@ -77,8 +77,12 @@ async fn refreshed(deps: &Deps, due: &Unlink) -> Result<Option<Secret>, Fault> {
     let Some(sealed) = &due.refresh_token else { return Ok(None) };
     let Ok(refresh_token) = kakao_tokens::open_refresh(deps, due.kakao_id, sealed) else { return Ok(None) };
     match deps.kakao.refresh(&refresh_token).await {
-        Ok(tokens) => Ok(Some(tokens.access_token)),
-        Err(fault) if fault.kind == FaultKind::TryLater => Err(fault),
+        Ok(tokens) => {
+            // Should the unlink fail now, the next try has it: the refresh token may be spent.
+            kakao_tokens::keep(deps, due.user, &tokens.access_token, tokens.expires_in).await;
+            Ok(Some(tokens.access_token))
+        }
+        Err(fault) if matches!(fault.kind, FaultKind::TryLater | FaultKind::KakaoBroken) => Err(fault),
         Err(_) => Ok(None),
     }
 }

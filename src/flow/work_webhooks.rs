@@ -37,10 +37,17 @@ const WAITED_AT_MOST: i32 = 7;
 /// The outcome of an unlink after which the account is gone.
 const ERASED: &str = "erased";
 
+/// What becomes of the access token in the cache.
+enum Forget {
+    Nothing,
+    Older,
+    Any,
+}
+
 /// What was done with an event, for the row and the audit.
 struct Done {
     outcome: &'static str,
-    forget_access_token: Option<UserId>,
+    forget: Forget,
 }
 
 /// Works off what is due; how many events.
@@ -59,19 +66,23 @@ pub async fn work_webhooks(deps: &Deps) -> Result<usize, Error> {
             _ => of_users.push(vec![one]),
         }
     }
-    stream::iter(of_users).for_each_concurrent(AT_ONCE, |events| work_off(deps, events)).await;
+    stream::iter(of_users).for_each_concurrent(AT_ONCE, |events| work_off(deps, events, now)).await;
     if count > 0 {
         deps.revocations.poke();
     }
     Ok(count)
 }
 
-async fn work_off(deps: &Deps, events: Vec<Due>) {
+async fn work_off(deps: &Deps, events: Vec<Due>, claimed_at: Timestamp) {
     for due in events {
+        if deps.clock.now().since(claimed_at) > CLAIM / 2 {
+            // Kakao was slow to answer about others. The claim runs out, and whoever has time takes the rest.
+            return;
+        }
         let linked = is_linked(deps, &due).await;
         let applied = match linked {
             Ok(Linked::AskAgain) => Ok(false),
-            Ok(linked) => apply(deps, &due, linked == Linked::Yes).await.map(|()| true),
+            Ok(linked) => apply(deps, &due, linked).await.map(|()| true),
             Err(error) => Err(error),
         };
         if let Err(error) = &applied {
@@ -89,8 +100,8 @@ async fn work_off(deps: &Deps, events: Vec<Due>) {
 /// What Kakao says of a link that it told us was ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Linked {
-    /// The person has linked again: what was told is older than that.
-    Yes,
+    /// The person has linked again, then, if Kakao says when: what was told is older than that.
+    Since(Option<Timestamp>),
     /// Kakao says so too, or need not be asked.
     No,
     /// Kakao does not say it yet.
@@ -111,7 +122,7 @@ async fn is_linked(deps: &Deps, due: &Due) -> Result<Linked, Error> {
     match deps.kakao.me_by_admin(event.user).await {
         // Right after an unlink Kakao might not know it everywhere.
         Ok(_) if due.attempts < ASKED_AT_MOST => Ok(Linked::AskAgain),
-        Ok(_) => Ok(Linked::Yes),
+        Ok(person) => Ok(Linked::Since(person.connected_at)),
         Err(fault) if fault.is_not_linked() => Ok(Linked::No),
         Err(fault)
             if matches!(fault.kind, FaultKind::TryLater | FaultKind::KakaoBroken)
@@ -133,13 +144,13 @@ async fn is_linked(deps: &Deps, due: &Due) -> Result<Linked, Error> {
     }
 }
 
-async fn apply(deps: &Deps, due: &Due, linked: bool) -> Result<(), Error> {
+async fn apply(deps: &Deps, due: &Due, linked: Linked) -> Result<(), Error> {
     let (event, now) = (&due.event, deps.clock.now());
     let mut tx = Tx::begin(&deps.db).await?;
     let user = kakao_links::of_kakao_id(&mut tx, event.user).await?;
     let done = match user {
-        None => Done { outcome: "unknown_user", forget_access_token: None },
-        Some(_) if linked => Done { outcome: "linked_again", forget_access_token: None },
+        Some(user) if let Linked::Since(at) = linked => linked_again(&mut tx, user, event, at, now).await?,
+        None => Done { outcome: "unknown_user", forget: Forget::Nothing },
         Some(user) => take_effect(deps, &mut tx, user, event, now).await?,
     };
     // Of somebody who is no user, or no longer, nothing is kept.
@@ -160,10 +171,13 @@ async fn apply(deps: &Deps, due: &Due, linked: bool) -> Result<(), Error> {
         }),
     };
     audit::record_in(&mut tx, &record).await?;
-    tx.commit().await?;
-    if let Some(user) = done.forget_access_token {
-        kakao_tokens::forget(deps, user).await;
+    // Before the commit: should this process die in between, a token is forgotten once too often rather than never.
+    match (user, done.forget) {
+        (Some(user), Forget::Any) => kakao_tokens::forget(deps, user).await,
+        (Some(user), Forget::Older) => kakao_tokens::forget_older(deps, user, event.at).await,
+        _ => {}
     }
+    tx.commit().await?;
     info!(kind = event.kind, outcome = done.outcome, "an event of Kakao's was worked off");
     Ok(())
 }
@@ -175,13 +189,14 @@ async fn take_effect(
     event: &KakaoEvent,
     now: Timestamp,
 ) -> Result<Done, Error> {
-    let done = |outcome| Ok(Done { outcome, forget_access_token: None });
-    let and_forget = |outcome| Ok(Done { outcome, forget_access_token: Some(user) });
+    let done = |outcome| Ok(Done { outcome, forget: Forget::Nothing });
+    let and_forget = |outcome| Ok(Done { outcome, forget: Forget::Older });
     let at = event.at;
     match effect_of(&event.kind) {
         Effect::Note => done("noted"),
         Effect::Unlink if unlink(deps, tx, user, event, now).await? => {
-            and_forget(if deps.account.on_unlink == OnUnlink::Erase { ERASED } else { "unlinked" })
+            let outcome = if deps.account.on_unlink == OnUnlink::Erase { ERASED } else { "unlinked" };
+            Ok(Done { outcome, forget: Forget::Any })
         }
         Effect::Unlink => done("older_than_login"),
         Effect::ForgetTokens => {
@@ -237,15 +252,33 @@ async fn unlink(
     if !kakao_links::unlink(tx, user, event.at, reason, disable).await? {
         return Ok(false);
     }
-    grants::end_of_user(tx, user, EndReason::Unlinked, now).await?;
     sessions::end_of_user(tx, user, None, now).await?;
+    grants::end_of_user(tx, user, EndReason::Unlinked, now).await?;
     Ok(true)
+}
+
+/// The unlink counts for what was there before the person linked again.
+async fn linked_again(
+    tx: &mut Tx,
+    user: UserId,
+    event: &KakaoEvent,
+    linked_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Done, Error> {
+    if let Some(linked_at) = linked_at {
+        let before = linked_at.min(event.at);
+        kakao_links::void_logins(tx, user, before).await?;
+        sessions::end_older(tx, user, before, now).await?;
+        grants::end_older(tx, user, before, EndReason::Unlinked, now).await?;
+        kakao_links::forget_older_token(tx, user, before).await?;
+    }
+    Ok(Done { outcome: "linked_again", forget: Forget::Nothing })
 }
 
 async fn end_older(tx: &mut Tx, user: UserId, at: Timestamp, now: Timestamp) -> Result<(), Error> {
     kakao_links::void_logins(tx, user, at).await?;
-    grants::end_older(tx, user, at, EndReason::KakaoAccount, now).await?;
     sessions::end_older(tx, user, at, now).await?;
+    grants::end_older(tx, user, at, EndReason::KakaoAccount, now).await?;
     Ok(())
 }
 

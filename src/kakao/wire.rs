@@ -5,11 +5,13 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use url::Url;
 
 use super::Config;
 use super::faults::Fault;
-use crate::domain::{KakaoId, Profile, Secret, ServiceTerm};
+use crate::domain::{KakaoId, Profile, Secret, ServiceTerm, Timestamp};
 
 /// What a login sends along to Kakao's authorize page.
 pub struct Authorize<'a> {
@@ -53,6 +55,8 @@ pub struct Person {
     pub profile: Profile,
     /// Consent items that the app has and the person has not agreed to.
     pub needs_agreement: Vec<String>,
+    /// Since when the person is linked to the app, if Kakao says so.
+    pub connected_at: Option<Timestamp>,
 }
 
 /// The reply of `/v1/user/access_token_info`.
@@ -176,6 +180,7 @@ pub(super) fn read_tokens(status: u16, body: &[u8]) -> Result<Tokens, Fault> {
 #[derive(Deserialize)]
 struct MeReply {
     id: i64,
+    connected_at: Option<String>,
     kakao_account: Option<Account>,
 }
 
@@ -228,6 +233,11 @@ struct AccountProfile {
 }
 
 /// Reads the reply of `/v2/user/me`. Every member but `id` may be missing: consent is the person's.
+/// `2022-04-11T01:45:28Z`
+fn instant(text: &str) -> Option<Timestamp> {
+    OffsetDateTime::parse(text, &Rfc3339).ok().map(|time| Timestamp::from_secs(time.unix_timestamp()))
+}
+
 pub(super) fn read_person(status: u16, body: &[u8]) -> Result<Person, Fault> {
     if status != 200 {
         return Err(Fault::of_api(status, body));
@@ -244,6 +254,7 @@ pub(super) fn read_person(status: u16, body: &[u8]) -> Result<Person, Fault> {
     Ok(Person {
         id: KakaoId(reply.id),
         needs_agreement,
+        connected_at: reply.connected_at.as_deref().and_then(instant),
         profile: Profile {
             nickname: text(profile.nickname),
             name: text(account.name),
@@ -374,9 +385,12 @@ mod tests {
                 id: KakaoId(1_376_016_924_429_759_228),
                 profile: Profile::default(),
                 needs_agreement: Vec::new(),
+                connected_at: None,
             }
         );
         assert!(read_person(200, br#"{"id":1,"kakao_account":null}"#).is_ok());
+        let linked = read_person(200, br#"{"id":1,"connected_at":"2022-04-11T01:45:28Z"}"#).unwrap();
+        assert_eq!(linked.connected_at, Some(Timestamp::from_secs(1_649_641_528)));
     }
 
     #[test]

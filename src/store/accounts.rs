@@ -41,18 +41,18 @@ pub async fn ask_unlink(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<()>
 }
 
 /// Erases all that is personal of an account that is marked as deleted. The id stays; Kakao's number if the same user is
-/// to return.
+/// to return, or is kept out: nobody gets rid of that by unlinking.
 pub async fn erase(tx: &mut Tx, user: UserId, keep_number: bool) -> Result<()> {
     const USER: &str = "
         UPDATE users SET nickname = NULL, name = NULL, picture = NULL, email = NULL, email_verified = $3,
                          phone_number = NULL, age_range = NULL, needs_agreement = NULL, service_terms = NULL,
                          kakao_scope = NULL, kakao_refresh_token = NULL, kakao_refresh_expires_at = NULL,
                          profile_stale_at = NULL, under_age_at = NULL,
-                         kakao_id = CASE WHEN $2 THEN kakao_id ELSE NULL END
+                         kakao_id = CASE WHEN $2 OR disabled_at IS NOT NULL THEN kakao_id ELSE NULL END
         WHERE id = $1 AND deleted_at IS NOT NULL";
     // A number that is forgotten is forgotten here too; one event that comes again then finds nobody.
     const EVENTS: &str = "DELETE FROM webhook_events WHERE done_at IS NOT NULL AND $2 = $3
-                          AND kakao_id = (SELECT kakao_id FROM users WHERE id = $1)";
+                          AND kakao_id = (SELECT kakao_id FROM users WHERE id = $1 AND disabled_at IS NULL)";
     const LOGINS: &str = "UPDATE grants SET user_agent = NULL, nonce = NULL WHERE user_id = $1";
     const ROLES: &str = "UPDATE users SET roles = '[]' WHERE id = $1";
     on_tx!(tx, conn => sqlx::query(EVENTS).bind(user.0).bind(keep_number).bind(false)
@@ -163,7 +163,7 @@ pub async fn note_unlinked(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<
 /// Deletes some of those that were done an hour ago.
 pub(super) async fn sweep(db: &Db, now: Timestamp) -> Result<()> {
     const SQL: &str = "DELETE FROM kakao_unlinks WHERE user_id IN
-                       (SELECT user_id FROM kakao_unlinks WHERE done_at <= $1 LIMIT 1000)";
+                       (SELECT user_id FROM kakao_unlinks WHERE done_at <= $1 LIMIT 1000) AND done_at <= $1";
     on!(db, pool => sqlx::query(SQL).bind(now - STAYS).execute(pool).await.map(drop))?;
     Ok(())
 }

@@ -96,6 +96,7 @@ pub async fn take_for_renewal(
                      WHERE kakao_refresh_expires_at <= $1 AND kakao_refresh_token IS NOT NULL
                        AND disabled_at IS NULL AND (kakao_renewed_at IS NULL OR kakao_renewed_at <= $2)
                      ORDER BY kakao_refresh_expires_at LIMIT $4)
+          AND (kakao_renewed_at IS NULL OR kakao_renewed_at <= $2)
         RETURNING id";
     let rows: Vec<IdRow> = on!(db, pool => sqlx::query_as(SQL)
         .bind(horizon).bind(tried_before).bind(now).bind(i64::from(most)).fetch_all(pool).await)?;
@@ -112,6 +113,7 @@ pub async fn take_stale(db: &Db, tried_before: Timestamp, now: Timestamp) -> Res
                      WHERE profile_stale_at IS NOT NULL AND kakao_id IS NOT NULL AND unlinked_at IS NULL
                        AND (profile_tried_at IS NULL OR profile_tried_at <= $1)
                      ORDER BY profile_stale_at LIMIT 20)
+          AND (profile_tried_at IS NULL OR profile_tried_at <= $1)
         RETURNING id, kakao_id";
     let rows: Vec<StaleRow> = on!(db, pool => sqlx::query_as(SQL)
         .bind(tried_before).bind(now).fetch_all(pool).await)?;
@@ -168,8 +170,9 @@ pub async fn returned_since(db: &Db, kakao_id: KakaoId, since: Timestamp) -> Res
 pub async fn ended_since(db: &Db, kakao_id: KakaoId, at: Timestamp) -> Result<bool> {
     const SQL: &str = "
         SELECT id FROM users
-        WHERE kakao_id = $1 AND (unlinked_at >= $2 OR deleted_at >= $2 OR logins_void_before > $2)
-        UNION ALL SELECT user_id AS id FROM kakao_unlinks WHERE kakao_id = $1 AND asked_at >= $2 LIMIT 1";
+        WHERE kakao_id = $1 AND disabled_at IS NULL
+          AND (unlinked_at > $2 OR deleted_at > $2 OR logins_void_before > $2 OR not_before > $2)
+        UNION ALL SELECT user_id AS id FROM kakao_unlinks WHERE kakao_id = $1 AND asked_at > $2 LIMIT 1";
     let row: Option<IdRow> =
         on!(db, pool => sqlx::query_as(SQL).bind(kakao_id.0).bind(at).fetch_optional(pool).await)?;
     Ok(row.is_some())

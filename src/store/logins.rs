@@ -7,7 +7,8 @@
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Db, Result, on, row};
+use super::kakao_links::ended_since;
+use super::{Db, Result, Tx, on, on_tx, row};
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::{
     AttemptId, Consent, Fingerprint, KakaoId, NewGrant, Profile, SessionId, Timestamp, UserId,
@@ -31,7 +32,8 @@ pub struct NewLogin<'a> {
     pub session: Option<NewSession>,
     /// When Kakao was asked for the profile.
     pub read_at: Timestamp,
-    /// When Kakao vouched for the person: what ended the person's logins after that ends this one too.
+    /// When Kakao vouched for the person. It is the time of the login: what ended the person's logins after that ends this
+    /// one too, whichever is written first.
     pub vouched_at: Timestamp,
     /// Now.
     pub now: Timestamp,
@@ -68,7 +70,7 @@ macro_rules! upsert_user {
                                  created_at, updated_at, last_login_at,
                                  kakao_refresh_token, kakao_refresh_expires_at, kakao_scope, kakao_token_at,
                                  age_range, needs_agreement, service_terms, profile_read_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $9, $10, $11, $12, CASE WHEN $10 IS NULL THEN NULL ELSE $9 END,
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $34, $10, $11, $12, CASE WHEN $10 IS NULL THEN NULL ELSE $9 END,
                  $30, $31, $32, $33)
          ON CONFLICT (kakao_id) DO UPDATE SET
              nickname = excluded.nickname, name = excluded.name, picture = excluded.picture,
@@ -87,7 +89,8 @@ macro_rules! upsert_user {
                                 AND u.phone_number IS NOT DISTINCT FROM excluded.phone_number
                                 AND u.age_range IS NOT DISTINCT FROM excluded.age_range
                                THEN u.updated_at ELSE excluded.updated_at END,
-             last_login_at = excluded.last_login_at,
+             last_login_at = CASE WHEN u.last_login_at > excluded.last_login_at THEN u.last_login_at
+                                  ELSE excluded.last_login_at END,
              kakao_refresh_token = COALESCE(excluded.kakao_refresh_token, u.kakao_refresh_token),
              kakao_refresh_expires_at = COALESCE(excluded.kakao_refresh_expires_at, u.kakao_refresh_expires_at),
              kakao_token_at = COALESCE(excluded.kakao_token_at, u.kakao_token_at),
@@ -95,6 +98,7 @@ macro_rules! upsert_user {
          WHERE u.disabled_at IS NULL
            AND (u.unlinked_at IS NULL OR u.unlinked_at <= $34)
            AND (u.deleted_at IS NULL OR u.deleted_at <= $34)
+           AND (u.not_before IS NULL OR u.not_before <= $34)
            AND (u.logins_void_before IS NULL OR u.logins_void_before <= $34)
          RETURNING id"
     };
@@ -107,7 +111,7 @@ macro_rules! insert_grant {
             "INSERT INTO grants (id, user_id, client_id, scope, attempt_id, code_hash, code_expires_at, redirect_uri,
                                  challenge, nonce, auth_time, refreshed_at, idle_expires_at, expires_at, created_at,
                                  resource, user_agent, session_id)
-             SELECT $13, id, $14, $15, $16, $17, $18, $19, $20, $21, $22, $9, $18, $23, $9, $24, $25, $26 FROM ",
+             SELECT $13, id, $14, $15, $16, $17, $18, $19, $20, $21, $22, $9, $18, $23, $34, $24, $25, $26 FROM ",
             $from
         )
     };
@@ -119,7 +123,7 @@ macro_rules! insert_session {
         concat!(
             "INSERT INTO sessions (id, token_hash, user_id, auth_time, created_at, last_used_at, idle_expires_at,
                                    expires_at)
-             SELECT $26, $27, id, $22, $9, $9, $28, $29 FROM ",
+             SELECT $26, $27, id, $22, $34, $9, $28, $29 FROM ",
             $from
         )
     };
@@ -199,9 +203,28 @@ pub async fn record(db: &Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<R
         }
     };
     match user {
+        // A deletion may have taken Kakao's number off the user that this was: the login is not to make a new one.
+        Some(row) if row.id == login.user.0 && ended_since(db, login.kakao_id, login.vouched_at).await? => {
+            take_back(db, login.user).await?;
+            Ok(Recorded::Ended)
+        }
         Some(row) => Ok(Recorded::User(UserId(row.id))),
         None => why_not(db, login.kakao_id).await,
     }
+}
+
+/// Removes a user who was made this moment, and of whom nobody knows.
+async fn take_back(db: &Db, user: UserId) -> Result<()> {
+    const ALL: [&str; 3] = [
+        "DELETE FROM grants WHERE user_id = $1",
+        "DELETE FROM sessions WHERE user_id = $1",
+        "DELETE FROM users WHERE id = $1",
+    ];
+    let mut tx = Tx::begin(db).await?;
+    for sql in ALL {
+        on_tx!(&mut tx, conn => sqlx::query(sql).bind(user.0).execute(conn).await.map(drop))?;
+    }
+    tx.commit().await
 }
 
 async fn why_not(db: &Db, kakao_id: KakaoId) -> Result<Recorded> {

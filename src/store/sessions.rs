@@ -18,7 +18,8 @@ pub async fn find_live(db: &Db, token: &Fingerprint, now: Timestamp) -> Result<O
     Ok(row.map(|row| Session { id: SessionId(row.id), user: UserId(row.user_id), auth_time: row.auth_time }))
 }
 
-/// Makes a grant out of a session, without Kakao. False if the session has ended, or the user is kept out.
+/// Makes a grant out of a session, without Kakao. One transaction, which holds the session's row: whoever ends the sessions
+/// of a user, and then the grants, comes before it or finds the grant. False if the session has ended, or the user is kept out.
 pub async fn grant(
     db: &Db,
     session: SessionId,
@@ -35,18 +36,20 @@ pub async fn grant(
         SELECT $2, u.id, $3, $4, $5, $6, $7, $8, $9, s.auth_time, $10, $6, $11, $10, $12, $13, s.id
         FROM sessions s JOIN users u ON u.id = s.user_id
         WHERE s.id = $1 AND s.ended_at IS NULL AND u.disabled_at IS NULL";
-    let used = on!(db, pool => sqlx::query(USED).bind(session.0).bind(now).bind(idle_expires_at)
-        .execute(pool).await.map(|done| done.rows_affected()))?;
+    let mut tx = Tx::begin(db).await?;
+    let used = on_tx!(&mut tx, conn => sqlx::query(USED).bind(session.0).bind(now).bind(idle_expires_at)
+        .execute(conn).await.map(|done| done.rows_affected()))?;
     if used == 0 {
         return Ok(false);
     }
-    let made = on!(db, pool => sqlx::query(GRANT)
+    let made = on_tx!(&mut tx, conn => sqlx::query(GRANT)
         .bind(session.0).bind(grant.id.0).bind(grant.client.as_str()).bind(grant.scope.as_str())
         .bind(grant.code.as_bytes()).bind(grant.code_expires_at).bind(grant.redirect_uri.as_str())
         .bind(grant.challenge.as_ref().map(CodeChallenge::as_str)).bind(grant.nonce.as_deref())
         .bind(now).bind(grant.expires_at)
         .bind((!grant.resource.is_empty()).then(|| grant.resource.join(" "))).bind(grant.user_agent.as_deref())
-        .execute(pool).await.map(|done| done.rows_affected()))?;
+        .execute(conn).await.map(|done| done.rows_affected()))?;
+    tx.commit().await?;
     Ok(made == 1)
 }
 

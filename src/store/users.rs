@@ -151,8 +151,8 @@ pub async fn disable(db: &Db, user: UserId, now: Timestamp) -> Result<bool> {
     let done = on_tx!(&mut tx, conn => sqlx::query(SQL).bind(user.0).bind(now)
         .execute(conn).await.map(|done| done.rows_affected()))?;
     if done == 1 {
-        grants::end_of_user(&mut tx, user, EndReason::UserDisabled, now).await?;
         sessions::end_of_user(&mut tx, user, None, now).await?;
+        grants::end_of_user(&mut tx, user, EndReason::UserDisabled, now).await?;
     }
     tx.commit().await?;
     Ok(done == 1)

@@ -283,6 +283,8 @@ async fn an_operator_deletes_by_the_api_and_by_the_command_and_only_once() {
         assert!(code == Some(1) && said.contains(bad), "{said}");
     }
     assert_eq!(rig.introspected(0, token(&tokens)).await["active"], json!(false));
+    // The command's clock is this machine's, and the rig's stood still.
+    rig.clock.advance(Duration::from_mins(1));
     let kept_out = user_of(&rig.tokens().await).to_string();
     for (command, code) in [("disable", 0), ("disable", 1), ("enable", 0), ("enable", 1)] {
         let (got, said) = place.run(&["users", command, &kept_out]).await;

@@ -313,9 +313,9 @@ async fn links_are_renewed_before_they_die_bounded_and_not_twice_a_day() {
     }
     rig.kakao.clear_calls();
     let holder = uuid::Uuid::now_v7();
-    let renew = async || kakao_auth::flow::read_profile::renew_links(rig.deps(0), 2).await.unwrap();
+    let renew = async || kakao_auth::flow::read_profile::renew_links(rig.deps(0), 2, || false).await.unwrap();
     assert_eq!(renew().await, 0, "two months are left");
-    assert!(jobs::renew_once(rig.deps(0), holder).await.is_ok());
+    assert!(jobs::renew_once(rig.deps(0), holder, || false).await.is_ok());
     let month = Duration::from_hours(33 * 24);
     rig.kakao.advance_clock(month);
     rig.clock.advance(month);

@@ -320,6 +320,57 @@ async fn a_call_of_the_unlink_webhook_that_comes_again_does_not_undo_a_return() 
 }
 
 #[tokio::test]
+async fn who_linked_again_before_the_webhook_came_keeps_that_login_and_loses_those_from_before() {
+    let rig = Rig::start().await;
+    let before = Browser::new(&rig).tokens(&[]).await;
+    rig.kakao.unlink(KAKAO_ID, "UNLINK_FROM_APPS").await;
+    // Kakao says since when the person is linked: between the two logins, on clocks that do not stand still alike.
+    rig.clock.advance(Duration::from_mins(4));
+    rig.kakao.set_clock_offset(120);
+    let after = Browser::new(&rig).tokens(&[]).await;
+    assert_eq!(unlink_with(&rig, KAKAO_ID, "UNLINK_FROM_APPS").await.status(), StatusCode::OK);
+    for _ in 0..3 {
+        work_webhooks(rig.deps(0)).await.unwrap();
+        rig.clock.advance(Duration::from_secs(5));
+    }
+    settle(&rig).await;
+    assert!(!is_live(&rig, &before).await);
+    assert!(is_live(&rig, &after).await);
+}
+
+#[tokio::test]
+async fn an_access_token_that_came_after_an_event_stays() {
+    let rig = Rig::start().await;
+    let old: Vec<Event> =
+        ["tokens-revoked", "token-issued"].map(|kind| event(&rig, &format!("{OAUTH}/{kind}"))).into();
+    later(&rig);
+    let id = user_of(&rig.tokens().await);
+    for event in &old {
+        tell(&rig, event).await;
+        assert!(kakao_auth::flow::kakao_tokens::cached(rig.deps(0), id).await.is_some(), "{event:?}");
+    }
+    later(&rig);
+    tell(&rig, &event(&rig, &format!("{OAUTH}/token-issued"))).await;
+    assert!(kakao_auth::flow::kakao_tokens::cached(rig.deps(0), id).await.is_none());
+}
+
+#[tokio::test]
+async fn who_is_kept_out_stays_out_after_an_erasing_unlink() {
+    let settings = vec![("ACCOUNT__ON_UNLINK", "erase".to_owned())];
+    let rig = Rig::with(Setup { settings, ..Setup::default() }).await;
+    let id = user_of(&rig.tokens().await);
+    later(&rig);
+    kakao_auth::store::users::disable(&rig.db, id, rig.clock.now()).await.unwrap();
+    later(&rig);
+    tell(&rig, &event(&rig, USER_UNLINKED)).await;
+    assert!(user(&rig, id).await.deleted_at.is_some());
+    later(&rig);
+    let landed = Browser::new(&rig).log_in(&crate::rig::authorization_request(&[])).await;
+    assert_eq!(parameter(&landed, "error").as_deref(), Some("access_denied"), "{landed}");
+    assert_eq!(rig.count("SELECT count(*) FROM users").await, 1);
+}
+
+#[tokio::test]
 async fn an_unlink_about_which_kakao_cannot_be_asked_is_believed_in_the_end() {
     for (status, code, tries) in [(503, -9798, 7), (403, -5, 1)] {
         let rig = Rig::start().await;

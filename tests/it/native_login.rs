@@ -306,7 +306,9 @@ async fn a_disabled_user_is_refused_here_too() {
 
 #[tokio::test]
 async fn an_id_token_from_before_the_person_s_logins_were_ended_logs_nobody_in() {
-    for ending in ["unlink", "erasing unlink", "deletion", "deletion, done", "credential", "age"] {
+    for ending in
+        ["unlink", "erasing unlink", "deletion", "deletion, done", "credential", "everywhere", "age"]
+    {
         let policy = if ending == "erasing unlink" { "erase" } else { "keep" };
         let settings = vec![("ACCOUNT__ON_UNLINK", policy.to_owned())];
         let rig = Rig::with(Setup { settings, ..Setup::default() }).await;
@@ -321,6 +323,11 @@ async fn an_id_token_from_before_the_person_s_logins_were_ended_logs_nobody_in()
             }
             "credential" => {
                 tell(&rig, "risc/event-type/credential-compromise").await;
+                "were ended"
+            }
+            "everywhere" => {
+                let ended = rig.call(reqwest::Method::DELETE, "/v1/me/sessions", token, None).await;
+                assert_eq!(ended.status(), StatusCode::NO_CONTENT);
                 "were ended"
             }
             "age" => {
@@ -376,4 +383,50 @@ async fn an_id_token_does_not_bring_back_what_was_known_before_a_later_login() {
     rig.tokens().await;
     let tokens = body(by_id_token(&rig, &old, &[]).await).await;
     assert_eq!(claims(tokens["id_token"].as_str().unwrap())["nickname"], "새 이름");
+}
+
+#[tokio::test]
+async fn an_event_that_comes_late_ends_the_login_of_an_id_token_from_before_it() {
+    for kind in ["risc/event-type/credential-compromise", "oauth/event-type/user-unlinked"] {
+        let rig = Rig::start().await;
+        let old = sdk(&rig, None);
+        rig.clock.advance(Duration::from_secs(10));
+        let at = rig.clock.now().secs() - 5;
+        let tokens = body(by_id_token(&rig, &old, &[]).await).await;
+        let event = kakao_simulator::Event {
+            at: Some(at),
+            ..kakao_simulator::Event::new(
+                4_412_345_678,
+                &format!("https://schemas.openid.net/secevent/{kind}"),
+            )
+        };
+        let request =
+            http().post(rig.url(0, "/kakao/webhooks/account-status")).body(rig.kakao.sign_event(&event));
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::ACCEPTED);
+        while rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await > 0 {
+            kakao_auth::flow::work_webhooks::work_webhooks(rig.deps(0)).await.unwrap();
+        }
+        let state = rig.introspected(0, tokens["access_token"].as_str().unwrap()).await;
+        assert_eq!(state["active"], json!(false), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_access_token_costs_no_call_and_one_token_only_so_many() {
+    let rig = Rig::start().await;
+    for none in ["\n", "a b", "한글", &"x".repeat(513)] {
+        let form = [("subject_token", none), ("subject_token_type", ACCESS_TOKEN)];
+        refused(exchange(&rig, &form).await, "does not know this access token").await;
+    }
+    assert!(rig.kakao.calls().is_empty());
+    let tokens = sdk(&rig, None);
+    let form = [("subject_token", tokens.access_token.as_str()), ("subject_token_type", ACCESS_TOKEN)];
+    for _ in 0..10 {
+        assert_eq!(exchange(&rig, &form).await.status(), StatusCode::OK);
+    }
+    let calls = rig.kakao.calls().len();
+    let reply = exchange(&rig, &form).await;
+    assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(reply.headers().contains_key("retry-after"));
+    assert_eq!(rig.kakao.calls().len(), calls);
 }

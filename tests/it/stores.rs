@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use kakao_auth::cache::{Cache, Decision, Quota};
 use kakao_auth::domain::{
     AttemptId, AttemptOutcome, ClientId, Clock, Consent, Fingerprint, GrantId, KakaoId, NewGrant, Profile,
-    Scope, SessionId, Timestamp, UserId,
+    Returning, Scope, SessionId, Timestamp, UserId,
 };
 use kakao_auth::store::logins::{self, NewLogin, NewSession, Recorded};
 use kakao_auth::store::{Db, Tx, accounts, attempts, kakao_links, leases, sweep, users};
@@ -146,6 +146,18 @@ async fn a_login_under_way_while_the_person_s_logins_are_ended_writes_nothing() 
             assert_eq!(fresh, Recorded::User(user), "{ending}");
             rig.clock.advance(Duration::from_mins(1));
         }
+        // A deletion that takes Kakao's number off: the login makes no new user of it.
+        let at = rig.clock.now();
+        let user = log_in(&rig.db, 8, &Profile::default(), at).await.unwrap();
+        let (deleted, later) = (at + Duration::from_secs(2), at + Duration::from_secs(3));
+        let by = kakao_auth::flow::delete_account::By::Person;
+        kakao_auth::flow::delete_account::delete(&rig.db, Returning::New, user, by, deleted).await.unwrap();
+        let rows = rig.count("SELECT count(*) FROM users").await;
+        assert_eq!(vouched(&rig.db, 8, &Profile::default(), at, later).await, Recorded::Ended);
+        assert_eq!(rig.count("SELECT count(*) FROM users").await, rows);
+        assert!(
+            matches!(vouched(&rig.db, 8, &Profile::default(), deleted, later).await, Recorded::User(new) if new != user)
+        );
     }
 }
 
