@@ -60,6 +60,20 @@ async fn settle(rig: &Rig) {
     }
 }
 
+/// The same for a call about which Kakao is asked again after a while.
+async fn settle_asking(rig: &Rig) {
+    for _ in 0..50 {
+        work_webhooks(rig.deps(0)).await.unwrap();
+        if rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await == 0 {
+            return;
+        }
+        // A job of the service may be at it.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        rig.clock.advance(Duration::from_secs(5));
+    }
+    panic!("events are left");
+}
+
 fn user_of(tokens: &Value) -> UserId {
     UserId(claims(tokens["access_token"].as_str().unwrap())["sub"].as_str().unwrap().parse().unwrap())
 }
@@ -307,12 +321,7 @@ async fn a_call_of_the_unlink_webhook_that_comes_again_does_not_undo_a_return() 
         let back = rig.tokens().await;
         later(&rig);
         assert_eq!(unlink_with(&rig, KAKAO_ID, "UNLINK_FROM_APPS").await.status(), StatusCode::OK);
-        for _ in 0..3 {
-            work_webhooks(rig.deps(0)).await.unwrap();
-            assert!(is_live(&rig, &back).await, "{policy}");
-            rig.clock.advance(Duration::from_secs(5));
-        }
-        settle(&rig).await;
+        settle_asking(&rig).await;
         assert!(is_live(&rig, &back).await, "{policy}");
         let outcomes = "SELECT count(*) FROM webhook_events WHERE outcome = 'linked_again'";
         assert_eq!(rig.count(outcomes).await, 1, "{policy}");
@@ -329,11 +338,7 @@ async fn who_linked_again_before_the_webhook_came_keeps_that_login_and_loses_tho
     rig.kakao.set_clock_offset(120);
     let after = Browser::new(&rig).tokens(&[]).await;
     assert_eq!(unlink_with(&rig, KAKAO_ID, "UNLINK_FROM_APPS").await.status(), StatusCode::OK);
-    for _ in 0..3 {
-        work_webhooks(rig.deps(0)).await.unwrap();
-        rig.clock.advance(Duration::from_secs(5));
-    }
-    settle(&rig).await;
+    settle_asking(&rig).await;
     assert!(!is_live(&rig, &before).await);
     assert!(is_live(&rig, &after).await);
 }
@@ -379,13 +384,15 @@ async fn an_unlink_about_which_kakao_cannot_be_asked_is_believed_in_the_end() {
         later(&rig);
         let effect = Effect::Api { status, code };
         rig.kakao.fault(Fault { endpoint: Endpoint::Me, times: None, delay_ms: 0, effect });
+        rig.kakao.clear_calls();
         assert_eq!(unlink_with(&rig, KAKAO_ID, "UNLINK_FROM_APPS").await.status(), StatusCode::OK);
-        for _ in 1..tries {
+        if tries > 1 {
             work_webhooks(rig.deps(0)).await.unwrap();
             assert_eq!(rig.count(live).await, 1, "{code}");
-            rig.clock.advance(Duration::from_mins(3));
         }
-        settle(&rig).await;
+        settle_asking(&rig).await;
+        let asked = rig.kakao.calls_to(Endpoint::Me);
+        assert!((1..=tries).contains(&asked), "{code}: {asked}");
         assert_eq!(rig.count(live).await, 0, "{code}");
     }
 }
