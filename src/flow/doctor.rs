@@ -318,14 +318,20 @@ async fn public_address(patient: &Patient<'_>) -> Option<Finding> {
 
 /// Kakao follows no redirects, and some proxies answer for a path that they do not know.
 async fn webhook(patient: &Patient<'_>) -> Option<Finding> {
-    let url = format!("{}/kakao/webhooks/unlink", patient.issuer);
-    let answer = match patient.notifier.post_nothing(&url).await {
-        // Ours refuses whoever does not show the admin key.
-        Ok(401) => return None,
-        Ok(status) => status.to_string(),
-        Err(error) => error.to_string(),
-    };
-    Some(Finding::ours(
+    // Ours refuse whoever does not show the admin key, and what is no token.
+    for (path, refusal) in [("unlink", 401), ("account-status", 400)] {
+        let url = format!("{}/kakao/webhooks/{path}", patient.issuer);
+        match patient.notifier.post_nothing(&url).await {
+            Ok(status) if status == refusal => {}
+            Ok(status) => return Some(webhook_unreachable(&url, &status.to_string())),
+            Err(error) => return Some(webhook_unreachable(&url, &error.to_string())),
+        }
+    }
+    None
+}
+
+fn webhook_unreachable(url: &str, answer: &str) -> Finding {
+    Finding::ours(
         "webhook_unreachable",
         Level::Warning,
         format!(
@@ -334,7 +340,7 @@ async fn webhook(patient: &Patient<'_>) -> Option<Finding> {
         format!(
             "{url} 주소가 이 서비스로 이어지지 않아요 (응답: {answer}). 카카오 웹훅을 받을 수 없으니 프록시를 확인해 주세요."
         ),
-    ))
+    )
 }
 
 async fn seen_from(patient: &Patient<'_>, base: &str) -> Option<Finding> {

@@ -70,11 +70,13 @@ async fn read(deps: &Deps, user: UserId, kakao_id: KakaoId) -> Result<bool, Erro
 /// A person, and the consent items that they have granted.
 type Read = (Person, Result<Vec<String>, Fault>);
 
-/// By the admin key if there is one, else by the person's own token; `None` if there is neither.
+/// By the admin key if there is one that may, else by the person's own token; `None` if there is neither.
 async fn ask(deps: &Deps, user: UserId, kakao_id: KakaoId) -> Result<Option<Result<Read, Fault>>, Error> {
     if deps.kakao.has_admin_key() {
         let read = tokio::join!(deps.kakao.me_by_admin(kakao_id), deps.kakao.scopes_by_admin(kakao_id));
-        return Ok(Some(read.0.map(|person| (person, read.1))));
+        if !read.0.as_ref().is_err_and(Fault::is_not_allowed) {
+            return Ok(Some(read.0.map(|person| (person, read.1))));
+        }
     }
     match kakao_tokens::fresh(deps, user, Duration::from_secs(30), None).await {
         Ok(held) => {

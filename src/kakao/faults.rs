@@ -187,6 +187,11 @@ impl Fault {
         matches!(self.code, Some(Code::Redirect(error)) if WITHOUT_PAGE.contains(&error))
     }
 
+    /// Whether the key or the app may not call this API: −3.
+    pub fn is_not_allowed(&self) -> bool {
+        self.code == Some(Code::Api(-3))
+    }
+
     /// Whether the person is not linked to the app: −101.
     pub fn is_not_linked(&self) -> bool {
         self.code == Some(Code::Api(-101))

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use tracing::warn;
 
 use super::faults::Fault;
-use crate::domain::Timestamp;
+use crate::domain::{Clock, Timestamp};
 
 /// Kakao's tokens have about a kilobyte.
 const LARGEST_TOKEN: usize = 16 * 1024;
@@ -84,11 +84,11 @@ impl Jwks {
         &self,
         kind: Kind,
         token: &str,
-        now: Timestamp,
+        clock: &Clock,
         fetch: impl FnOnce() -> F,
     ) -> Result<T, Unverified> {
         let key_id = kid_of(kind, token).map_err(Unverified::Malformed)?;
-        let keys = self.with(&key_id, now, fetch).await.map_err(Unverified::Later)?;
+        let keys = self.with(&key_id, clock, fetch).await.map_err(Unverified::Later)?;
         let key = keys.find(&key_id).ok_or(Unverified::UnknownKey)?;
         let mut validation = Validation::new(Algorithm::RS256);
         validation.validate_exp = false;
@@ -108,14 +108,16 @@ impl Jwks {
     async fn with<F: Future<Output = Result<Vec<u8>, Fault>>>(
         &self,
         kid: &str,
-        now: Timestamp,
+        clock: &Clock,
         fetch: impl FnOnce() -> F,
     ) -> Result<Arc<KeySet>, Fault> {
         let keys = self.keys.load_full();
-        if keys.find(kid).is_some() && keys.is_fresh(now) {
+        if keys.find(kid).is_some() && keys.is_fresh(clock.now()) {
             return Ok(keys);
         }
         let mut last_try = self.fetching.lock().await;
+        // Whoever waited finds what the one before found: a fetch that hung is not begun again for each.
+        let now = clock.now();
         let keys = self.keys.load_full();
         let has_it = keys.find(kid).is_some();
         if has_it && keys.is_fresh(now) {
@@ -129,15 +131,16 @@ impl Jwks {
                 _ => Ok(keys),
             };
         }
-        *last_try = Some((now, None));
-        match fetch().await.and_then(|body| KeySet::read(&body, now)) {
+        let fetched = fetch().await.and_then(|body| KeySet::read(&body, now));
+        let now = clock.now();
+        *last_try = Some((now, fetched.as_ref().err().cloned()));
+        match fetched {
             Ok(fetched) => {
                 let fetched = Arc::new(fetched);
                 self.keys.store(Arc::clone(&fetched));
                 Ok(fetched)
             }
             Err(fault) if has_it => {
-                *last_try = Some((now, Some(fault.clone())));
                 let (id, actor) = (fault.id(), fault.actor().name());
                 warn!(
                     id,
@@ -147,10 +150,7 @@ impl Jwks {
                 );
                 Ok(keys)
             }
-            Err(fault) => {
-                *last_try = Some((now, Some(fault.clone())));
-                Err(fault)
-            }
+            Err(fault) => Err(fault),
         }
     }
 }

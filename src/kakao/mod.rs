@@ -166,7 +166,7 @@ impl Kakao {
     /// As for [`Kakao::verify_id_token`].
     pub async fn read_id_token(&self, token: &Secret) -> Result<IdToken, Fault> {
         let now = self.0.clock.now();
-        let claims = self.0.jwks.verify(Kind::IdToken, token.reveal(), now, || self.jwks()).await;
+        let claims = self.0.jwks.verify(Kind::IdToken, token.reveal(), &self.0.clock, || self.jwks()).await;
         let id_token =
             claims.map_err(Fault::from).and_then(|claims| IdToken::check(claims, &self.0.issuer, now));
         id_token.map_err(|fault| self.noted(fault))
@@ -177,8 +177,7 @@ impl Kakao {
     /// # Errors
     /// What is wrong with it, or that Kakao's keys cannot be had.
     pub async fn read_security_events(&self, token: &str) -> Result<SecurityEvents, EventRefused> {
-        let now = self.0.clock.now();
-        let claims = self.0.jwks.verify(Kind::SecurityEvent, token, now, || self.jwks()).await?;
+        let claims = self.0.jwks.verify(Kind::SecurityEvent, token, &self.0.clock, || self.jwks()).await?;
         let number = self.0.config.app_id.map(|id| id.to_string());
         let mut audiences = self.app_keys();
         audiences.extend(number.as_deref());

@@ -93,17 +93,29 @@ impl Kakao {
         }
     }
 
-    /// Whether the admin key may unlink: asked without saying whom, so that nobody is.
+    /// Whether the admin key may unlink, and read people and what they agreed to: asked without saying whom, so that nobody
+    /// is.
     ///
     /// # Errors
-    /// −401 for a wrong key, −3 for one that may not unlink; a fault of Kakao's.
+    /// −401 for a wrong key, −3 for one that may not; a fault of Kakao's.
     pub async fn probe_admin_key(&self) -> Result<(), Fault> {
+        let nobody = [("target_id_type", "user_id")];
         let request = self.by_admin(self.0.http.post(self.api("/v1/user/unlink")?))?;
-        let (status, body) = self.raw(request.form(&[("target_id_type", "user_id")])).await?;
+        let (status, body) = self.raw(request.form(&nobody)).await?;
         match Fault::of_api(status, &body) {
-            fault if fault.is_bad_argument() || fault.is_not_linked() => Ok(()),
-            fault => Err(fault),
+            fault if fault.is_bad_argument() || fault.is_not_linked() => {}
+            fault => return Err(fault),
         }
+        for path in ["/v2/user/me", "/v2/user/scopes"] {
+            let request = self.by_admin(self.0.http.get(self.api(path)?))?;
+            let (status, body) = self.raw(request.query(&nobody)).await?;
+            // What else Kakao answers to this is not documented; the key itself is right.
+            let fault = Fault::of_api(status, &body);
+            if fault.is_not_allowed() {
+                return Err(fault);
+            }
+        }
+        Ok(())
     }
 
     /// A reply as it is, redirects and pages too. Nothing is counted: nobody's login is at stake.

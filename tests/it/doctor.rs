@@ -117,9 +117,11 @@ async fn switches_of_kakao_s_console_are_named() {
 #[tokio::test]
 async fn an_admin_key_that_is_missing_wrong_or_not_allowed_is_named() {
     let (mut ward, _child) = Ward::healthy().await;
-    ward.kakao.allow_admin(Endpoint::Unlink, false);
-    ward.finds("KAPI-3", true).await;
-    ward.kakao.allow_admin(Endpoint::Unlink, true);
+    for endpoint in [Endpoint::Unlink, Endpoint::Me, Endpoint::Scopes] {
+        ward.kakao.allow_admin(endpoint, false);
+        ward.finds("KAPI-3", true).await;
+        ward.kakao.allow_admin(endpoint, true);
+    }
     ward.set("KAKAO__ADMIN_KEY", "wrong");
     ward.finds("admin_key_wrong", true).await;
     ward.set("KAKAO__ADMIN_KEY", "");
@@ -189,9 +191,22 @@ async fn ourselves_as_seen_from_outside_are_examined() {
         }
     })
     .await;
-    ward.set("SERVER__PUBLIC_URL", &format!("http://{proxy}"));
-    ward.kakao.set_redirect_uris(vec![format!("http://{proxy}/kakao/callback")]);
-    ward.finds("webhook_unreachable", true).await;
+    let half = server(|request| {
+        let host = request.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+        if request.starts_with("GET /.well-known/") {
+            http("200 OK", &format!(r#"{{"issuer":"http://{host}"}}"#))
+        } else if request.starts_with("POST /kakao/webhooks/unlink ") {
+            http("401 Unauthorized", "")
+        } else {
+            http("404 Not Found", "")
+        }
+    })
+    .await;
+    for proxy in [proxy, half] {
+        ward.set("SERVER__PUBLIC_URL", &format!("http://{proxy}"));
+        ward.kakao.set_redirect_uris(vec![format!("http://{proxy}/kakao/callback")]);
+        ward.finds("webhook_unreachable", true).await;
+    }
 }
 
 #[tokio::test]
@@ -221,4 +236,22 @@ async fn stores_that_are_down_or_too_old_are_named() {
         ward.place.run(&["doctor"]).await
     };
     assert_eq!(code, Some(78));
+}
+
+#[test]
+fn every_finding_of_its_own_has_a_row_and_an_anchor_in_the_document() {
+    let source = include_str!("../../src/flow/doctor.rs");
+    let document = include_str!("../../docs/kakao.md");
+    let ids: Vec<&str> = source
+        .split("Finding::ours(")
+        .skip(1)
+        .filter_map(|call| call.trim_start().split('"').nth(1))
+        .collect();
+    assert!(ids.len() >= 13, "{ids:?}");
+    for id in ids {
+        assert!(
+            document.contains(&format!("<a id=\"doctor-{id}\"></a>`{id}` |")),
+            "docs/kakao.md lacks {id}"
+        );
+    }
 }

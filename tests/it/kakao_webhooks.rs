@@ -462,9 +462,10 @@ async fn dead_tokens_are_forgotten_and_logins_go_on() {
 
 #[tokio::test]
 async fn a_changed_profile_is_read_again_with_the_admin_key_or_the_person_s_token() {
-    for admin_key in [true, false] {
+    for (admin_key, may) in [(true, true), (true, false), (false, true)] {
         let settings = if admin_key { vec![] } else { vec![("KAKAO__ADMIN_KEY", String::new())] };
         let rig = Rig::with(Setup { settings, ..Setup::default() }).await;
+        rig.kakao.allow_admin(Endpoint::Me, may);
         let id = user_of(&rig.tokens().await);
         later(&rig);
         let mut person = rig.kakao.person("all-consents").unwrap();
@@ -476,7 +477,7 @@ async fn a_changed_profile_is_read_again_with_the_admin_key_or_the_person_s_toke
         tell(&rig, &told).await;
         settle_profiles(&rig).await;
         let user = user(&rig, id).await;
-        assert_eq!(user.profile.nickname.as_deref(), Some("새 이름"), "admin key: {admin_key}");
+        assert_eq!(user.profile.nickname.as_deref(), Some("새 이름"), "admin key: {admin_key} {may}");
         assert_eq!(
             (user.profile.email.as_deref(), user.profile.email_verified),
             (Some("new@example.com"), false)
