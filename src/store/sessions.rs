@@ -18,8 +18,31 @@ pub async fn find_live(db: &Db, token: &Fingerprint, now: Timestamp) -> Result<O
     Ok(row.map(|row| Session { id: SessionId(row.id), user: UserId(row.user_id), auth_time: row.auth_time }))
 }
 
-/// Makes a grant out of a session, without Kakao. One transaction, which holds the session's row: whoever ends the sessions
-/// of a user, and then the grants, comes before it or finds the grant. False if the session has ended, or the user is kept out.
+/// Notes that a session is used.
+macro_rules! use_session {
+    () => {
+        "UPDATE sessions SET last_used_at = $10, idle_expires_at = $14
+         WHERE id = $1 AND ended_at IS NULL AND idle_expires_at > $10 AND expires_at > $10"
+    };
+}
+
+/// Stores the grant of the session that `$from` finds.
+macro_rules! insert_grant {
+    ($from:literal) => {
+        concat!(
+            "INSERT INTO grants (id, user_id, client_id, scope, code_hash, code_expires_at, redirect_uri,
+                                 challenge, nonce, auth_time, refreshed_at, idle_expires_at, expires_at, created_at,
+                                 resource, user_agent, session_id)
+             SELECT $2, u.id, $3, $4, $5, $6, $7, $8, $9, s.auth_time, $10, $6, $11, $10, $12, $13, s.id FROM ",
+            $from,
+            " s JOIN users u ON u.id = s.user_id WHERE s.id = $1 AND u.disabled_at IS NULL"
+        )
+    };
+}
+
+/// Makes a grant out of a session, without Kakao: in one statement or transaction, which holds the session's row, so that
+/// whoever ends the sessions of a user, and then the grants, comes before it or finds the grant. False if the session has
+/// ended, or the user is kept out.
 pub async fn grant(
     db: &Db,
     session: SessionId,
@@ -27,29 +50,43 @@ pub async fn grant(
     now: Timestamp,
     idle_expires_at: Timestamp,
 ) -> Result<bool> {
-    const USED: &str = "UPDATE sessions SET last_used_at = $2, idle_expires_at = $3
-                        WHERE id = $1 AND ended_at IS NULL AND idle_expires_at > $2 AND expires_at > $2";
-    const GRANT: &str = "
-        INSERT INTO grants (id, user_id, client_id, scope, code_hash, code_expires_at, redirect_uri,
-                            challenge, nonce, auth_time, refreshed_at, idle_expires_at, expires_at, created_at,
-                            resource, user_agent, session_id)
-        SELECT $2, u.id, $3, $4, $5, $6, $7, $8, $9, s.auth_time, $10, $6, $11, $10, $12, $13, s.id
-        FROM sessions s JOIN users u ON u.id = s.user_id
-        WHERE s.id = $1 AND s.ended_at IS NULL AND u.disabled_at IS NULL";
-    let mut tx = Tx::begin(db).await?;
-    let used = on_tx!(&mut tx, conn => sqlx::query(USED).bind(session.0).bind(now).bind(idle_expires_at)
-        .execute(conn).await.map(|done| done.rows_affected()))?;
-    if used == 0 {
-        return Ok(false);
+    const BOTH: &str =
+        concat!("WITH s AS (", use_session!(), " RETURNING id, user_id, auth_time) ", insert_grant!("s"));
+    const USED: &str = use_session!();
+    const GRANT: &str = insert_grant!("sessions");
+    let resource = (!grant.resource.is_empty()).then(|| grant.resource.join(" "));
+
+    macro_rules! bound {
+        ($query:expr) => {
+            $query
+                .bind(session.0)
+                .bind(grant.id.0)
+                .bind(grant.client.as_str())
+                .bind(grant.scope.as_str())
+                .bind(grant.code.as_bytes())
+                .bind(grant.code_expires_at)
+                .bind(grant.redirect_uri.as_str())
+                .bind(grant.challenge.as_ref().map(CodeChallenge::as_str))
+                .bind(grant.nonce.as_deref())
+                .bind(now)
+                .bind(grant.expires_at)
+                .bind(resource.as_deref())
+                .bind(grant.user_agent.as_deref())
+                .bind(idle_expires_at)
+        };
     }
-    let made = on_tx!(&mut tx, conn => sqlx::query(GRANT)
-        .bind(session.0).bind(grant.id.0).bind(grant.client.as_str()).bind(grant.scope.as_str())
-        .bind(grant.code.as_bytes()).bind(grant.code_expires_at).bind(grant.redirect_uri.as_str())
-        .bind(grant.challenge.as_ref().map(CodeChallenge::as_str)).bind(grant.nonce.as_deref())
-        .bind(now).bind(grant.expires_at)
-        .bind((!grant.resource.is_empty()).then(|| grant.resource.join(" "))).bind(grant.user_agent.as_deref())
-        .execute(conn).await.map(|done| done.rows_affected()))?;
-    tx.commit().await?;
+    let made = match db {
+        Db::Postgres(pool) => bound!(sqlx::query(BOTH)).execute(pool).await?.rows_affected(),
+        Db::Sqlite(pool) => {
+            let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
+            if bound!(sqlx::query(USED)).execute(&mut *tx).await?.rows_affected() == 0 {
+                return Ok(false);
+            }
+            let made = bound!(sqlx::query(GRANT)).execute(&mut *tx).await?.rows_affected();
+            tx.commit().await?;
+            made
+        }
+    };
     Ok(made == 1)
 }
 
