@@ -62,22 +62,42 @@ pub struct NewSession {
     pub expires_at: Timestamp,
 }
 
+/// A column of the profile: that of whichever login read it later.
+macro_rules! newer {
+    ($column:literal) => {
+        concat!(
+            $column,
+            " = CASE WHEN u.profile_read_at > excluded.profile_read_at THEN u.",
+            $column,
+            " ELSE excluded.",
+            $column,
+            " END, "
+        )
+    };
+}
+
 /// Makes or updates the user of a Kakao number, in one statement, so that two first logins at once make one user.
 /// A disabled user gives no row, and stays as it was; so does one whose logins were ended after Kakao vouched.
 macro_rules! upsert_user {
     () => {
-        "INSERT INTO users AS u (id, kakao_id, nickname, name, picture, email, email_verified, phone_number,
+        concat!(
+            "INSERT INTO users AS u (id, kakao_id, nickname, name, picture, email, email_verified, phone_number,
                                  created_at, updated_at, last_login_at,
                                  kakao_refresh_token, kakao_refresh_expires_at, kakao_scope, kakao_token_at,
                                  age_range, needs_agreement, service_terms, profile_read_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $34, $10, $11, $12, CASE WHEN $10 IS NULL THEN NULL ELSE $9 END,
                  $30, $31, $32, $33)
-         ON CONFLICT (kakao_id) DO UPDATE SET
-             nickname = excluded.nickname, name = excluded.name, picture = excluded.picture,
-             email = excluded.email, email_verified = excluded.email_verified, phone_number = excluded.phone_number,
-             age_range = excluded.age_range, needs_agreement = excluded.needs_agreement,
-             service_terms = COALESCE(excluded.service_terms, u.service_terms),
-             profile_read_at = excluded.profile_read_at,
+         ON CONFLICT (kakao_id) DO UPDATE SET ",
+            newer!("nickname"),
+            newer!("name"),
+            newer!("picture"),
+            newer!("email"),
+            newer!("email_verified"),
+            newer!("phone_number"),
+            newer!("age_range"),
+            newer!("needs_agreement"),
+            newer!("profile_read_at"),
+            "service_terms = COALESCE(excluded.service_terms, u.service_terms),
              profile_stale_at = CASE WHEN u.profile_stale_at > excluded.profile_read_at THEN u.profile_stale_at
                                      ELSE NULL END,
              under_age_at = NULL, unlinked_at = NULL, unlink_reason = NULL, deleted_at = NULL,
@@ -101,6 +121,7 @@ macro_rules! upsert_user {
            AND (u.not_before IS NULL OR u.not_before <= $34)
            AND (u.logins_void_before IS NULL OR u.logins_void_before <= $34)
          RETURNING id"
+        )
     };
 }
 

@@ -50,7 +50,7 @@ async fn vouched(
             idle_expires_at: now,
             expires_at: now,
         }),
-        read_at: now,
+        read_at: vouched_at,
         vouched_at,
         now,
     };
@@ -120,6 +120,21 @@ async fn a_disabled_user_can_be_enabled_and_roles_can_be_set() {
         assert!(users::set_roles(&rig.db, user, &["a".into(), "b".into()]).await.unwrap());
         assert_eq!(users::find(&rig.db, user).await.unwrap().unwrap().roles, ["a", "b"]);
         assert!(!users::set_roles(&rig.db, UserId::generate(), &[]).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn of_two_logins_at_once_the_profile_stays_that_was_read_later() {
+    for rig in rigs().await {
+        let at = rig.clock.now();
+        let named = |name: &str| Profile { nickname: Some(name.into()), ..Profile::default() };
+        let (later, now) = (at + Duration::from_secs(1), at + Duration::from_secs(2));
+        let user = log_in(&rig.db, 7, &named("later"), later).await.unwrap();
+        assert_eq!(vouched(&rig.db, 7, &named("earlier"), at, now).await, Recorded::User(user));
+        let stored = users::find(&rig.db, user).await.unwrap().unwrap();
+        assert_eq!((stored.profile, stored.profile_read_at), (named("later"), Some(later)));
+        assert_eq!(vouched(&rig.db, 7, &named("latest"), now, now).await, Recorded::User(user));
+        assert_eq!(users::find(&rig.db, user).await.unwrap().unwrap().profile, named("latest"));
     }
 }
 
