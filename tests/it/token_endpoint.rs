@@ -258,7 +258,10 @@ async fn a_client_that_does_not_prove_itself_learns_nothing() {
 #[tokio::test]
 async fn guessing_is_limited_per_client_and_address() {
     let rig = Rig::with(crate::rig::Setup {
-        settings: vec![("SERVER__TRUSTED_PROXIES", "127.0.0.0/8".into())],
+        settings: vec![
+            ("SERVER__TRUSTED_PROXIES", "127.0.0.0/8".into()),
+            ("LIMITS__CLIENT_AUTH_FAILURES", "10".into()),
+        ],
         ..crate::rig::Setup::default()
     })
     .await;
