@@ -176,12 +176,8 @@ pub fn with_page(deps: &Deps, attempt: &LoginAttempt, state: Option<&str>) -> Re
         silent: false,
         ..attempt.clone()
     };
-    let wishes = Wishes {
-        prompt: None,
-        login_hint: asked.get("login_hint"),
-        more_scopes: &[],
-        again: AGAIN.iter().filter_map(|name| Some((*name, asked.get(name)?))).collect(),
-    };
+    let wishes =
+        Wishes { prompt: None, login_hint: asked.get("login_hint"), more_scopes: &[], again: again(&asked) };
     seal_and_send(deps, &attempt, &wishes)
 }
 
@@ -329,10 +325,14 @@ fn check<'a>(deps: &Deps, client: &Client, params: &'a Params) -> Result<Ask<'a>
         challenge,
         wish,
         login_hint: params.get("login_hint"),
-        again: AGAIN.iter().filter_map(|name| Some((*name, params.get(name)?))).collect(),
+        again: again(params),
         resource,
         more_scopes,
     })
+}
+
+fn again(params: &Params) -> Vec<(&'static str, &str)> {
+    AGAIN.iter().filter_map(|name| Some((*name, params.get(name)?))).collect()
 }
 
 /// Consent items to ask for beyond the configured ones.

@@ -192,7 +192,6 @@ async fn by_id_token(deps: &Deps, token: &Secret, nonce: Option<&str>) -> Result
 /// An ID token stays valid for hours, whatever happens: one that logs in must be fresh, and no older than what ended the
 /// person's logins.
 async fn check_age(deps: &Deps, id_token: &IdToken) -> Result<(), Error> {
-    let refuse = |sentence: &str| Err(Refusal::SubjectTokenInvalid(sentence.to_owned()).into());
     if deps.clock.now().since(id_token.issued_at) > OLDEST {
         return refuse(
             "The ID token was issued more than ten minutes ago. Have Kakao's SDK log the person in, and exchange it at once.",
@@ -228,6 +227,10 @@ fn merged(id_token: IdToken, before: Option<User>) -> Known {
     }
 }
 
+fn refuse(sentence: &str) -> Result<(), Error> {
+    Err(Refusal::SubjectTokenInvalid(sentence.to_owned()).into())
+}
+
 /// A sentence of RFC 6749's characters.
 fn plain(text: &str) -> String {
     text.replace(['"', '\\'], "'")
@@ -235,7 +238,6 @@ fn plain(text: &str) -> String {
 
 /// The nonce that the token carries is that of the app's login, raw or hashed; one that we issued is good once.
 async fn check_nonce(deps: &Deps, id_token: &IdToken, given: Option<&str>) -> Result<(), Error> {
-    let refuse = |sentence: &str| Err(Refusal::SubjectTokenInvalid(sentence.to_owned()).into());
     let used = "The nonce was used before. Ask for a new one and log in again.";
     let (carried, nonce) = match (&id_token.nonce, given) {
         (None, None) => return Ok(()),

@@ -6,7 +6,7 @@ use tracing::{debug, info, warn};
 
 use super::{Deps, Error, Refusal, kakao_tokens};
 use crate::domain::{KakaoId, UserId};
-use crate::kakao::{Fault, FaultKind, Person};
+use crate::kakao::{Fault, Person};
 use crate::store::{kakao_links, leases};
 
 /// A profile that could not be read is tried again after this.
@@ -47,7 +47,7 @@ async fn read(deps: &Deps, user: UserId, kakao_id: KakaoId) -> Result<bool, Erro
             warn!(user = %user, "Kakao told of somebody else");
             Ok(false)
         }
-        Some(Err(fault)) if fault.kind == FaultKind::TryLater || fault.kind == FaultKind::KakaoBroken => {
+        Some(Err(fault)) if fault.may_pass() => {
             debug!(user = %user, cause = fault.cause, "the profile is read later");
             Ok(false)
         }

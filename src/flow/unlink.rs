@@ -82,7 +82,7 @@ async fn refreshed(deps: &Deps, due: &Unlink) -> Result<Option<Secret>, Fault> {
             kakao_tokens::keep(deps, due.user, &tokens.access_token, tokens.expires_in).await;
             Ok(Some(tokens.access_token))
         }
-        Err(fault) if matches!(fault.kind, FaultKind::TryLater | FaultKind::KakaoBroken) => Err(fault),
+        Err(fault) if fault.may_pass() => Err(fault),
         Err(_) => Ok(None),
     }
 }

@@ -13,7 +13,6 @@ use super::receive_webhook::store_waiting;
 use super::{Deps, Error, delete_account, kakao_tokens};
 use crate::domain::kakao_event::{Effect, Source, effect_of};
 use crate::domain::{EndReason, KakaoEvent, OnUnlink, Returning, Timestamp, UserId};
-use crate::kakao::FaultKind;
 use crate::store::audit::{self, AuditEvent};
 use crate::store::kakao_links::{self, Erased};
 use crate::store::webhook_events::{self, Due};
@@ -124,12 +123,7 @@ async fn is_linked(deps: &Deps, due: &Due) -> Result<Linked, Error> {
         Ok(_) if due.attempts < ASKED_AT_MOST => Ok(Linked::AskAgain),
         Ok(person) => Ok(Linked::Since(person.connected_at)),
         Err(fault) if fault.is_not_linked() => Ok(Linked::No),
-        Err(fault)
-            if matches!(fault.kind, FaultKind::TryLater | FaultKind::KakaoBroken)
-                && due.attempts < WAITED_AT_MOST =>
-        {
-            Ok(Linked::AskAgain)
-        }
+        Err(fault) if fault.may_pass() && due.attempts < WAITED_AT_MOST => Ok(Linked::AskAgain),
         // Kakao cannot say: what it told stands.
         Err(fault) => {
             let (id, actor) = (fault.id(), fault.actor().name());
@@ -205,11 +199,11 @@ async fn take_effect(
         }
         Effect::ForgetAccessToken => and_forget("access_token_forgotten"),
         Effect::EndSessions => {
-            end_older(tx, user, at, now).await?;
+            end_older(tx, user, at, EndReason::KakaoAccount, now).await?;
             done("sessions_ended")
         }
         Effect::Disable => {
-            end_older(tx, user, at, now).await?;
+            end_older(tx, user, at, EndReason::KakaoAccount, now).await?;
             kakao_links::forget_older_token(tx, user, at).await?;
             and_forget("sessions_ended")
         }
@@ -267,18 +261,23 @@ async fn linked_again(
 ) -> Result<Done, Error> {
     if let Some(linked_at) = linked_at {
         let before = linked_at.min(event.at);
-        kakao_links::void_logins(tx, user, before).await?;
-        sessions::end_older(tx, user, before, now).await?;
-        grants::end_older(tx, user, before, EndReason::Unlinked, now).await?;
+        end_older(tx, user, before, EndReason::Unlinked, now).await?;
         kakao_links::forget_older_token(tx, user, before).await?;
     }
     Ok(Done { outcome: "linked_again", forget: Forget::Nothing })
 }
 
-async fn end_older(tx: &mut Tx, user: UserId, at: Timestamp, now: Timestamp) -> Result<(), Error> {
+/// Ends the logins from before `at`, and voids those of before that are still to come.
+async fn end_older(
+    tx: &mut Tx,
+    user: UserId,
+    at: Timestamp,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<(), Error> {
     kakao_links::void_logins(tx, user, at).await?;
     sessions::end_older(tx, user, at, now).await?;
-    grants::end_older(tx, user, at, EndReason::KakaoAccount, now).await?;
+    grants::end_older(tx, user, at, reason, now).await?;
     Ok(())
 }
 

@@ -187,6 +187,11 @@ impl Fault {
         matches!(self.code, Some(Code::Redirect(error)) if WITHOUT_PAGE.contains(&error))
     }
 
+    /// Whether it is Kakao's own, and the same call may succeed later.
+    pub fn may_pass(&self) -> bool {
+        matches!(self.kind, FaultKind::TryLater | FaultKind::KakaoBroken)
+    }
+
     /// Whether the key or the app may not call this API: −3.
     pub fn is_not_allowed(&self) -> bool {
         self.code == Some(Code::Api(-3))

@@ -1,6 +1,6 @@
 //! Table `client_assertions`: each assertion of a client is good once.
 
-use super::{Db, Result, on, row};
+use super::{Db, Result, on};
 use crate::domain::{Fingerprint, Timestamp};
 
 /// Remembers an assertion until it expires. True for the one caller that shows it first.
@@ -12,12 +12,9 @@ pub async fn spend(db: &Db, assertion: &Fingerprint, expires_at: Timestamp) -> R
     Ok(done == 1)
 }
 
-row!(IdRow { id: Vec<u8> });
-
 /// Whether an assertion was shown.
 pub async fn is_spent(db: &Db, assertion: &Fingerprint) -> Result<bool> {
     const SQL: &str = "SELECT id FROM client_assertions WHERE id = $1";
-    let row: Option<IdRow> =
-        on!(db, pool => sqlx::query_as(SQL).bind(assertion.as_bytes()).fetch_optional(pool).await)?;
-    Ok(row.is_some_and(|row| !row.id.is_empty()))
+    Ok(on!(db, pool => sqlx::query(SQL).bind(assertion.as_bytes())
+        .fetch_optional(pool).await.map(|row| row.is_some()))?)
 }
