@@ -10,7 +10,7 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use crate::domain::rotation::Step;
-use crate::flow::refusal::chain;
+use crate::flow::chain;
 use crate::flow::{Deps, Error, read_profile, revocations, tell_clients, unlink, work_webhooks};
 use crate::keys::{self, lifecycle};
 use crate::store::sweep::Swept;
@@ -106,7 +106,7 @@ async fn follow_keys(deps: &Deps, mut ticks: Ticks) {
 async fn feed(deps: &Deps, mut ticks: Ticks) {
     while ticks.next_or(deps.revocations.poked()).await {
         if let Err(error) = revocations::refresh(deps).await {
-            debug!(?error, "the revocation feed could not be read");
+            debug!(cause = chain(&error), "the revocation feed could not be read");
         }
     }
 }
@@ -117,7 +117,7 @@ async fn outbox(deps: &Deps, mut ticks: Ticks) {
     }
     while ticks.next().await {
         if let Err(error) = tell_clients::tell_clients(deps).await {
-            debug!(?error, "the outbox could not be read");
+            debug!(cause = chain(&error), "the outbox could not be read");
         }
     }
 }
@@ -171,7 +171,7 @@ pub async fn renew_once(deps: &Deps, holder: Uuid, stop: impl Fn() -> bool) -> R
 }
 
 fn put_off(error: &Error, what: &str) {
-    debug!(?error, what, "put off");
+    debug!(cause = chain(error), what, "put off");
 }
 
 /// Does what is due with the signing keys, and seals anew what an older master key sealed, if this replica has the lease;

@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::cache::Cache;
 use crate::domain::Clock;
-use crate::flow::refusal::chain;
+use crate::flow::chain;
 use crate::settings::Settings;
 use crate::store::Db;
 

@@ -5,8 +5,8 @@ use clap::{Args, Subcommand};
 
 use super::block_on;
 use crate::domain::{Clock, UserId};
+use crate::flow::chain;
 use crate::flow::delete_account::{By, delete};
-use crate::flow::refusal::chain;
 use crate::flow::unlink::describe;
 use crate::flow::{Error, Refusal};
 use crate::settings::Settings;
@@ -108,7 +108,7 @@ fn delete_one(options: &DeleteOptions, settings: &Settings) -> anyhow::Result<()
             }
             Err(Error::Refused(Refusal::UserDeleted)) => bail!("the account was deleted before"),
             Err(Error::Refused(_)) => bail!("there is no user {id}"),
-            Err(Error::Unavailable(cause) | Error::Broken(cause)) => bail!("{cause}"),
+            Err(error) => bail!("{}", chain(&error)),
         }
     })
 }

@@ -488,7 +488,7 @@ struct Wishes<'a> {
 
 fn seal_and_send(deps: &Deps, attempt: &LoginAttempt, wishes: &Wishes<'_>) -> Result<Begun, Error> {
     let attempt_id = AttemptId::of_state(&attempt.kakao_state);
-    let json = serde_json::to_vec(attempt).map_err(|error| Error::Broken(error.to_string()))?;
+    let json = serde_json::to_vec(attempt).map_err(Error::broken)?;
     let context = cookie_context(attempt_id);
     let sealed =
         URL_SAFE_NO_PAD.encode(deps.keys.master.seal(Purpose::LoginCookie, context.as_bytes(), &json)?);
@@ -539,7 +539,7 @@ fn restart(deps: &Deps, attempt: &LoginAttempt, wishes: &Wishes<'_>) -> Result<O
     query.extend_pairs(attempt.resource.iter().map(|resource| ("resource", resource)));
     let restart =
         Restart { client: attempt.client.clone(), query: query.finish(), began_at: attempt.began_at };
-    let json = serde_json::to_vec(&restart).map_err(|error| Error::Broken(error.to_string()))?;
+    let json = serde_json::to_vec(&restart).map_err(Error::broken)?;
     let sealed = URL_SAFE_NO_PAD.encode(deps.keys.master.seal(Purpose::Restart, b"", &json)?);
     Ok((sealed.len() <= LONGEST_RESTART).then_some(sealed))
 }

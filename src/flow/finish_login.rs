@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tracing::{error, info, warn};
 
 use super::begin_login::{ATTEMPT_SECONDS, Back, FromBrowser, cookie_context, kakao_nonce, kakao_verifier};
-use super::refusal::chain;
+use super::error::chain;
 use super::{Deps, FailedLogin, LoginFailure, Params, Refusal, begin_login, kakao_tokens};
 use crate::domain::{
     AttemptId, AttemptOutcome, Consent, GrantId, KakaoId, LoginAttempt, NewGrant, Secret, ServiceTerm,

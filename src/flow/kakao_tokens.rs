@@ -8,7 +8,8 @@ use tokio::sync::Mutex;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::refusal::{FailedLogin, LoginFailure, chain};
+use super::error::chain;
+use super::refusal::{FailedLogin, LoginFailure};
 use super::{Deps, Error, Refusal};
 use crate::domain::{KakaoId, Secret, Timestamp, UserId};
 use crate::kakao::Fault;

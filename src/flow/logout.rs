@@ -107,9 +107,7 @@ fn way_out(deps: &Deps, params: &Params, target: Option<String>) -> Result<Optio
     }
     let state = match target {
         None => None,
-        Some(to) => Some(deps.keys.seal_logout(
-            &serde_json::to_vec(&Onward { to }).map_err(|error| Error::Broken(error.to_string()))?,
-        )?),
+        Some(to) => Some(deps.keys.seal_logout(&serde_json::to_vec(&Onward { to }).map_err(Error::broken)?)?),
     };
     Ok(Some(deps.kakao.logout_url(state.as_deref())))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
-use super::refusal::chain;
+use super::error::chain;
 use super::{Deps, Error, Params, Refusal};
 use crate::domain::kakao_event::{Source, USER_UNLINKED};
 use crate::domain::{Fingerprint, KakaoEvent, KakaoId, Timestamp};

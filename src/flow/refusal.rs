@@ -1,22 +1,8 @@
-//! How a flow says no: [`Refusal`] to whom asked, [`Error::Unavailable`] and [`Error::Broken`] to the operator.
-//!
-//! `Broken` never speaks to the caller; `Refused` never wakes anyone.
+//! How a flow says no to whom asked.
 
 use std::time::Duration;
 
 use crate::kakao::{Fault, FaultKind, KnownFault};
-use crate::{keys, store};
-
-/// The outcome of a flow that did not succeed.
-#[derive(Debug)]
-pub enum Error {
-    /// The caller may not have this, and can know why.
-    Refused(Refusal),
-    /// Something we depend on does not answer; trying again later helps. The cause is for the log.
-    Unavailable(String),
-    /// A mistake of ours. The cause is for the log.
-    Broken(String),
-}
 
 /// A finding about a request. `web::error` has the one table of statuses, codes and sentences.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -258,43 +244,4 @@ impl From<LoginFailure> for FailedLogin {
     fn from(why: LoginFailure) -> Self {
         Self { why, fault: None }
     }
-}
-
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<store::Error> for Error {
-    fn from(error: store::Error) -> Self {
-        match error {
-            store::Error::Unavailable(..) => Self::Unavailable(chain(&error)),
-            store::Error::Broken { .. } => Self::Broken(chain(&error)),
-        }
-    }
-}
-
-impl From<keys::Error> for Error {
-    fn from(error: keys::Error) -> Self {
-        match error {
-            keys::Error::Store(error) => error.into(),
-            other => Self::Broken(chain(&other)),
-        }
-    }
-}
-
-/// An error and its causes in one line, for the log.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !line.contains(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        source = cause.source();
-    }
-    line
 }

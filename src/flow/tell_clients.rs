@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::refusal::chain;
+use super::error::chain;
 use super::{Deps, Error};
 use crate::domain::{Client, GrantId, Secret, UserId};
 use crate::keys::signer::TokenType;

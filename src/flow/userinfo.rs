@@ -16,8 +16,8 @@ pub async fn userinfo(deps: &Deps, caller: &Bearer) -> Result<Value, Error> {
     if user.disabled_at.is_some() {
         return Err(Refusal::TokenInvalid.into());
     }
-    let mut claims = serde_json::to_value(ProfileClaims::of_scope(&user, &caller.scope))
-        .map_err(|error| Error::Broken(error.to_string()))?;
+    let mut claims =
+        serde_json::to_value(ProfileClaims::of_scope(&user, &caller.scope)).map_err(Error::broken)?;
     claims["sub"] = json!(user.id);
     Ok(claims)
 }
@@ -25,8 +25,8 @@ pub async fn userinfo(deps: &Deps, caller: &Bearer) -> Result<Value, Error> {
 /// The claims that the token's scopes tell, with what is the service's own: roles, and when the account was made.
 pub async fn me(deps: &Deps, caller: &Bearer) -> Result<Value, Error> {
     let user = users::find(&deps.db, caller.user).await?.ok_or(Refusal::TokenInvalid)?;
-    let mut claims = serde_json::to_value(ProfileClaims::of_scope(&user, &caller.scope))
-        .map_err(|error| Error::Broken(error.to_string()))?;
+    let mut claims =
+        serde_json::to_value(ProfileClaims::of_scope(&user, &caller.scope)).map_err(Error::broken)?;
     claims["id"] = json!(user.id);
     claims["roles"] = json!(user.roles);
     claims["created_at"] = json!(user.created_at.secs());

@@ -9,6 +9,7 @@ use futures_util::stream;
 use serde_json::json;
 use tracing::{info, warn};
 
+use super::error::chain;
 use super::receive_webhook::store_waiting;
 use super::{Deps, Error, delete_account, kakao_tokens};
 use crate::domain::kakao_event::{Effect, Source, effect_of};
@@ -85,7 +86,12 @@ async fn work_off(deps: &Deps, events: Vec<Due>, claimed_at: Timestamp) {
             Err(error) => Err(error),
         };
         if let Err(error) = &applied {
-            warn!(kind = due.event.kind, attempts = due.attempts, ?error, "an event of Kakao's is put off");
+            warn!(
+                kind = due.event.kind,
+                attempts = due.attempts,
+                cause = chain(error),
+                "an event of Kakao's is put off"
+            );
         }
         if !matches!(applied, Ok(true)) {
             let wait = BACK_OFF * 2_u32.saturating_pow(due.attempts.unsigned_abs().min(10));

@@ -38,7 +38,7 @@ async fn begin(request: &HttpRequest, site: &Shared, params: &Params) -> HttpRes
         Ok(Err(AuthorizeError { error, back: Some(back) })) => {
             error::back_to_client(request, site, &error, &back)
         }
-        Err(_) => page::refused(request, &Error::Unavailable("a flow took too long".to_owned())),
+        Err(_) => page::refused(request, &Error::unavailable("a flow took too long")),
     }
 }
 
@@ -54,11 +54,7 @@ pub(super) fn send(request: &HttpRequest, site: &Shared, begun: Begun) -> HttpRe
     for old in surplus_attempts(request, site.https) {
         failed |= response.add_removal_cookie(&old).is_err();
     }
-    if failed {
-        page::refused(request, &Error::Broken("a cookie could not be set".to_owned()))
-    } else {
-        response
-    }
+    if failed { page::refused(request, &Error::broken("a cookie could not be set")) } else { response }
 }
 
 /// `__Host-session`; where there is no https a name that no app on another port of the same host will have.

@@ -51,8 +51,8 @@ pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
     };
     let Finished { back, outcome } = match tokio::time::timeout(DEADLINE, flow).await {
         Ok(Ok(finished)) => finished,
-        Ok(Err(_)) => return page::refused(&request, &Error::Broken("a login panicked".to_owned())),
-        Err(_) => return page::refused(&request, &Error::Unavailable("a login took too long".to_owned())),
+        Ok(Err(panic)) => return page::refused(&request, &Error::broken(panic)),
+        Err(_) => return page::refused(&request, &Error::unavailable("a login took too long")),
     };
     let mut response = match outcome {
         Ok(LoggedIn { code, session }) => {

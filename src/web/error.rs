@@ -12,7 +12,7 @@ use super::read::Unread;
 use super::{Shared, Site, kakao_errors, page, redirect};
 use crate::domain::{ResponseMode, Secret};
 use crate::flow::begin_login::Back;
-use crate::flow::{Error, FailedLogin, LoginFailure, Refusal};
+use crate::flow::{Error, FailedLogin, LoginFailure, Refusal, chain};
 use crate::telemetry::request_id;
 
 /// What is said to a caller.
@@ -37,8 +37,8 @@ pub(super) fn said(error: &Error) -> Said {
             info!(code = said.code, "refused");
             said
         }
-        Error::Unavailable(cause) => {
-            warn!(cause, "unavailable");
+        Error::Unavailable(source) => {
+            warn!(cause = chain(source.as_ref()), "unavailable");
             let mut said = Said::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "temporarily_unavailable",
@@ -48,8 +48,8 @@ pub(super) fn said(error: &Error) -> Said {
             said.retry_after = Some(2);
             said
         }
-        Error::Broken(cause) => {
-            error!(cause, "broken");
+        Error::Broken(source) => {
+            error!(cause = chain(source.as_ref()), "broken");
             Said::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "server_error",

@@ -69,7 +69,7 @@ pub(super) async fn account_status(request: HttpRequest, site: Shared, payload: 
             invalid(err, &sentence(description))
         }
         Ok(Ok(Err(EventRefused::Later(fault)))) => later(fault.cause),
-        Ok(Err(_)) => error::problem(&request, &Error::Broken("a webhook panicked".to_owned())),
+        Ok(Err(panic)) => error::problem(&request, &Error::broken(panic)),
         Err(_) => later("the check took too long"),
     }
 }

@@ -42,7 +42,7 @@ async fn answer(request: &HttpRequest, site: &Shared, params: Params) -> HttpRes
                 None => page::logged_out(request),
             };
             if response.add_removal_cookie(&removal(name.to_owned(), site.https)).is_err() {
-                return page::refused(request, &Error::Broken("a cookie could not be removed".to_owned()));
+                return page::refused(request, &Error::broken("a cookie could not be removed"));
             }
             response
         }

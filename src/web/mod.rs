@@ -270,14 +270,14 @@ async fn detached<T: Send + 'static>(flow: impl Future<Output = T> + Send + 'sta
     let task = tokio::spawn(flow.in_current_span());
     match tokio::time::timeout(DEADLINE, task).await {
         Ok(Ok(outcome)) => Ok(outcome),
-        Ok(Err(_)) => Err(Error::Broken("a flow panicked".to_owned())),
-        Err(_) => Err(Error::Unavailable("a flow took too long".to_owned())),
+        Ok(Err(panic)) => Err(Error::broken(panic)),
+        Err(_) => Err(Error::unavailable("a flow took too long")),
     }
 }
 
 /// A flow that only reads may be dropped half-way, so it needs no task of its own; its time is bounded all the same.
 async fn in_time<T>(flow: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let late = |_| Err(Error::Unavailable("a flow took too long".to_owned()));
+    let late = |_| Err(Error::unavailable("a flow took too long"));
     tokio::time::timeout(DEADLINE, flow).await.unwrap_or_else(late)
 }
 

@@ -21,8 +21,8 @@ pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
     let mut changes = revocations.changes();
     changes.mark_unchanged();
     let Some(mut feed) = revocations.feed() else {
-        let cause = "the revocation feed was not read yet".to_owned();
-        return error::problem(&request, &Error::Unavailable(cause));
+        let error = Error::unavailable("the revocation feed was not read yet");
+        return error::problem(&request, &error);
     };
     if !wait.is_zero() && is_known(&request, &feed.etag) {
         // Whether it changed or the time is over: the answer tells.

@@ -102,7 +102,7 @@ async fn within_broker<T: Send + 'static>(
     let task = tokio::spawn(flow.in_current_span());
     match tokio::time::timeout(Duration::from_secs(12), task).await {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => Err(Error::Broken("a flow panicked".to_owned())),
+        Ok(Err(panic)) => Err(Error::broken(panic)),
         Err(_) => Err(Refusal::KakaoBusy { retry_after: Duration::from_secs(2) }.into()),
     }
 }
