@@ -22,7 +22,7 @@ use crate::kakao::{self, Kakao};
 use crate::keys::{self, Keys, MasterKeys};
 use crate::notify::Notifier;
 use crate::settings::Settings;
-use crate::store::{self, Db};
+use crate::store::{self, Pool};
 use crate::web::{Documents, Site, management_routes, routes};
 use crate::{jobs, settings};
 
@@ -73,16 +73,16 @@ impl App {
             .with_context(|| format!("server.management_bind {bind} cannot be used"))?;
         let management_address = management.local_addr()?;
 
-        let db = Db::connect_lazy(settings.database.url.reveal(), settings.database.max_connections)?;
+        let pool = Pool::connect_lazy(settings.database.url.reveal(), settings.database.max_connections)?;
         let cache = Cache::open(settings.cache.url.reveal(), clock.clone())?;
         if migrate == Migrate::First {
-            waiting_for_database(|| db.migrate()).await?;
+            waiting_for_database(|| pool.migrate()).await?;
         }
-        let keys = load_keys(&settings, &db, &clock).await?;
+        let keys = load_keys(&settings, &pool, &clock).await?;
         let kakao = kakao_client(&settings, clock.clone())?;
         let grace = settings.server.shutdown_grace;
         let notifier = Notifier::new().context("the client for back-channel logout cannot be made")?;
-        let site = Arc::new(site(settings, db, cache, keys, kakao, notifier, clock));
+        let site = Arc::new(site(settings, Parts { pool, cache, keys, kakao, notifier }, clock));
         Ok(Self { listener, address, management, management_address, site, grace })
     }
 
@@ -133,7 +133,7 @@ impl App {
         let watching = tokio::spawn(watched);
         let mut serving = tokio::spawn(server);
         let (stop_jobs, stopped) = watch::channel(false);
-        let mut jobs = tokio::spawn(jobs::run(Arc::clone(&site.deps), stopped));
+        let mut jobs = tokio::spawn(jobs::run(Arc::clone(&site.deps), site.pool.clone(), stopped));
         info!(%address, management = %management_address, issuer = %site.deps.issuer, "serving");
 
         let ended = tokio::select! {
@@ -152,7 +152,7 @@ impl App {
             warn!("a periodic step did not end in time");
             jobs.abort();
         }
-        site.deps.db.close().await;
+        site.pool.close().await;
         ended.context("the server ended by itself")?.context("the server failed")
     }
 }
@@ -177,12 +177,12 @@ async fn waiting_for_database<T, F: Future<Output = store::Result<T>>>(
     }
 }
 
-async fn load_keys(settings: &Settings, db: &Db, clock: &Clock) -> anyhow::Result<Keys> {
+async fn load_keys(settings: &Settings, pool: &Pool, clock: &Clock) -> anyhow::Result<Keys> {
     let settings::Secrets { master_key, previous_master_keys } = &settings.secrets;
     let previous = previous_master_keys.iter().map(|key| &**key);
     let master = Arc::new(MasterKeys::new(master_key, previous)?);
     let load = || async {
-        match Keys::load(db, Arc::clone(&master), settings.key_policy(), clock).await {
+        match Keys::load(&mut pool.handle(), Arc::clone(&master), settings.key_policy(), clock).await {
             Err(keys::Error::Store(error)) => Err(error),
             other => Ok(other),
         }
@@ -221,15 +221,17 @@ fn kakao_config(settings: &Settings) -> kakao::Config {
     }
 }
 
-fn site(
-    settings: Settings,
-    db: Db,
+/// What reaches beyond this process, and the keys.
+struct Parts {
+    pool: Pool,
     cache: Cache,
     keys: Keys,
     kakao: Kakao,
     notifier: Notifier,
-    clock: Clock,
-) -> Site {
+}
+
+fn site(settings: Settings, parts: Parts, clock: Clock) -> Site {
+    let Parts { pool, cache, keys, kakao, notifier } = parts;
     let issuer = &settings.server.public_url;
     let origins = settings
         .clients
@@ -250,6 +252,7 @@ fn site(
         allowed_origins: origins.cloned().collect(),
         trusted_proxies: settings.server.trusted_proxies.clone(),
         documents,
+        pool,
         deps: Arc::new(Deps {
             revocations: Revocations::new(longest_access(&settings)),
             account: settings.account,
@@ -258,7 +261,6 @@ fn site(
             renew_per_minute: settings.kakao.renew_per_minute,
             turns: Turns::default(),
             inbox: Inbox::default(),
-            db,
             cache,
             keys,
             kakao,

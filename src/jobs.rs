@@ -14,7 +14,7 @@ use crate::flow::chain;
 use crate::flow::{Deps, Error, read_profile, revocations, tell_clients, unlink, work_webhooks};
 use crate::keys::{self, lifecycle};
 use crate::store::sweep::Swept;
-use crate::store::{self, leases, sweep};
+use crate::store::{self, Db, Pool, leases, sweep};
 
 /// How often the house is kept: sweeping, keys, re-sealing.
 const HOUSEKEEPING: Duration = Duration::from_mins(1);
@@ -36,16 +36,16 @@ const RENEWAL: Duration = Duration::from_mins(1);
 
 /// Runs the periodic steps until `stop` says so. A step that is under way is finished: what Kakao sends in exchange for a
 /// refresh token must not be lost.
-pub async fn run(deps: Arc<Deps>, stop: watch::Receiver<bool>) {
+pub async fn run(deps: Arc<Deps>, pool: Pool, stop: watch::Receiver<bool>) {
     let every = |period| Ticks::every(period, stop.clone());
     tokio::join!(
-        keep_house(&deps, every(HOUSEKEEPING)),
-        follow_keys(&deps, every(KEYS)),
-        feed(&deps, every(FEED)),
-        outbox(&deps, every(OUTBOX)),
-        webhooks(&deps, every(WEBHOOKS)),
-        kakao(&deps, every(OUTBOX)),
-        renewal(&deps, every(RENEWAL))
+        keep_house(&deps, pool.handle(), every(HOUSEKEEPING)),
+        follow_keys(&deps, pool.handle(), every(KEYS)),
+        feed(&deps, pool.handle(), every(FEED)),
+        outbox(&deps, &pool, every(OUTBOX)),
+        webhooks(&deps, &pool, every(WEBHOOKS)),
+        kakao(&deps, &pool, every(OUTBOX)),
+        renewal(&deps, pool.handle(), every(RENEWAL))
     );
 }
 
@@ -78,14 +78,14 @@ impl Ticks {
     }
 }
 
-async fn keep_house(deps: &Deps, mut ticks: Ticks) {
+async fn keep_house(deps: &Deps, mut db: Db, mut ticks: Ticks) {
     let holder = Uuid::now_v7();
     while ticks.next().await {
-        match sweep_once(deps, holder).await {
+        match sweep_once(deps, &mut db, holder).await {
             Ok(swept) => debug!(?swept, "swept"),
             Err(error) => warn!(cause = chain(&error), "the sweep was put off"),
         }
-        match keys_once(deps, holder).await {
+        match keys_once(deps, &mut db, holder).await {
             Ok(Some(steps)) if !steps.is_empty() => debug!(?steps, "signing keys changed"),
             Ok(_) => {}
             Err(error) => warn!(cause = chain(&error), "the signing keys were left as they are"),
@@ -93,9 +93,9 @@ async fn keep_house(deps: &Deps, mut ticks: Ticks) {
     }
 }
 
-async fn follow_keys(deps: &Deps, mut ticks: Ticks) {
+async fn follow_keys(deps: &Deps, mut db: Db, mut ticks: Ticks) {
     while ticks.next().await {
-        match deps.keys.reload(&deps.db, deps.clock.now()).await {
+        match deps.keys.reload(&mut db, deps.clock.now()).await {
             Ok(true) => info!("other signing keys are in use now"),
             Ok(false) => {}
             Err(error) => debug!(cause = chain(&error), "the signing keys could not be read"),
@@ -103,29 +103,29 @@ async fn follow_keys(deps: &Deps, mut ticks: Ticks) {
     }
 }
 
-async fn feed(deps: &Deps, mut ticks: Ticks) {
+async fn feed(deps: &Deps, mut db: Db, mut ticks: Ticks) {
     while ticks.next_or(deps.revocations.poked()).await {
-        if let Err(error) = revocations::refresh(deps).await {
+        if let Err(error) = revocations::refresh(deps, &mut db).await {
             debug!(cause = chain(&error), "the revocation feed could not be read");
         }
     }
 }
 
-async fn outbox(deps: &Deps, mut ticks: Ticks) {
+async fn outbox(deps: &Deps, pool: &Pool, mut ticks: Ticks) {
     if !tell_clients::is_wanted(deps) {
         return;
     }
     while ticks.next().await {
-        if let Err(error) = tell_clients::tell_clients(deps).await {
+        if let Err(error) = tell_clients::tell_clients(deps, pool).await {
             debug!(cause = chain(&error), "the outbox could not be read");
         }
     }
 }
 
-async fn webhooks(deps: &Deps, mut ticks: Ticks) {
+async fn webhooks(deps: &Deps, pool: &Pool, mut ticks: Ticks) {
     while ticks.next_or(deps.inbox.rung()).await {
         loop {
-            match work_webhooks::work_webhooks(deps).await {
+            match work_webhooks::work_webhooks(deps, pool).await {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) => {
@@ -137,37 +137,42 @@ async fn webhooks(deps: &Deps, mut ticks: Ticks) {
     }
 }
 
-async fn kakao(deps: &Deps, mut ticks: Ticks) {
+async fn kakao(deps: &Deps, pool: &Pool, mut ticks: Ticks) {
     while ticks.next().await {
-        if let Err(error) = unlink::unlink_due(deps).await {
+        if let Err(error) = unlink::unlink_due(deps, pool).await {
             put_off(&error, "unlinks");
         }
-        if let Err(error) = read_profile::read_stale_profiles(deps).await {
+        if let Err(error) = read_profile::read_stale_profiles(deps, &mut pool.handle()).await {
             put_off(&error, "profiles");
         }
     }
 }
 
-async fn renewal(deps: &Deps, mut ticks: Ticks) {
+async fn renewal(deps: &Deps, mut db: Db, mut ticks: Ticks) {
     if deps.renew_per_minute == 0 {
         return;
     }
     let holder = Uuid::now_v7();
     while ticks.next().await {
         let stop = ticks.stop.clone();
-        if let Err(error) = renew_once(deps, holder, || *stop.borrow()).await {
+        if let Err(error) = renew_once(deps, &mut db, holder, || *stop.borrow()).await {
             put_off(&error, "renewals");
         }
     }
 }
 
 /// Renews what is due of one minute, if this replica has the lease; `None` if another has it.
-pub async fn renew_once(deps: &Deps, holder: Uuid, stop: impl Fn() -> bool) -> Result<Option<usize>, Error> {
+pub async fn renew_once(
+    deps: &Deps,
+    db: &mut Db,
+    holder: Uuid,
+    stop: impl Fn() -> bool,
+) -> Result<Option<usize>, Error> {
     let now = deps.clock.now();
-    if !leases::acquire(&deps.db, "renewal", holder, now, now + RENEWAL).await? {
+    if !leases::acquire(db, "renewal", holder, now, now + RENEWAL).await? {
         return Ok(None);
     }
-    read_profile::renew_links(deps, deps.renew_per_minute, stop).await.map(Some)
+    read_profile::renew_links(deps, db, deps.renew_per_minute, stop).await.map(Some)
 }
 
 fn put_off(error: &Error, what: &str) {
@@ -176,13 +181,13 @@ fn put_off(error: &Error, what: &str) {
 
 /// Does what is due with the signing keys, and seals anew what an older master key sealed, if this replica has the lease;
 /// `None` if another has it.
-pub async fn keys_once(deps: &Deps, holder: Uuid) -> Result<Option<Vec<Step>>, keys::Error> {
+pub async fn keys_once(deps: &Deps, db: &mut Db, holder: Uuid) -> Result<Option<Vec<Step>>, keys::Error> {
     let now = deps.clock.now();
-    if !leases::acquire(&deps.db, "keys", holder, now, now + HOUSEKEEPING * 2).await? {
+    if !leases::acquire(db, "keys", holder, now, now + HOUSEKEEPING * 2).await? {
         return Ok(None);
     }
-    let steps = lifecycle::step(&deps.db, &deps.keys.master, &deps.keys.policy, now).await?;
-    let resealed = lifecycle::reseal(&deps.db, &deps.keys.master).await?;
+    let steps = lifecycle::step(db, &deps.keys.master, &deps.keys.policy, now).await?;
+    let resealed = lifecycle::reseal(db, &deps.keys.master).await?;
     if resealed > 0 {
         info!(resealed, "values were sealed anew with the current master key");
     }
@@ -190,10 +195,10 @@ pub async fn keys_once(deps: &Deps, holder: Uuid) -> Result<Option<Vec<Step>>, k
 }
 
 /// Deletes what is over, if this replica has the lease; `None` if another has it.
-pub async fn sweep_once(deps: &Deps, holder: Uuid) -> Result<Option<Swept>, store::Error> {
+pub async fn sweep_once(deps: &Deps, db: &mut Db, holder: Uuid) -> Result<Option<Swept>, store::Error> {
     let now = deps.clock.now();
-    if leases::acquire(&deps.db, "sweep", holder, now, now + HOUSEKEEPING * 2).await? {
-        Ok(Some(sweep::expired(&deps.db, now).await?))
+    if leases::acquire(db, "sweep", holder, now, now + HOUSEKEEPING * 2).await? {
+        Ok(Some(sweep::expired(db, now).await?))
     } else {
         Ok(None)
     }

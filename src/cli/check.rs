@@ -7,7 +7,7 @@ use crate::cache::Cache;
 use crate::domain::Clock;
 use crate::flow::chain;
 use crate::settings::Settings;
-use crate::store::Db;
+use crate::store::Pool;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -29,7 +29,7 @@ pub(super) fn run(options: &Options, settings: &Settings) -> anyhow::Result<()> 
         return Ok(());
     }
     super::block_on(async {
-        let db = Db::connect_lazy(settings.database.url.reveal(), 1)?;
+        let mut db = Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle();
         let cache = Cache::open(settings.cache.url.reveal(), Clock::System)?;
         let database = db.ping().await.map_err(|error| chain(&error));
         let cached = cache.ping().await.map_err(|error| chain(&error));

@@ -12,7 +12,7 @@ use crate::domain::{Clock, Locale};
 use crate::flow::doctor::{Check, Level, Patient, examine};
 use crate::notify::Notifier;
 use crate::settings::Settings;
-use crate::store::Db;
+use crate::store::Pool;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -29,8 +29,8 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options, settings: &Settings) -> anyhow::Result<ExitCode> {
     let checks = block_on(async {
+        let mut db = Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle();
         let patient = Patient {
-            db: &Db::connect_lazy(settings.database.url.reveal(), 1)?,
             cache: &Cache::open(settings.cache.url.reveal(), Clock::System)?,
             kakao: &kakao_client(settings, Clock::System)?,
             notifier: &Notifier::new()?,
@@ -39,7 +39,7 @@ pub(super) fn run(options: &Options, settings: &Settings) -> anyhow::Result<Exit
             has_secret: settings.kakao.client_secret.is_some(),
             siblings: &options.sibling_url,
         };
-        Ok(examine(&patient).await)
+        Ok(examine(&patient, &mut db).await)
     })?;
     let locale = locale(options);
     let works = checks.iter().flat_map(|check| &check.findings).all(|finding| finding.level != Level::Fault);

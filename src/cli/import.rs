@@ -16,9 +16,9 @@ use self::report::Report;
 use crate::domain::import::{Judge, NewUser, Outcome, Refused, SourceRow};
 use crate::domain::{Clock, Timestamp};
 use crate::settings::Settings;
-use crate::store::Db;
 use crate::store::import::foreign::{Foreign, Product};
 use crate::store::import::{self, BATCH, Standing};
+use crate::store::{Db, Pool};
 
 /// Some rows did not become users; the others did. Not 2, with which a wrong command line ends.
 const SOME_REFUSED: u8 = 3;
@@ -63,8 +63,9 @@ enum From {
 pub(super) fn run(options: &Options, settings: &Settings) -> anyhow::Result<ExitCode> {
     same_app(options.app_id, settings.kakao.app_id)?;
     let report = super::block_on(async {
-        let db = Db::connect_lazy(settings.database.url.reveal(), 1)?;
-        if !import::is_migrated(&db).await.context("the database of this service does not answer")? {
+        let pool = Pool::connect_lazy(settings.database.url.reveal(), 1)?;
+        let mut db = pool.handle();
+        if !import::is_migrated(&mut db).await.context("the database of this service does not answer")? {
             bail!("the database of this service has no table users yet: run kakao-auth migrate first");
         }
         let mut source = Source::open(options).await?;
@@ -84,7 +85,7 @@ pub(super) fn run(options: &Options, settings: &Settings) -> anyhow::Result<Exit
                 "the import ended early, after {so_far}; run it again: who is there by now is left as it is"
             )));
         }
-        import.db.close().await;
+        pool.close().await;
         Ok(import.report)
     })?;
     println!("{}", report.summary());
@@ -184,9 +185,9 @@ impl Import {
         let judged: Vec<Result<NewUser, Refused>> = rows.iter().map(|row| self.judge.judge(row)).collect();
         let users: Vec<NewUser> = judged.iter().filter_map(|judged| judged.as_ref().ok()).cloned().collect();
         let standings = if self.dry_run {
-            import::standing(&self.db, &users.iter().collect::<Vec<_>>()).await
+            import::standing(&mut self.db, &users.iter().collect::<Vec<_>>()).await
         } else {
-            import::insert(&self.db, &users, self.now).await
+            import::insert(&mut self.db, &users, self.now).await
         };
         let mut standings = standings.context("the database of this service failed")?.into_iter();
         for (row, judged) in rows.iter().zip(judged) {

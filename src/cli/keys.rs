@@ -13,7 +13,7 @@ use crate::domain::{Clock, SigningAlg, Timestamp};
 use crate::keys::MasterKeys;
 use crate::keys::lifecycle::{self, Rotated};
 use crate::settings::Settings;
-use crate::store::Db;
+use crate::store::{Db, Pool};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -59,22 +59,22 @@ pub(super) fn run(command: &Command, settings: &Settings) -> anyhow::Result<()> 
     block_on(async {
         let previous = settings.secrets.previous_master_keys.iter().map(|key| &**key);
         // A pool needs the runtime that it is made in.
-        let bench = Bench {
-            db: Db::connect_lazy(settings.database.url.reveal(), 1)?,
+        let mut bench = Bench {
+            db: Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle(),
             master: Arc::new(MasterKeys::new(&settings.secrets.master_key, previous)?),
             policy: settings.key_policy(),
             now: Clock::System.now(),
         };
         match command {
-            Command::List(options) => list(&bench, options).await,
-            Command::Rotate(options) => rotate(&bench, options).await,
-            Command::Retire(options) => retire(&bench, options, settings).await,
+            Command::List(options) => list(&mut bench, options).await,
+            Command::Rotate(options) => rotate(&mut bench, options).await,
+            Command::Retire(options) => retire(&mut bench, options, settings).await,
         }
     })
 }
 
-async fn list(bench: &Bench, options: &ListOptions) -> anyhow::Result<()> {
-    let keys = lifecycle::states(&bench.db).await?;
+async fn list(bench: &mut Bench, options: &ListOptions) -> anyhow::Result<()> {
+    let keys = lifecycle::states(&mut bench.db).await?;
     for key in keys {
         let stage = name(key.stage(bench.now));
         if options.json {
@@ -128,7 +128,7 @@ fn short(length: Duration) -> String {
     humantime::format_duration(Duration::from_secs(length.as_secs())).to_string()
 }
 
-async fn rotate(bench: &Bench, options: &RotateOptions) -> anyhow::Result<()> {
+async fn rotate(bench: &mut Bench, options: &RotateOptions) -> anyhow::Result<()> {
     let algorithms = match &options.alg {
         None => bench.policy.algorithms.clone(),
         Some(name) => {
@@ -138,7 +138,7 @@ async fn rotate(bench: &Bench, options: &RotateOptions) -> anyhow::Result<()> {
     };
     let mut early = Vec::new();
     for alg in algorithms {
-        match lifecycle::rotate(&bench.db, &bench.master, &bench.policy, alg, bench.now).await? {
+        match lifecycle::rotate(&mut bench.db, &bench.master, &bench.policy, alg, bench.now).await? {
             Rotated::Now(kid) => println!("{}: {kid} signs now; the one before verifies on", alg.name()),
             Rotated::NotBefore(when) => {
                 early.push(format!(
@@ -159,8 +159,8 @@ async fn rotate(bench: &Bench, options: &RotateOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn retire(bench: &Bench, options: &RetireOptions, settings: &Settings) -> anyhow::Result<()> {
-    let keys = lifecycle::states(&bench.db).await?;
+async fn retire(bench: &mut Bench, options: &RetireOptions, settings: &Settings) -> anyhow::Result<()> {
+    let keys = lifecycle::states(&mut bench.db).await?;
     let key = keys
         .iter()
         .find(|key| key.kid == options.kid && key.stage(bench.now) != Stage::Gone)
@@ -189,7 +189,7 @@ async fn retire(bench: &Bench, options: &RetireOptions, settings: &Settings) -> 
     if !options.now {
         bail!("nothing was changed; add --now to do it");
     }
-    if !lifecycle::retire(&bench.db, &bench.master, &bench.policy, &key.kid, bench.now).await? {
+    if !lifecycle::retire(&mut bench.db, &bench.master, &bench.policy, &key.kid, bench.now).await? {
         bail!("the key was retired already");
     }
     println!("retired");

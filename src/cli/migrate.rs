@@ -3,13 +3,13 @@
 use anyhow::Context;
 
 use crate::settings::Settings;
-use crate::store::Db;
+use crate::store::Pool;
 
 pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
     super::block_on(async {
-        let db = Db::connect_lazy(settings.database.url.reveal(), 1)?;
-        db.migrate().await.context("the schema was not brought up to date")?;
-        db.close().await;
+        let pool = Pool::connect_lazy(settings.database.url.reveal(), 1)?;
+        pool.migrate().await.context("the schema was not brought up to date")?;
+        pool.close().await;
         println!("the schema is up to date");
         Ok(())
     })

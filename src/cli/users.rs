@@ -10,7 +10,7 @@ use crate::flow::delete_account::{By, delete};
 use crate::flow::unlink::describe;
 use crate::flow::{Error, Refusal};
 use crate::settings::Settings;
-use crate::store::{Db, accounts, users};
+use crate::store::{Db, Pool, accounts, users};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -61,12 +61,12 @@ pub(super) fn run(command: &Command, settings: &Settings) -> anyhow::Result<()> 
         Command::Delete(options) => delete_one(options, settings),
         Command::Disable { id } => {
             let id = user(id)?;
-            let done = with_db(settings, async |db| users::disable(&db, id, Clock::System.now()).await)?;
+            let done = with_db(settings, async |db| users::disable(db, id, Clock::System.now()).await)?;
             report(done, &format!("{id} is kept out"), &format!("{id} was kept out before, or is no user"))
         }
         Command::Enable { id } => {
             let id = user(id)?;
-            let done = with_db(settings, async |db| users::enable(&db, id).await)?;
+            let done = with_db(settings, async |db| users::enable(db, id).await)?;
             report(done, &format!("{id} may log in again"), &format!("{id} was not kept out, or is no user"))
         }
     }
@@ -74,11 +74,11 @@ pub(super) fn run(command: &Command, settings: &Settings) -> anyhow::Result<()> 
 
 fn with_db(
     settings: &Settings,
-    act: impl AsyncFnOnce(Db) -> crate::store::Result<bool>,
+    act: impl AsyncFnOnce(&mut Db) -> crate::store::Result<bool>,
 ) -> anyhow::Result<bool> {
     block_on(async {
-        let db = Db::connect_lazy(settings.database.url.reveal(), 1)?;
-        act(db).await.map_err(|error| anyhow::anyhow!(chain(&error)))
+        let mut db = Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle();
+        act(&mut db).await.map_err(|error| anyhow::anyhow!(chain(&error)))
     })
 }
 
@@ -99,9 +99,9 @@ fn delete_one(options: &DeleteOptions, settings: &Settings) -> anyhow::Result<()
         bail!("nothing was changed; add --yes to do it");
     }
     block_on(async {
-        let db = Db::connect_lazy(settings.database.url.reveal(), 1)?;
+        let mut db = Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle();
         let returning = settings.account.returning;
-        match delete(&db, returning, id, By::Operator(None), Clock::System.now()).await {
+        match delete(&mut db, returning, id, By::Operator(None), Clock::System.now()).await {
             Ok(()) => {
                 println!("deleted; the running service tells Kakao within seconds");
                 Ok(())
@@ -115,11 +115,12 @@ fn delete_one(options: &DeleteOptions, settings: &Settings) -> anyhow::Result<()
 
 pub(super) fn unlinks(command: &Unlinks, settings: &Settings) -> anyhow::Result<()> {
     block_on(async {
-        let db = Db::connect_lazy(settings.database.url.reveal(), 1)?;
+        let mut db = Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle();
         let now = Clock::System.now();
         match command {
             Unlinks::List { json } => {
-                let pending = accounts::pending(&db).await.map_err(|error| anyhow::anyhow!(chain(&error)))?;
+                let pending =
+                    accounts::pending(&mut db).await.map_err(|error| anyhow::anyhow!(chain(&error)))?;
                 if pending.is_empty() && !json {
                     println!("Kakao knows of every deleted account");
                 }
@@ -136,7 +137,7 @@ pub(super) fn unlinks(command: &Unlinks, settings: &Settings) -> anyhow::Result<
             }
             Unlinks::Retry { id } => {
                 let id = user(id)?;
-                let revived = accounts::revive(&db, id, now).await;
+                let revived = accounts::revive(&mut db, id, now).await;
                 let revived = revived.map_err(|error| anyhow::anyhow!(chain(&error)))?;
                 let no = format!("no unlink of {id} waits for you; see: kakao-auth unlinks list");
                 report(revived, &format!("{id} is tried again within seconds"), &no)

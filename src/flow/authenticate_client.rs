@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{Deps, Error, Refusal};
 use crate::domain::{Client, ClientType, Fingerprint, Secret};
 use crate::keys::assertion::{self, Assertion};
+use crate::store::Db;
 use crate::store::assertions;
 
 /// What a request to the token endpoint shows of its client.
@@ -34,11 +35,12 @@ const LONGEST_ASSERTION: i64 = 600;
 /// An unknown client and a wrong secret take the same steps, so that neither answer nor time tells which clients exist.
 pub async fn authenticate_client(
     deps: &Deps,
+    db: &mut Db,
     shown: &Credentials,
     address: IpAddr,
 ) -> Result<Arc<Client>, Error> {
     if let Some(assertion) = &shown.assertion {
-        return by_assertion(deps, shown, assertion, address).await;
+        return by_assertion(deps, db, shown, assertion, address).await;
     }
     let by_basic = shown.basic.is_some();
     let (id, secret) = match (&shown.basic, &shown.id, &shown.secret) {
@@ -72,6 +74,7 @@ pub async fn authenticate_client(
 /// `private_key_jwt` (RFC 7523 §3, OpenID Connect Core §9).
 async fn by_assertion(
     deps: &Deps,
+    db: &mut Db,
     shown: &Credentials,
     assertion: &Secret,
     address: IpAddr,
@@ -90,7 +93,7 @@ async fn by_assertion(
     if let (Some(client), Some(claims)) = (client, good) {
         let id = Fingerprint::of(format!("{named}\n{}", claims.jti).as_bytes());
         let until = now + Duration::from_secs(LONGEST_ASSERTION.unsigned_abs() + 2 * LEEWAY.unsigned_abs());
-        if assertions::spend(&deps.db, &id, until).await? {
+        if assertions::spend(db, &id, until).await? {
             return Ok(Arc::clone(client));
         }
     }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{Deps, Error, Refusal};
 use crate::domain::{Audience, GrantId, Scope, Secret, UserId};
 use crate::keys::signer::TokenType;
+use crate::store::Db;
 use crate::store::grants;
 
 /// What an access token of ours says.
@@ -60,9 +61,9 @@ impl AccessToken {
     }
 
     /// Whether the login that it came of has not been ended. One SELECT by primary key.
-    pub async fn is_live(&self, deps: &Deps) -> Result<bool, Error> {
+    pub async fn is_live(&self, db: &mut Db) -> Result<bool, Error> {
         match self.sid {
-            Some(grant) => Ok(grants::is_live(&deps.db, grant).await?),
+            Some(grant) => Ok(grants::is_live(db, grant).await?),
             None => Ok(true),
         }
     }
@@ -85,10 +86,10 @@ pub fn service(deps: &Deps, token: &Secret, scope: &'static str) -> Result<Servi
 }
 
 /// Accepts the access token of a person whose login still lives.
-pub async fn bearer(deps: &Deps, token: &Secret) -> Result<Bearer, Error> {
+pub async fn bearer(deps: &Deps, db: &mut Db, token: &Secret) -> Result<Bearer, Error> {
     let claims = AccessToken::read(deps, token).ok_or(Refusal::TokenInvalid)?;
     let grant = claims.sid.ok_or(Refusal::TokenInvalid)?;
-    if !claims.is_live(deps).await? {
+    if !claims.is_live(db).await? {
         return Err(Refusal::TokenInvalid.into());
     }
     Ok(Bearer {

@@ -22,6 +22,7 @@ use crate::domain::{
 };
 use crate::kakao::Authorize;
 use crate::keys::{Purpose, random};
+use crate::store::Db;
 use crate::store::sessions;
 
 /// How long a person may take at Kakao, seconds. Also the life of the attempt's cookie.
@@ -130,6 +131,7 @@ pub fn cookie_context(attempt: AttemptId) -> String {
 /// Nothing is stored of an attempt: an abandoned one costs nothing.
 pub async fn begin_login(
     deps: &Deps,
+    db: &mut Db,
     params: &Params,
     browser: &FromBrowser,
 ) -> Result<Begun, AuthorizeError> {
@@ -145,11 +147,12 @@ pub async fn begin_login(
     let back = Back { redirect_uri: redirect_uri.to_owned(), state: state.map(str::to_owned), mode };
     let refuse = |error: Error| AuthorizeError { error, back: Some(back.clone()) };
 
+    let proven = Proven { client, back: &back, browser };
     let ask = check(deps, client, params).map_err(|refusal| refuse(refusal.into()))?;
-    let session = find_session(deps, browser).await.map_err(refuse)?;
+    let session = find_session(deps, db, browser).await.map_err(refuse)?;
     let page = match judge(&ask.wish, session, deps.clock.now()) {
         Verdict::UseSession(session) => {
-            match grant_by_session(deps, client, &back, &ask, session, browser).await.map_err(refuse)? {
+            match grant_by_session(deps, db, &proven, &ask, session).await.map_err(refuse)? {
                 Some(code) => return Ok(Begun::Done { code, back }),
                 // It ended just now, or the user is kept out: Kakao's way finds out.
                 None if ask.wish.silent => return Err(refuse(Refusal::LoginRequired.into())),
@@ -159,9 +162,12 @@ pub async fn begin_login(
         Verdict::AskKakao(page) => page,
         Verdict::LoginRequired => return Err(refuse(Refusal::LoginRequired.into())),
     };
-    let locale = Locale::choose(params.get("ui_locales"), browser.language.as_deref());
-    let silent = deps.in_app_login && ask.wish.page.is_none() && page == Page::Any && browser.is_kakaotalk();
-    send_to_kakao(deps, client, &back, ask, page, silent, locale).map_err(refuse)
+    let shown = Shown {
+        page,
+        silent: deps.in_app_login && ask.wish.page.is_none() && page == Page::Any && browser.is_kakaotalk(),
+        locale: Locale::choose(params.get("ui_locales"), browser.language.as_deref()),
+    };
+    send_to_kakao(deps, &proven, ask, &shown).map_err(refuse)
 }
 
 /// Sends a person to Kakao's page whom Kakao could not log in without one: the same request, as a new attempt.
@@ -227,22 +233,22 @@ impl FromBrowser {
 }
 
 /// The browser's session, if it has one that lives.
-async fn find_session(deps: &Deps, browser: &FromBrowser) -> Result<Option<Session>, Error> {
+async fn find_session(deps: &Deps, db: &mut Db, browser: &FromBrowser) -> Result<Option<Session>, Error> {
     match &browser.session {
         None => Ok(None),
-        Some(cookie) => Ok(sessions::find_live(&deps.db, &cookie.fingerprint(), deps.clock.now()).await?),
+        Some(cookie) => Ok(sessions::find_live(db, &cookie.fingerprint(), deps.clock.now()).await?),
     }
 }
 
 /// Makes a grant and its code out of a session; `None` if the session has ended meanwhile.
 async fn grant_by_session(
     deps: &Deps,
-    client: &Client,
-    back: &Back,
+    db: &mut Db,
+    proven: &Proven<'_>,
     ask: &Ask<'_>,
     session: Session,
-    browser: &FromBrowser,
 ) -> Result<Option<Secret>, Error> {
+    let Proven { client, back, browser } = proven;
     let now = deps.clock.now();
     let code = Secret::new(format!("kac_{}", URL_SAFE_NO_PAD.encode(random::<32>()?)));
     let grant = NewGrant {
@@ -261,7 +267,7 @@ async fn grant_by_session(
         user_agent: browser.user_agent.clone(),
     };
     let idle = now + deps.session_idle;
-    let made = sessions::grant(&deps.db, session.id, &grant, now, idle).await?;
+    let made = sessions::grant(db, session.id, &grant, now, idle).await?;
     if made {
         info!(user = %session.user, client = %client.id, grant = %grant.id, "logged in by the browser's session");
     }
@@ -278,6 +284,21 @@ fn prove_redirect_uri<'a>(client: &Client, params: &'a Params) -> Result<&'a str
     let requested = params.one("redirect_uri").map_err(|Repeated(name)| Refusal::TargetRepeated(name))?;
     let requested = requested.ok_or(Refusal::RedirectUriMissing)?;
     client.has_redirect_uri(requested).then_some(requested).ok_or(Refusal::RedirectUriUnknown)
+}
+
+/// Who asks: a client whose redirect URI is proven, from a browser.
+struct Proven<'a> {
+    client: &'a Client,
+    back: &'a Back,
+    browser: &'a FromBrowser,
+}
+
+/// What the person is to see at Kakao.
+struct Shown {
+    page: Page,
+    /// Kakao is first asked to log in without any page.
+    silent: bool,
+    locale: Locale,
 }
 
 /// What a checked request asks for.
@@ -445,15 +466,9 @@ fn read_wish(deps: &Deps, params: &Params) -> Result<Wish, Refusal> {
     Ok(wish)
 }
 
-fn send_to_kakao(
-    deps: &Deps,
-    client: &Client,
-    back: &Back,
-    ask: Ask<'_>,
-    page: Page,
-    silent: bool,
-    locale: Locale,
-) -> Result<Begun, Error> {
+fn send_to_kakao(deps: &Deps, proven: &Proven<'_>, ask: Ask<'_>, shown: &Shown) -> Result<Begun, Error> {
+    let Proven { client, back, .. } = proven;
+    let Shown { page, silent, locale } = *shown;
     let kakao_state = URL_SAFE_NO_PAD.encode(random::<32>()?);
     let seed = URL_SAFE_NO_PAD.encode(random::<32>()?);
     let attempt = LoginAttempt {

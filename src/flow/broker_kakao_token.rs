@@ -12,6 +12,7 @@ use super::refusal::{FailedLogin, LoginFailure};
 use super::{Deps, Error, Refusal, Service};
 use crate::domain::{ClientId, Secret, UserId, consent};
 use crate::kakao::Fault;
+use crate::store::Db;
 use crate::store::audit::{self, AuditEvent};
 use crate::store::kakao_links::{self, Link};
 
@@ -38,12 +39,17 @@ pub struct HandedOut {
 }
 
 /// Hands a token out, and records that.
-pub async fn broker_kakao_token(deps: &Deps, caller: &Service, ask: Ask) -> Result<HandedOut, Error> {
-    let link = living_link(deps, ask.user).await?;
-    let mut held = kakao_tokens::fresh(deps, ask.user, ask.min_ttl, ask.refused.as_ref()).await?;
+pub async fn broker_kakao_token(
+    deps: &Deps,
+    db: &mut Db,
+    caller: &Service,
+    ask: Ask,
+) -> Result<HandedOut, Error> {
+    let link = living_link(db, ask.user).await?;
+    let mut held = kakao_tokens::fresh(deps, db, ask.user, ask.min_ttl, ask.refused.as_ref()).await?;
     let mut granted = link.scope.as_deref().map(consent::items);
     if !missing(&ask.scopes, granted.as_deref()).is_empty() {
-        let (still, agreed) = ask_kakao(deps, &link, ask.user, held).await?;
+        let (still, agreed) = ask_kakao(deps, db, &link, ask.user, held).await?;
         held = still;
         let missing = missing(&ask.scopes, Some(&agreed));
         if !missing.is_empty() {
@@ -61,7 +67,7 @@ pub async fn broker_kakao_token(deps: &Deps, caller: &Service, ask: Ask) -> Resu
         request_id: None,
         detail: json!({ "scopes": ask.scopes, "expires_at": held.expires_at.secs() }),
     };
-    audit::record(&deps.db, &event).await?;
+    audit::record(db, &event).await?;
     Ok(HandedOut {
         access_token: held.token.reveal().to_owned(),
         token_type: "bearer",
@@ -70,8 +76,8 @@ pub async fn broker_kakao_token(deps: &Deps, caller: &Service, ask: Ask) -> Resu
     })
 }
 
-async fn living_link(deps: &Deps, user: UserId) -> Result<Link, Error> {
-    let link = kakao_links::find(&deps.db, user).await?.ok_or(Refusal::NotFound)?;
+async fn living_link(db: &mut Db, user: UserId) -> Result<Link, Error> {
+    let link = kakao_links::find(db, user).await?.ok_or(Refusal::NotFound)?;
     match &link {
         Link { deleted: true, .. } => Err(Refusal::UserDeleted.into()),
         Link { disabled: true, .. } => Err(Refusal::UserDisabled.into()),
@@ -89,11 +95,17 @@ fn missing(wanted: &[String], granted: Option<&[String]>) -> Vec<String> {
 
 /// Asks Kakao what the person has agreed to: it may be more than when they logged in. A token that turns out to be dead is
 /// replaced once; if the new one is dead too, there is no link.
-async fn ask_kakao(deps: &Deps, link: &Link, user: UserId, held: Held) -> Result<(Held, Vec<String>), Error> {
-    kakao_tokens::refuse_while_resting(deps, user).await?;
+async fn ask_kakao(
+    deps: &Deps,
+    db: &mut Db,
+    link: &Link,
+    user: UserId,
+    held: Held,
+) -> Result<(Held, Vec<String>), Error> {
+    kakao_tokens::refuse_while_resting(deps, db, user).await?;
     let (held, agreed) = match deps.kakao.scopes(&held.token).await {
         Err(fault) if fault.is_dead_token() => {
-            let held = kakao_tokens::fresh(deps, user, Duration::ZERO, Some(&held.token)).await?;
+            let held = kakao_tokens::fresh(deps, db, user, Duration::ZERO, Some(&held.token)).await?;
             let agreed = deps.kakao.scopes(&held.token).await;
             (held, agreed)
         }
@@ -101,15 +113,15 @@ async fn ask_kakao(deps: &Deps, link: &Link, user: UserId, held: Held) -> Result
     };
     match agreed {
         Ok(agreed) => {
-            kakao_links::set_scope(&deps.db, user, &agreed.join(" ")).await?;
+            kakao_links::set_scope(db, user, &agreed.join(" ")).await?;
             Ok((held, agreed))
         }
-        Err(fault) => Err(unable(deps, link, user, &fault).await?),
+        Err(fault) => Err(unable(deps, db, link, user, &fault).await?),
     }
 }
 
-async fn unable(deps: &Deps, link: &Link, user: UserId, fault: &Fault) -> Result<Error, Error> {
-    if let Some(busy) = kakao_tokens::rested(deps, user, fault).await? {
+async fn unable(deps: &Deps, db: &mut Db, link: &Link, user: UserId, fault: &Fault) -> Result<Error, Error> {
+    if let Some(busy) = kakao_tokens::rested(deps, db, user, fault).await? {
         return Ok(busy.into());
     }
     let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -118,7 +130,7 @@ async fn unable(deps: &Deps, link: &Link, user: UserId, fault: &Fault) -> Result
     let failed = FailedLogin::of_fault(fault);
     Ok(match failed.why {
         LoginFailure::StartAgain => {
-            kakao_tokens::end_link(deps, user, link, &code).await?;
+            kakao_tokens::end_link(deps, db, user, link, &code).await?;
             Refusal::ReauthenticationRequired.into()
         }
         _ => Refusal::AtKakao(failed).into(),

@@ -19,15 +19,15 @@ pub enum By {
 }
 
 /// Deletes the account of a user, and has Kakao told.
-pub async fn delete_account(deps: &Deps, user: UserId, by: By) -> Result<(), Error> {
-    delete(&deps.db, deps.account.returning, user, by, deps.clock.now()).await?;
+pub async fn delete_account(deps: &Deps, db: &mut Db, user: UserId, by: By) -> Result<(), Error> {
+    delete(db, deps.account.returning, user, by, deps.clock.now()).await?;
     deps.revocations.poke();
     Ok(())
 }
 
 /// The same without a service that runs: siblings hear of it from one that does, by the feed.
 pub async fn delete(
-    db: &Db,
+    db: &mut Db,
     returning: Returning,
     user: UserId,
     by: By,
@@ -54,7 +54,7 @@ pub async fn delete(
         request_id: None,
         detail: json!({ "by": actor, "logins": logins }),
     };
-    audit::record_in(&mut tx, &event).await?;
+    audit::record(&mut tx, &event).await?;
     tx.commit().await?;
     info!(user = %user, by = actor, logins, "an account was deleted");
     Ok(())
@@ -62,7 +62,7 @@ pub async fn delete(
 
 /// What is left to do once the account is marked as deleted; how many logins ended.
 pub(super) async fn erase(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     returning: Returning,
     user: UserId,
     reason: EndReason,

@@ -6,7 +6,7 @@ use super::logout::told;
 use super::{Bearer, Deps, Error, Refusal};
 use crate::domain::{EndReason, GrantId};
 use crate::store::grants::{self, Login};
-use crate::store::{Tx, sessions, users};
+use crate::store::{Db, Tx, sessions, users};
 
 /// A login, as its person sees it.
 #[derive(Serialize)]
@@ -37,8 +37,8 @@ pub enum Which {
 }
 
 /// The living logins of the caller, the last used first.
-pub async fn list(deps: &Deps, caller: &Bearer) -> Result<Vec<Device>, Error> {
-    let logins = grants::of_user(&deps.db, caller.user, deps.clock.now()).await?;
+pub async fn list(deps: &Deps, db: &mut Db, caller: &Bearer) -> Result<Vec<Device>, Error> {
+    let logins = grants::of_user(db, caller.user, deps.clock.now()).await?;
     let device = |login: Login| Device {
         id: login.id,
         client_name: deps.clients.find(login.client.as_str()).map(|client| client.name.clone()),
@@ -53,21 +53,21 @@ pub async fn list(deps: &Deps, caller: &Bearer) -> Result<Vec<Device>, Error> {
 
 /// Ends one of the caller's logins, with the browser session that it belongs to: else that browser would be back without a
 /// page.
-pub async fn end_one(deps: &Deps, caller: &Bearer, id: GrantId) -> Result<(), Error> {
+pub async fn end_one(deps: &Deps, db: &mut Db, caller: &Bearer, id: GrantId) -> Result<(), Error> {
     let now = deps.clock.now();
-    let login = grants::of_user_by_id(&deps.db, caller.user, id).await?.ok_or(Refusal::NotFound)?;
+    let login = grants::of_user_by_id(db, caller.user, id).await?.ok_or(Refusal::NotFound)?;
     let ended = match login.session {
-        Some(session) => sessions::end(&deps.db, session, EndReason::LoggedOut, now).await?,
-        None => u64::from(grants::end(&deps.db, id, EndReason::LoggedOut, now).await?),
+        Some(session) => sessions::end(db, session, EndReason::LoggedOut, now).await?,
+        None => u64::from(grants::end(db, id, EndReason::LoggedOut, now).await?),
     };
-    told(deps, caller.user, ended, now).await
+    told(deps, db, caller.user, ended, now).await
 }
 
 /// Ends the caller's other logins, or all of them, in one transaction.
-pub async fn end_many(deps: &Deps, caller: &Bearer, which: Which) -> Result<(), Error> {
+pub async fn end_many(deps: &Deps, db: &mut Db, caller: &Bearer, which: Which) -> Result<(), Error> {
     let now = deps.clock.now();
     let (user, reason) = (caller.user, EndReason::LoggedOut);
-    let mut tx = Tx::begin(&deps.db).await?;
+    let mut tx = Tx::begin(db).await?;
     let ended = match which {
         Which::All => {
             users::void_tokens(&mut tx, user, now).await?;
@@ -76,11 +76,11 @@ pub async fn end_many(deps: &Deps, caller: &Bearer, which: Which) -> Result<(), 
         }
         Which::Others => {
             let keep =
-                grants::of_user_by_id(&deps.db, user, caller.grant).await?.ok_or(Refusal::TokenInvalid)?;
+                grants::of_user_by_id(&mut tx, user, caller.grant).await?.ok_or(Refusal::TokenInvalid)?;
             sessions::end_of_user(&mut tx, user, keep.session, now).await?;
             grants::end_others(&mut tx, user, &keep, reason, now).await?
         }
     };
     tx.commit().await?;
-    told(deps, user, ended, now).await
+    told(deps, db, user, ended, now).await
 }

@@ -21,8 +21,6 @@ const OLDEST_REDIS: u32 = 6;
 
 /// What is examined.
 pub struct Patient<'a> {
-    /// The database.
-    pub db: &'a Db,
     /// The cache.
     pub cache: &'a Cache,
     /// Kakao, as the settings describe it.
@@ -95,9 +93,9 @@ pub struct Check {
 }
 
 /// Examines everything. What follows from a fault that was found is not named again.
-pub async fn examine(patient: &Patient<'_>) -> Vec<Check> {
+pub async fn examine(patient: &Patient<'_>, db: &mut Db) -> Vec<Check> {
     let mut checks = vec![
-        Check { name: "database", findings: database(patient.db).await.into_iter().collect() },
+        Check { name: "database", findings: database(db).await.into_iter().collect() },
         Check { name: "cache", findings: cache(patient.cache).await.into_iter().collect() },
     ];
     match patient.kakao.probe_clock().await {
@@ -132,7 +130,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Check> {
     checks
 }
 
-async fn database(db: &Db) -> Option<Finding> {
+async fn database(db: &mut Db) -> Option<Finding> {
     match db.server_version().await {
         Err(error) => Some(Finding::ours(
             "database_unreachable",

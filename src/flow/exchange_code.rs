@@ -11,7 +11,8 @@ use tracing::warn;
 use super::issue::{Subject, TokenResponse, issue};
 use super::{Deps, Error, Refusal};
 use crate::domain::pkce::{CodeChallenge, CodeVerifier};
-use crate::domain::{Client, EndReason, GrantId, Secret, SpentCode, UserId};
+use crate::domain::{Client, EndReason, Grant, GrantId, Secret, SpentCode, UserId};
+use crate::store::Db;
 use crate::store::audit::{self, AuditEvent};
 use crate::store::grants;
 
@@ -30,15 +31,21 @@ pub struct CodeExchange {
 }
 
 /// Spends the code and issues its tokens.
-pub async fn exchange_code(deps: &Deps, ask: CodeExchange) -> Result<TokenResponse, Error> {
+pub async fn exchange_code(deps: &Deps, db: &mut Db, ask: CodeExchange) -> Result<TokenResponse, Error> {
     let now = deps.clock.now();
     let hash = ask.code.fingerprint();
     let idle = now + ask.client.lifetimes.refresh_idle;
-    let Some(spent) = grants::spend_code(&deps.db, &hash, &ask.client.id, now, idle).await? else {
-        return Err(replayed_or_unknown(deps, &ask).await?.into());
+    let Some(spent) = grants::spend_code(db, &hash, &ask.client.id, now, idle).await? else {
+        return Err(replayed_or_unknown(deps, db, &ask).await?.into());
     };
     if let Err(refusal) = judge(&ask, &spent) {
-        end(deps, spent.id, spent.user, &ask.client, EndReason::CodeMisused).await?;
+        end(
+            deps,
+            db,
+            &ask.client,
+            Ending { grant: spent.id, user: spent.user, reason: EndReason::CodeMisused },
+        )
+        .await?;
         return Err(refusal.into());
     }
     let audience = ask.client.audience_of(&spent.resource, &ask.resource).ok_or(Refusal::ResourceUnknown)?;
@@ -52,7 +59,7 @@ pub async fn exchange_code(deps: &Deps, ask: CodeExchange) -> Result<TokenRespon
         generation: 1,
     };
     let id_token = spent.scope.contains("openid").then_some(spent.nonce.as_deref());
-    issue(deps, &ask.client, &subject, id_token).await
+    issue(deps, db, &ask.client, &subject, id_token).await
 }
 
 /// RFC 6749 §4.1.3 and RFC 9700 §2.1.1.
@@ -77,8 +84,8 @@ fn verify_pkce(challenge: Option<&CodeChallenge>, verifier: Option<&CodeVerifier
 
 /// A second *valid* use ends the grant and all that came of it (RFC 6749 §4.1.2). One that could not have been valid the
 /// first time proves nothing about the tokens, and must not let whoever saw the code end the login.
-async fn replayed_or_unknown(deps: &Deps, ask: &CodeExchange) -> Result<Refusal, Error> {
-    let Some(grant) = grants::find_by_code(&deps.db, &ask.code.fingerprint()).await? else {
+async fn replayed_or_unknown(deps: &Deps, db: &mut Db, ask: &CodeExchange) -> Result<Refusal, Error> {
+    let Some(grant) = grants::find_by_code(db, &ask.code.fingerprint()).await? else {
         return Ok(Refusal::CodeInvalid);
     };
     let valid = grant.client == ask.client.id
@@ -87,20 +94,29 @@ async fn replayed_or_unknown(deps: &Deps, ask: &CodeExchange) -> Result<Refusal,
     if !valid {
         return Ok(Refusal::CodeInvalid);
     }
-    end(deps, grant.id, grant.user, &ask.client, EndReason::CodeReplayed).await?;
+    end(deps, db, &ask.client, Ending::of(&grant, EndReason::CodeReplayed)).await?;
     Ok(Refusal::CodeReplayed)
 }
 
-/// Ends a grant and keeps a record of why; the second to end it records nothing.
-pub(super) async fn end(
-    deps: &Deps,
+/// A grant that is to end, and why.
+#[derive(Clone, Copy)]
+pub(super) struct Ending {
     grant: GrantId,
     user: UserId,
-    client: &Client,
     reason: EndReason,
-) -> Result<(), Error> {
+}
+
+impl Ending {
+    pub(super) fn of(grant: &Grant, reason: EndReason) -> Self {
+        Self { grant: grant.id, user: grant.user, reason }
+    }
+}
+
+/// Ends a grant and keeps a record of why; the second to end it records nothing.
+pub(super) async fn end(deps: &Deps, db: &mut Db, client: &Client, ending: Ending) -> Result<(), Error> {
+    let Ending { grant, user, reason } = ending;
     let now = deps.clock.now();
-    if grants::end(&deps.db, grant, reason, now).await? {
+    if grants::end(db, grant, reason, now).await? {
         warn!(grant = %grant, user = %user, client = %client.id, reason = reason.name(), "a grant was ended");
         let event = AuditEvent {
             at: now,
@@ -112,7 +128,7 @@ pub(super) async fn end(
             detail: json!({ "reason": reason.name() }),
         };
         deps.revocations.poke();
-        audit::record(&deps.db, &event).await?;
+        audit::record(db, &event).await?;
     }
     Ok(())
 }

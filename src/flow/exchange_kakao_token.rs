@@ -22,7 +22,7 @@ use crate::domain::{
 use crate::kakao::{Fault, FaultKind, IdToken, Person};
 use crate::keys::random;
 use crate::store::logins::{self, NewLogin, Recorded};
-use crate::store::{kakao_links, users};
+use crate::store::{Db, kakao_links, users};
 
 /// `subject_token_type` of an ID token (RFC 8693 §3).
 pub const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
@@ -83,16 +83,20 @@ struct Known {
 }
 
 /// Logs the person in.
-pub async fn exchange_kakao_token(deps: &Deps, ask: KakaoTokenExchange) -> Result<TokenResponse, Error> {
+pub async fn exchange_kakao_token(
+    deps: &Deps,
+    db: &mut Db,
+    ask: KakaoTokenExchange,
+) -> Result<TokenResponse, Error> {
     // What the client may not have is refused before a nonce is spent.
     ask.client.audience_of(&[], &ask.resource).ok_or(Refusal::ResourceUnknown)?;
     let scope = granted(&ask)?;
     let known = match &ask.subject {
-        Subject::IdToken { token, nonce } => by_id_token(deps, token, nonce.as_deref()).await?,
-        Subject::AccessToken(token) => by_access_token(deps, token).await?,
+        Subject::IdToken { token, nonce } => by_id_token(deps, db, token, nonce.as_deref()).await?,
+        Subject::AccessToken(token) => by_access_token(deps, db, token).await?,
     };
     let code = Secret::new(format!("kac_{}", URL_SAFE_NO_PAD.encode(random::<32>()?)));
-    record(deps, &ask, scope, &known, &code).await?;
+    record(deps, db, &ask, Login { scope, known: &known, code: &code }).await?;
     let exchange = CodeExchange {
         client: Arc::clone(&ask.client),
         code,
@@ -100,7 +104,7 @@ pub async fn exchange_kakao_token(deps: &Deps, ask: KakaoTokenExchange) -> Resul
         verifier: None,
         resource: Vec::new(),
     };
-    let mut tokens = exchange_code(deps, exchange).await?;
+    let mut tokens = exchange_code(deps, db, exchange).await?;
     tokens.issued_token_type = Some(ACCESS_TOKEN);
     Ok(tokens)
 }
@@ -114,13 +118,15 @@ fn granted(ask: &KakaoTokenExchange) -> Result<Scope, Refusal> {
     }
 }
 
-async fn record(
-    deps: &Deps,
-    ask: &KakaoTokenExchange,
+/// A login about to be recorded: for whom, what is granted, and the code that stands for it.
+struct Login<'a> {
     scope: Scope,
-    known: &Known,
-    code: &Secret,
-) -> Result<(), Error> {
+    known: &'a Known,
+    code: &'a Secret,
+}
+
+async fn record(deps: &Deps, db: &mut Db, ask: &KakaoTokenExchange, login: Login<'_>) -> Result<(), Error> {
+    let Login { scope, known, code } = login;
     let (now, client) = (deps.clock.now(), &ask.client);
     let login = NewLogin {
         user: UserId::generate(),
@@ -150,7 +156,7 @@ async fn record(
         resource: ask.resource.clone(),
         user_agent: ask.user_agent.clone(),
     };
-    let user = match logins::record(&deps.db, &login, &grant).await? {
+    let user = match logins::record(db, &login, &grant).await? {
         Recorded::User(user) => user,
         Recorded::Disabled => {
             info!(client = %client.id, "a disabled user was refused");
@@ -165,7 +171,7 @@ async fn record(
     Ok(())
 }
 
-async fn by_id_token(deps: &Deps, token: &Secret, nonce: Option<&str>) -> Result<Known, Error> {
+async fn by_id_token(deps: &Deps, db: &mut Db, token: &Secret, nonce: Option<&str>) -> Result<Known, Error> {
     let id_token = deps.kakao.read_id_token(token).await.map_err(|fault| {
         if fault.kind == FaultKind::TryLater {
             Refusal::AtKakao(LoginFailure::TryLater.into())
@@ -183,21 +189,21 @@ async fn by_id_token(deps: &Deps, token: &Secret, nonce: Option<&str>) -> Result
         ))
         .into());
     }
-    check_age(deps, &id_token).await?;
-    check_nonce(deps, &id_token, nonce).await?;
-    let before = users::find_by_kakao_id(&deps.db, id_token.sub).await?;
+    check_age(deps, db, &id_token).await?;
+    check_nonce(deps, db, &id_token, nonce).await?;
+    let before = users::find_by_kakao_id(db, id_token.sub).await?;
     Ok(merged(id_token, before.filter(|user| user.deleted_at.is_none())))
 }
 
 /// An ID token stays valid for hours, whatever happens: one that logs in must be fresh, and no older than what ended the
 /// person's logins.
-async fn check_age(deps: &Deps, id_token: &IdToken) -> Result<(), Error> {
+async fn check_age(deps: &Deps, db: &mut Db, id_token: &IdToken) -> Result<(), Error> {
     if deps.clock.now().since(id_token.issued_at) > OLDEST {
         return refuse(
             "The ID token was issued more than ten minutes ago. Have Kakao's SDK log the person in, and exchange it at once.",
         );
     }
-    if kakao_links::ended_since(&deps.db, id_token.sub, id_token.issued_at).await? {
+    if kakao_links::ended_since(db, id_token.sub, id_token.issued_at).await? {
         return refuse(ENDED);
     }
     Ok(())
@@ -237,7 +243,7 @@ fn plain(text: &str) -> String {
 }
 
 /// The nonce that the token carries is that of the app's login, raw or hashed; one that we issued is good once.
-async fn check_nonce(deps: &Deps, id_token: &IdToken, given: Option<&str>) -> Result<(), Error> {
+async fn check_nonce(deps: &Deps, db: &mut Db, id_token: &IdToken, given: Option<&str>) -> Result<(), Error> {
     let used = "The nonce was used before. Ask for a new one and log in again.";
     let (carried, nonce) = match (&id_token.nonce, given) {
         (None, None) => return Ok(()),
@@ -268,17 +274,17 @@ async fn check_nonce(deps: &Deps, id_token: &IdToken, given: Option<&str>) -> Re
         }
     };
     match nonces::origin(deps, &nonce) {
-        Origin::Foreign if carried.matches(&nonce) && !nonces::spend_foreign(deps, &nonce).await? => {
+        Origin::Foreign if carried.matches(&nonce) && !nonces::spend_foreign(deps, db, &nonce).await? => {
             refuse(used)
         }
         Origin::Foreign => Ok(()),
         Origin::Expired => refuse("The nonce is older than ten minutes. Ask for a new one and log in again."),
-        Origin::Ours(until) if nonces::spend(deps, &nonce, carried.reveal(), until).await? => Ok(()),
+        Origin::Ours(until) if nonces::spend(deps, db, &nonce, carried.reveal(), until).await? => Ok(()),
         Origin::Ours(_) => refuse(used),
     }
 }
 
-async fn by_access_token(deps: &Deps, token: &Secret) -> Result<Known, Error> {
+async fn by_access_token(deps: &Deps, db: &mut Db, token: &Secret) -> Result<Known, Error> {
     let Some(expected) = deps.kakao.app_id() else {
         return Err(Refusal::SubjectTokenInvalid(
             "This service takes no Kakao access tokens, because kakao.app_id is not set. Send an ID token, or ask the operator."
@@ -313,7 +319,7 @@ async fn by_access_token(deps: &Deps, token: &Secret) -> Result<Known, Error> {
         Ok(person) => person,
         Err(fault) => {
             if let Some(id) = info.id.filter(|_| fault.is_under_age()) {
-                note_under_age(deps, KakaoId(id)).await;
+                note_under_age(deps, db, KakaoId(id)).await;
             }
             return Err(of_access_token(&fault).into());
         }

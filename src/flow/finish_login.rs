@@ -21,7 +21,7 @@ use crate::domain::{
 use crate::kakao::{Fault, Person, Tokens, callback_fault};
 use crate::keys::Purpose;
 use crate::store::logins::{self, NewLogin, NewSession, Recorded};
-use crate::store::{attempts, kakao_links, sessions, users};
+use crate::store::{Db, attempts, kakao_links, sessions, users};
 
 /// How long the loser of a claim waits for the winner: longer than the winner may take at Kakao.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -110,18 +110,18 @@ fn open(deps: &Deps, id: AttemptId, sealed: &str) -> Option<LoginAttempt> {
 }
 
 /// Finishes the attempt, once, however often it is called.
-pub async fn finish_login(deps: &Deps, callback: Callback) -> Finished {
-    let Callback { id, attempt, answer, browser } = callback;
+pub async fn finish_login(deps: &Deps, db: &mut Db, callback: Callback) -> Finished {
+    let Callback { id, attempt, .. } = &callback;
     let back =
         Back { redirect_uri: attempt.redirect_uri.clone(), state: attempt.state.clone(), mode: attempt.mode };
     let now = deps.clock.now();
     let expires_at = attempt.began_at + Duration::from_secs(2 * ATTEMPT_SECONDS);
-    let outcome = match attempts::claim(&deps.db, id, now, expires_at).await {
-        Ok(true) => win(deps, id, &attempt, answer, &browser).await,
-        Ok(false) => wait_for_winner(deps, id).await,
+    let outcome = match attempts::claim(db, *id, now, expires_at).await {
+        Ok(true) => win(deps, db, &callback).await,
+        Ok(false) => wait_for_winner(db, *id).await,
         Err(error) => Err(unavailable(&error)),
     };
-    let logged_in = |()| LoggedIn { code: code_of(deps, &attempt), session: session_of(deps, &attempt) };
+    let logged_in = |()| LoggedIn { code: code_of(deps, attempt), session: session_of(deps, attempt) };
     Finished { back, outcome: outcome.map(logged_in) }
 }
 
@@ -137,19 +137,13 @@ fn code_of(deps: &Deps, attempt: &LoginAttempt) -> Secret {
     Secret::new(text)
 }
 
-async fn win(
-    deps: &Deps,
-    id: AttemptId,
-    attempt: &LoginAttempt,
-    answer: Answer,
-    browser: &FromBrowser,
-) -> Result<(), FailedLogin> {
-    let outcome = match answer {
-        Answer::Code(code) => log_in(deps, id, attempt, &code, browser).await,
-        Answer::Error(fault) => Err(found(deps, &fault)),
+async fn win(deps: &Deps, db: &mut Db, callback: &Callback) -> Result<(), FailedLogin> {
+    let outcome = match &callback.answer {
+        Answer::Code(code) => log_in(deps, db, callback, code).await,
+        Answer::Error(fault) => Err(found(deps, fault)),
     };
     if let Err(failure) = outcome
-        && let Err(error) = attempts::fail(&deps.db, id, &failure.to_stored()).await
+        && let Err(error) = attempts::fail(db, callback.id, &failure.to_stored()).await
     {
         // Whoever waits gives up by itself after its patience.
         warn!(cause = chain(&error), "the outcome of a login attempt could not be recorded");
@@ -157,10 +151,10 @@ async fn win(
     outcome
 }
 
-async fn wait_for_winner(deps: &Deps, id: AttemptId) -> Result<(), FailedLogin> {
+async fn wait_for_winner(db: &mut Db, id: AttemptId) -> Result<(), FailedLogin> {
     let look = async {
         loop {
-            match attempts::outcome(&deps.db, id).await.map_err(|error| unavailable(&error))? {
+            match attempts::outcome(db, id).await.map_err(|error| unavailable(&error))? {
                 AttemptOutcome::LoggedIn => return Ok(()),
                 AttemptOutcome::Failed(stored) => return Err(FailedLogin::from_stored(&stored)),
                 AttemptOutcome::Unclaimed => return Err(LoginFailure::StartAgain.into()),
@@ -182,14 +176,20 @@ struct Known {
 
 /// Asks Kakao who it is: code, ID token, profile. All of it within one call's time, so that a Kakao that answers each
 /// call at the last moment does not keep the person waiting three times as long.
-async fn ask_kakao(deps: &Deps, attempt: &LoginAttempt, code: &Secret) -> Result<Known, FailedLogin> {
-    let asking = ask_kakao_unhurried(deps, attempt, code);
+async fn ask_kakao(
+    deps: &Deps,
+    db: &mut Db,
+    attempt: &LoginAttempt,
+    code: &Secret,
+) -> Result<Known, FailedLogin> {
+    let asking = ask_kakao_unhurried(deps, db, attempt, code);
     let late = |_| Err(found(deps, &Fault::late()));
     tokio::time::timeout(deps.kakao.timeout(), asking).await.unwrap_or_else(late)
 }
 
 async fn ask_kakao_unhurried(
     deps: &Deps,
+    db: &mut Db,
     attempt: &LoginAttempt,
     code: &Secret,
 ) -> Result<Known, FailedLogin> {
@@ -206,7 +206,7 @@ async fn ask_kakao_unhurried(
         Ok(person) => person,
         Err(met) => {
             if let Some(id_token) = id_token.filter(|_| met.is_under_age()) {
-                note_under_age(deps, id_token.sub).await;
+                note_under_age(deps, db, id_token.sub).await;
             }
             return Err(fault(met));
         }
@@ -232,26 +232,20 @@ pub(super) async fn service_terms(deps: &Deps, access_token: &Secret) -> Option<
 }
 
 /// Whoever was a user and is refused now is marked; the login fails either way.
-pub(super) async fn note_under_age(deps: &Deps, kakao_id: KakaoId) {
-    if let Err(error) = kakao_links::refused_under_age(&deps.db, kakao_id, deps.clock.now()).await {
+pub(super) async fn note_under_age(deps: &Deps, db: &mut Db, kakao_id: KakaoId) {
+    if let Err(error) = kakao_links::refused_under_age(db, kakao_id, deps.clock.now()).await {
         warn!(cause = chain(&error), "an under-14 refusal was not recorded");
     }
 }
 
-async fn log_in(
-    deps: &Deps,
-    id: AttemptId,
-    attempt: &LoginAttempt,
-    code: &Secret,
-    browser: &FromBrowser,
-) -> Result<(), FailedLogin> {
+async fn log_in(deps: &Deps, db: &mut Db, callback: &Callback, code: &Secret) -> Result<(), FailedLogin> {
+    let Callback { id, attempt, browser, .. } = callback;
     let read_at = deps.clock.now();
-    let Known { tokens, auth_time, person, service_terms } = ask_kakao(deps, attempt, code).await?;
+    let Known { tokens, auth_time, person, service_terms } = ask_kakao(deps, db, attempt, code).await?;
     let now = deps.clock.now();
     let client = deps.clients.find(attempt.client.as_str()).ok_or(LoginFailure::Internal)?;
     if let Some(expected) = attempt.expected {
-        let found =
-            users::find_by_kakao_id(&deps.db, person.id).await.map_err(|error| unavailable(&error))?;
+        let found = users::find_by_kakao_id(db, person.id).await.map_err(|error| unavailable(&error))?;
         if found.is_none_or(|user| user.id != expected) {
             info!(client = %client.id, "somebody else logged in than the client expects");
             return Err(LoginFailure::OtherUser.into());
@@ -288,7 +282,7 @@ async fn log_in(
         id: GrantId::generate(),
         client: client.id.clone(),
         scope: attempt.scope.clone(),
-        attempt: Some(id),
+        attempt: Some(*id),
         code: code_of(deps, attempt).fingerprint(),
         code_expires_at: now + client.lifetimes.code,
         redirect_uri: attempt.redirect_uri.clone(),
@@ -299,7 +293,7 @@ async fn log_in(
         resource: attempt.resource.clone(),
         user_agent: browser.user_agent.clone(),
     };
-    let recorded = logins::record(&deps.db, &login, &grant).await.map_err(|error| unavailable(&error))?;
+    let recorded = logins::record(db, &login, &grant).await.map_err(|error| unavailable(&error))?;
     let user = match recorded {
         Recorded::User(user) => user,
         Recorded::Disabled => {
@@ -313,7 +307,7 @@ async fn log_in(
     };
     kakao_tokens::keep(deps, user, &tokens.access_token, tokens.expires_in).await;
     if let Some(old) = &browser.session
-        && let Err(error) = sessions::replace(&deps.db, &old.fingerprint(), session, user, now).await
+        && let Err(error) = sessions::replace(db, &old.fingerprint(), session, user, now).await
     {
         // The login stands; the session from before ends by itself.
         warn!(cause = chain(&error), "the browser's earlier session was not ended");

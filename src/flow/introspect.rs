@@ -11,6 +11,7 @@ use super::bearer::AccessToken;
 use super::{Deps, Error};
 use crate::domain::{Audience, Client, GrantId, Secret};
 use crate::keys::refresh_token;
+use crate::store::Db;
 use crate::store::grants;
 
 /// The answer (RFC 7662 §2.2).
@@ -51,15 +52,20 @@ pub struct Live {
 const INACTIVE: Introspection = Introspection::Inactive { active: false };
 
 /// Looks at a token for an authenticated client. A store that does not answer is an error, never an answer.
-pub async fn introspect(deps: &Deps, caller: &Arc<Client>, token: &Secret) -> Result<Introspection, Error> {
+pub async fn introspect(
+    deps: &Deps,
+    db: &mut Db,
+    caller: &Arc<Client>,
+    token: &Secret,
+) -> Result<Introspection, Error> {
     if token.reveal().starts_with("kart_") {
-        return of_refresh_token(deps, caller, token).await;
+        return of_refresh_token(deps, db, caller, token).await;
     }
     let Some(claims) = AccessToken::read(deps, token) else { return Ok(INACTIVE) };
     let concerned = claims.client_id == caller.id.as_str()
         || claims.aud.contains(caller.id.as_str())
         || caller.audience.iter().any(|mine| claims.aud.contains(mine));
-    if !concerned || !claims.is_live(deps).await? {
+    if !concerned || !claims.is_live(db).await? {
         return Ok(INACTIVE);
     }
     Ok(Introspection::Active(Box::new(Live {
@@ -79,9 +85,14 @@ pub async fn introspect(deps: &Deps, caller: &Arc<Client>, token: &Secret) -> Re
 }
 
 /// Only its own client learns anything of a refresh token, and only the current one is active.
-async fn of_refresh_token(deps: &Deps, caller: &Client, token: &Secret) -> Result<Introspection, Error> {
+async fn of_refresh_token(
+    deps: &Deps,
+    db: &mut Db,
+    caller: &Client,
+    token: &Secret,
+) -> Result<Introspection, Error> {
     let Some(presented) = refresh_token::read(&deps.keys.master, token.reveal()) else { return Ok(INACTIVE) };
-    let Some(grant) = grants::find(&deps.db, presented.grant).await? else { return Ok(INACTIVE) };
+    let Some(grant) = grants::find(db, presented.grant).await? else { return Ok(INACTIVE) };
     let now = deps.clock.now();
     let until = grant.idle_expires_at.min(grant.expires_at);
     let live = grant.client == caller.id

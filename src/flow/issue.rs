@@ -11,6 +11,7 @@ use crate::domain::client::ProfileClaim;
 use crate::domain::{Client, GrantId, GrantType, Scope, Secret, ServiceTerm, Timestamp, User, UserId};
 use crate::keys::refresh_token;
 use crate::keys::signer::TokenType;
+use crate::store::Db;
 use crate::store::users;
 
 /// Whom and what tokens are issued for.
@@ -194,13 +195,14 @@ impl<'a> ProfileClaims<'a> {
 /// `id_token` tells whether one is asked for, with the login's nonce. The user is read only when the profile is told.
 pub async fn issue(
     deps: &Deps,
+    db: &mut Db,
     client: &Client,
     subject: &Subject<'_>,
     id_token: Option<Option<&str>>,
 ) -> Result<TokenResponse, Error> {
     let tells_profile = subject.scope.iter().any(|token| matches!(token, "profile" | "email" | "phone"));
     let user = if !client.claims.is_empty() || (id_token.is_some() && tells_profile) {
-        users::find(&deps.db, subject.user).await?
+        users::find(db, subject.user).await?
     } else {
         None
     };

@@ -14,8 +14,9 @@ use super::{Deps, Error, Refusal};
 use crate::domain::{KakaoId, Secret, Timestamp, UserId};
 use crate::kakao::Fault;
 use crate::keys::{self, Purpose};
+use crate::store::Db;
 use crate::store::audit::{self, AuditEvent};
-use crate::store::kakao_links::{self, Link};
+use crate::store::kakao_links::{self, Link, NewToken};
 use crate::store::leases;
 
 /// How long one replica may take to ask Kakao: longer than `kakao.timeout` can be.
@@ -128,6 +129,7 @@ pub fn open_refresh(deps: &Deps, kakao_id: KakaoId, sealed: &[u8]) -> Result<Sec
 /// An access token that lives for at least `min_ttl` and is not `refused`: from the cache, else refreshed at Kakao once.
 pub async fn fresh(
     deps: &Deps,
+    db: &mut Db,
     user: UserId,
     min_ttl: Duration,
     refused: Option<&Secret>,
@@ -148,9 +150,9 @@ pub async fn fresh(
             if let Some(held) = look().await {
                 return Ok::<_, Error>((turn, Some(held)));
             }
-            refuse_while_resting(deps, user).await?;
+            refuse_while_resting(deps, db, user).await?;
             let now = deps.clock.now();
-            if leases::acquire(&deps.db, &lease, holder, now, now + LEASE).await? {
+            if leases::acquire(db, &lease, holder, now, now + LEASE).await? {
                 return Ok((turn, None));
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -159,7 +161,7 @@ pub async fn fresh(
     let waited = tokio::time::timeout(PATIENCE + deps.kakao.timeout(), wait).await;
     let Ok(waited) = waited else {
         // It may just have been given.
-        leases::release(&deps.db, &lease, holder).await?;
+        leases::release(db, &lease, holder).await?;
         return Err(Refusal::KakaoBusy { retry_after: Duration::from_secs(2) }.into());
     };
     let (_turn, held) = waited?;
@@ -170,58 +172,62 @@ pub async fn fresh(
     // before may have finished between the look and the lease.
     let outcome = match look().await {
         Some(held) => Ok(held),
-        None => refresh(deps, user).await,
+        None => refresh(deps, db, user).await,
     };
-    leases::release(&deps.db, &lease, holder).await?;
+    leases::release(db, &lease, holder).await?;
     outcome
 }
 
 /// Asks Kakao. Whoever calls this has the lease.
-async fn refresh(deps: &Deps, user: UserId) -> Result<Held, Error> {
-    let link = kakao_links::find(&deps.db, user).await?.ok_or(Refusal::NotFound)?;
+async fn refresh(deps: &Deps, db: &mut Db, user: UserId) -> Result<Held, Error> {
+    let link = kakao_links::find(db, user).await?.ok_or(Refusal::NotFound)?;
     let (Some(kakao_id), Some(sealed), false) = (link.kakao_id, &link.refresh_token, link.unlinked) else {
         return Err(Refusal::ReauthenticationRequired.into());
     };
     let old = open_refresh(deps, kakao_id, sealed)?;
     let tokens = match deps.kakao.refresh(&old).await {
         Ok(tokens) => tokens,
-        Err(fault) => return Err(failed(deps, user, &link, &fault).await?),
+        Err(fault) => return Err(failed(deps, db, user, &link, &fault).await?),
     };
     let now = deps.clock.now();
     // Kakao sends a new one only when the old one has less than a month; the old one is dead then.
     if let Some(new) = &tokens.refresh_token {
-        let new = seal_refresh(deps, kakao_id, new)?;
-        let expires_at = tokens.refresh_token_expires_in.map(|length| now + length);
-        if !replace(deps, user, kakao_id, sealed, &old, &new, expires_at).await? {
+        let new = NewToken {
+            sealed: &seal_refresh(deps, kakao_id, new)?,
+            expires_at: tokens.refresh_token_expires_in.map(|length| now + length),
+            came_at: now,
+        };
+        let spent = Spent { user, kakao_id, sealed, clear: &old };
+        if !replace(deps, db, &spent, &new).await? {
             info!(user = %user, "a login brought a Kakao refresh token meanwhile; it stays");
         }
     }
     if let Some(scope) = &tokens.scope {
-        kakao_links::set_scope(&deps.db, user, scope).await?;
+        kakao_links::set_scope(db, user, scope).await?;
     }
     Ok(keep(deps, user, &tokens.access_token, tokens.expires_in).await)
 }
 
-/// Puts the new refresh token in the place of the one it was sent for, also if that was sealed anew meanwhile.
-async fn replace(
-    deps: &Deps,
+/// A person's refresh token that Kakao has answered with a new one.
+struct Spent<'a> {
     user: UserId,
     kakao_id: KakaoId,
-    sealed: &[u8],
-    old: &Secret,
-    new: &[u8],
-    expires_at: Option<Timestamp>,
-) -> Result<bool, Error> {
-    let now = deps.clock.now();
-    if kakao_links::replace_token(&deps.db, user, sealed, new, expires_at, now).await? {
+    /// As it was read from the store.
+    sealed: &'a [u8],
+    clear: &'a Secret,
+}
+
+/// Puts the new refresh token in the place of the one it was sent for, also if that was sealed anew meanwhile.
+async fn replace(deps: &Deps, db: &mut Db, spent: &Spent<'_>, new: &NewToken<'_>) -> Result<bool, Error> {
+    if kakao_links::replace_token(db, spent.user, spent.sealed, new).await? {
         return Ok(true);
     }
-    let there = kakao_links::find(&deps.db, user).await?.and_then(|link| link.refresh_token);
-    let Some(there) = there.filter(|there| there != sealed) else { return Ok(false) };
-    if !open_refresh(deps, kakao_id, &there)?.matches(old.reveal()) {
+    let there = kakao_links::find(db, spent.user).await?.and_then(|link| link.refresh_token);
+    let Some(there) = there.filter(|there| there != spent.sealed) else { return Ok(false) };
+    if !open_refresh(deps, spent.kakao_id, &there)?.matches(spent.clear.reveal()) {
         return Ok(false);
     }
-    Ok(kakao_links::replace_token(&deps.db, user, &there, new, expires_at, now).await?)
+    Ok(kakao_links::replace_token(db, spent.user, &there, new).await?)
 }
 
 fn rest_of(user: UserId) -> String {
@@ -229,38 +235,38 @@ fn rest_of(user: UserId) -> String {
 }
 
 /// Refuses while Kakao wants to be left alone: by everybody, or for this person.
-pub async fn refuse_while_resting(deps: &Deps, user: UserId) -> Result<(), Error> {
+pub async fn refuse_while_resting(deps: &Deps, db: &mut Db, user: UserId) -> Result<(), Error> {
     let now = deps.clock.now();
-    match leases::held_until(&deps.db, [APP_REST, &rest_of(user)], now).await? {
+    match leases::held_until(db, [APP_REST, &rest_of(user)], now).await? {
         Some(until) => Err(Refusal::KakaoBusy { retry_after: until.since(now) }.into()),
         None => Ok(()),
     }
 }
 
 /// Has all replicas rest after a fault that says so: KOE237 for this person, −10 for everybody.
-pub async fn rested(deps: &Deps, user: UserId, fault: &Fault) -> Result<Option<Refusal>, Error> {
+pub async fn rested(deps: &Deps, db: &mut Db, user: UserId, fault: &Fault) -> Result<Option<Refusal>, Error> {
     let (name, length) = match () {
         () if fault.is_token_limit() => (rest_of(user), PERSON_RESTS),
         () if fault.is_app_quota() => (APP_REST.to_owned(), APP_RESTS),
         () => return Ok(None),
     };
     let retry_after = fault.retry_after.unwrap_or(length);
-    leases::rest(&deps.db, &name, deps.clock.now() + retry_after).await?;
+    leases::rest(db, &name, deps.clock.now() + retry_after).await?;
     Ok(Some(Refusal::KakaoBusy { retry_after }))
 }
 
 /// What a fault means for whoever waits, and for everybody who would ask next.
-async fn failed(deps: &Deps, user: UserId, link: &Link, fault: &Fault) -> Result<Error, Error> {
+async fn failed(deps: &Deps, db: &mut Db, user: UserId, link: &Link, fault: &Fault) -> Result<Error, Error> {
     let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
     let (id, actor) = (fault.id(), fault.actor().name());
     warn!(user = %user, id, actor, code, cause = fault.cause, "Kakao gave no access token");
-    if let Some(busy) = rested(deps, user, fault).await? {
+    if let Some(busy) = rested(deps, db, user, fault).await? {
         return Ok(busy.into());
     }
     let failed = FailedLogin::of_fault(fault);
     match failed.why {
         LoginFailure::StartAgain => {
-            end_link(deps, user, link, &code).await?;
+            end_link(deps, db, user, link, &code).await?;
             Ok(Refusal::ReauthenticationRequired.into())
         }
         _ => Ok(Refusal::AtKakao(failed).into()),
@@ -268,10 +274,10 @@ async fn failed(deps: &Deps, user: UserId, link: &Link, fault: &Fault) -> Result
 }
 
 /// Kakao no longer takes what we hold: it is forgotten, once, and the person must log in again before a token is needed.
-pub async fn end_link(deps: &Deps, user: UserId, link: &Link, code: &str) -> Result<(), Error> {
+pub async fn end_link(deps: &Deps, db: &mut Db, user: UserId, link: &Link, code: &str) -> Result<(), Error> {
     forget(deps, user).await;
     let Some(sealed) = &link.refresh_token else { return Ok(()) };
-    if kakao_links::forget_token(&deps.db, user, sealed).await? {
+    if kakao_links::forget_token(db, user, sealed).await? {
         info!(user = %user, code, "the Kakao tokens of a person are dead");
         let event = AuditEvent {
             at: deps.clock.now(),
@@ -282,7 +288,7 @@ pub async fn end_link(deps: &Deps, user: UserId, link: &Link, code: &str) -> Res
             request_id: None,
             detail: json!({ "code": code }),
         };
-        audit::record(&deps.db, &event).await?;
+        audit::record(db, &event).await?;
     }
     Ok(())
 }

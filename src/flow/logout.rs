@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tracing::info;
 
-use super::exchange_code::end;
+use super::exchange_code::{Ending, end};
 use super::id_token_hint::{self, Hint};
 use super::{Deps, Error, Params, Refusal};
 use crate::domain::session::Session;
 use crate::domain::{EndReason, Fingerprint, Secret, Timestamp, UserId};
 use crate::store::audit::{self, AuditEvent};
-use crate::store::{grants, sessions};
+use crate::store::{Db, grants, sessions};
 
 /// What the browser and the client show.
 pub struct Logout<'a> {
@@ -42,7 +42,7 @@ const KNOWN: [&str; 7] =
     ["id_token_hint", "client_id", "post_logout_redirect_uri", "state", "kakao", "confirm", "ui_locales"];
 
 /// Ends the browser's session, or asks for a confirmation.
-pub async fn logout(deps: &Deps, ask: Logout<'_>) -> Result<LoggedOut, Error> {
+pub async fn logout(deps: &Deps, db: &mut Db, ask: Logout<'_>) -> Result<LoggedOut, Error> {
     let Logout { params, session: cookie } = ask;
     if let Some(name) = params.repeated(&KNOWN) {
         return Err(Refusal::ParameterRepeated(name).into());
@@ -55,25 +55,25 @@ pub async fn logout(deps: &Deps, ask: Logout<'_>) -> Result<LoggedOut, Error> {
     let now = deps.clock.now();
     let session = match &cookie {
         None => None,
-        Some(cookie) => sessions::find_live(&deps.db, &cookie.fingerprint(), now).await?,
+        Some(cookie) => sessions::find_live(db, &cookie.fingerprint(), now).await?,
     };
     if let Some(hint) = &hint {
         if let Some(session) = session.filter(|session| session.user == hint.sub) {
-            end_session(deps, session).await?;
+            end_session(deps, db, session).await?;
         }
         // The login of the hint, should it be of another browser or from before this one's session.
         if let Some(client) = deps.clients.find(&hint.client)
-            && let Some(grant) = grants::find(&deps.db, hint.sid).await?
+            && let Some(grant) = grants::find(db, hint.sid).await?
             && grant.user == hint.sub
         {
-            end(deps, grant.id, grant.user, client, EndReason::LoggedOut).await?;
+            end(deps, db, client, Ending::of(&grant, EndReason::LoggedOut)).await?;
         }
     } else if let (Some(session), Some(cookie)) = (session, &cookie) {
         let token = confirmation(cookie);
         if !params.get("confirm").is_some_and(|given| Secret::new(token.as_str()).matches(given)) {
             return Ok(LoggedOut::Confirm { token });
         }
-        end_session(deps, session).await?;
+        end_session(deps, db, session).await?;
     }
     Ok(LoggedOut::Done { to: way_out(deps, params, target)? })
 }
@@ -129,14 +129,20 @@ fn confirmation(cookie: &Secret) -> String {
     Fingerprint::of(format!("confirm logout {}", cookie.reveal()).as_bytes()).to_hex()
 }
 
-async fn end_session(deps: &Deps, session: Session) -> Result<(), Error> {
+async fn end_session(deps: &Deps, db: &mut Db, session: Session) -> Result<(), Error> {
     let now = deps.clock.now();
-    let logins = sessions::end(&deps.db, session.id, EndReason::LoggedOut, now).await?;
-    told(deps, session.user, logins, now).await
+    let logins = sessions::end(db, session.id, EndReason::LoggedOut, now).await?;
+    told(deps, db, session.user, logins, now).await
 }
 
 /// The feed, the log and the audit hear that a person ended logins.
-pub(super) async fn told(deps: &Deps, user: UserId, logins: u64, now: Timestamp) -> Result<(), Error> {
+pub(super) async fn told(
+    deps: &Deps,
+    db: &mut Db,
+    user: UserId,
+    logins: u64,
+    now: Timestamp,
+) -> Result<(), Error> {
     deps.revocations.poke();
     info!(user = %user, logins, "logged out");
     let event = AuditEvent {
@@ -148,5 +154,5 @@ pub(super) async fn told(deps: &Deps, user: UserId, logins: u64, now: Timestamp)
         request_id: None,
         detail: json!({ "reason": EndReason::LoggedOut.name(), "logins": logins }),
     };
-    Ok(audit::record(&deps.db, &event).await?)
+    Ok(audit::record(db, &event).await?)
 }

@@ -61,12 +61,9 @@ use crate::kakao::Kakao;
 pub use crate::kakao::{Actor, KnownFault};
 use crate::keys::Keys;
 use crate::notify::Notifier;
-use crate::store::Db;
 
-/// What the flows stand on, built once by `app`.
+/// What the flows stand on, built once by `app`, save the database: a flow is given its caller's one way to that.
 pub struct Deps {
-    /// The truth.
-    pub db: Db,
     /// What may be lost.
     pub cache: Cache,
     /// Signing, sealing, proving.

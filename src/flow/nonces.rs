@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::{Deps, Error};
 use crate::domain::{Fingerprint, Timestamp};
 use crate::keys::random;
+use crate::store::Db;
 use crate::store::assertions;
 
 /// How long a nonce is good: a person may take their time at Kakao.
@@ -66,23 +67,29 @@ pub fn origin(deps: &Deps, nonce: &str) -> Origin {
 ///
 /// Whoever holds an ID token whose nonce was hashed can pass the hash off as a nonce of its own ([`spend_foreign`]): each of the
 /// two leaves its mark before it looks for the other's, so that at most one is let in.
-pub async fn spend(deps: &Deps, nonce: &str, carried: &str, until: Timestamp) -> Result<bool, Error> {
+pub async fn spend(
+    deps: &Deps,
+    db: &mut Db,
+    nonce: &str,
+    carried: &str,
+    until: Timestamp,
+) -> Result<bool, Error> {
     let hashed = nonce != carried;
     if hashed {
-        assertions::spend(&deps.db, &mark("carried", carried), deps.clock.now() + LIFE).await?;
+        assertions::spend(db, &mark("carried", carried), deps.clock.now() + LIFE).await?;
     }
     // The same table as that of client assertions; neither can pass for the other.
-    let first = assertions::spend(&deps.db, &mark("nonce", nonce), until).await?;
-    Ok(first && !(hashed && assertions::is_spent(&deps.db, &mark("foreign", carried)).await?))
+    let first = assertions::spend(db, &mark("nonce", nonce), until).await?;
+    Ok(first && !(hashed && assertions::is_spent(db, &mark("foreign", carried)).await?))
 }
 
 /// Whether a nonce that is not ours may be used: yes, unless it is the hash of one of ours that was.
-pub async fn spend_foreign(deps: &Deps, carried: &str) -> Result<bool, Error> {
+pub async fn spend_foreign(deps: &Deps, db: &mut Db, carried: &str) -> Result<bool, Error> {
     if !matches!(carried.len(), 43 | 64) {
         return Ok(true);
     }
-    assertions::spend(&deps.db, &mark("foreign", carried), deps.clock.now() + LIFE).await?;
-    Ok(!assertions::is_spent(&deps.db, &mark("carried", carried)).await?)
+    assertions::spend(db, &mark("foreign", carried), deps.clock.now() + LIFE).await?;
+    Ok(!assertions::is_spent(db, &mark("carried", carried)).await?)
 }
 
 fn mark(kind: &str, nonce: &str) -> Fingerprint {

@@ -7,7 +7,7 @@ use tracing::{debug, info, warn};
 use super::{Deps, Error, Refusal, kakao_tokens};
 use crate::domain::{KakaoId, UserId};
 use crate::kakao::{Fault, Person};
-use crate::store::{kakao_links, leases};
+use crate::store::{Db, kakao_links, leases};
 
 /// A profile that could not be read is tried again after this.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -19,23 +19,22 @@ const RENEW_BEFORE: Duration = Duration::from_hours(28 * 24);
 const RENEW_AGAIN: Duration = Duration::from_hours(24);
 
 /// Reads what is due; how many profiles were written.
-pub async fn read_stale_profiles(deps: &Deps) -> Result<usize, Error> {
+pub async fn read_stale_profiles(deps: &Deps, db: &mut Db) -> Result<usize, Error> {
     let now = deps.clock.now();
     let mut written = 0;
-    for (user, kakao_id) in kakao_links::take_stale(&deps.db, now - AGAIN, now).await? {
-        written += usize::from(read(deps, user, kakao_id).await?);
+    for (user, kakao_id) in kakao_links::take_stale(db, now - AGAIN, now).await? {
+        written += usize::from(read(deps, db, user, kakao_id).await?);
     }
     Ok(written)
 }
 
-async fn read(deps: &Deps, user: UserId, kakao_id: KakaoId) -> Result<bool, Error> {
+async fn read(deps: &Deps, db: &mut Db, user: UserId, kakao_id: KakaoId) -> Result<bool, Error> {
     let asked_at = deps.clock.now();
-    match ask(deps, user, kakao_id).await? {
+    match ask(deps, db, user, kakao_id).await? {
         Some(Ok((Person { id, profile, needs_agreement, .. }, scopes))) if id == kakao_id => {
-            let written =
-                kakao_links::write_profile(&deps.db, user, &profile, &needs_agreement, asked_at).await?;
+            let written = kakao_links::write_profile(db, user, &profile, &needs_agreement, asked_at).await?;
             match scopes {
-                Ok(scopes) if written => kakao_links::set_scope(&deps.db, user, &scopes.join(" ")).await?,
+                Ok(scopes) if written => kakao_links::set_scope(db, user, &scopes.join(" ")).await?,
                 Ok(_) => {}
                 Err(fault) => {
                     debug!(user = %user, cause = fault.cause, "the granted consent items were not read");
@@ -53,15 +52,15 @@ async fn read(deps: &Deps, user: UserId, kakao_id: KakaoId) -> Result<bool, Erro
         }
         Some(Err(fault)) => {
             if fault.is_under_age() {
-                kakao_links::refused_under_age(&deps.db, kakao_id, asked_at).await?;
+                kakao_links::refused_under_age(db, kakao_id, asked_at).await?;
             }
             let (id, actor) = (fault.id(), fault.actor().name());
             warn!(user = %user, id, actor, cause = fault.cause, "the profile cannot be read; the next login will");
-            kakao_links::give_up_stale(&deps.db, user, asked_at).await?;
+            kakao_links::give_up_stale(db, user, asked_at).await?;
             Ok(false)
         }
         None => {
-            kakao_links::give_up_stale(&deps.db, user, asked_at).await?;
+            kakao_links::give_up_stale(db, user, asked_at).await?;
             Ok(false)
         }
     }
@@ -71,14 +70,19 @@ async fn read(deps: &Deps, user: UserId, kakao_id: KakaoId) -> Result<bool, Erro
 type Read = (Person, Result<Vec<String>, Fault>);
 
 /// By the admin key if there is one that may, else by the person's own token; `None` if there is neither.
-async fn ask(deps: &Deps, user: UserId, kakao_id: KakaoId) -> Result<Option<Result<Read, Fault>>, Error> {
+async fn ask(
+    deps: &Deps,
+    db: &mut Db,
+    user: UserId,
+    kakao_id: KakaoId,
+) -> Result<Option<Result<Read, Fault>>, Error> {
     if deps.kakao.has_admin_key() {
         let read = tokio::join!(deps.kakao.me_by_admin(kakao_id), deps.kakao.scopes_by_admin(kakao_id));
         if !read.0.as_ref().is_err_and(Fault::is_not_allowed) {
             return Ok(Some(read.0.map(|person| (person, read.1))));
         }
     }
-    match kakao_tokens::fresh(deps, user, Duration::from_secs(30), None).await {
+    match kakao_tokens::fresh(deps, db, user, Duration::from_secs(30), None).await {
         Ok(held) => {
             let read = tokio::join!(deps.kakao.me(&held.token), deps.kakao.scopes(&held.token));
             Ok(Some(read.0.map(|person| (person, read.1))))
@@ -94,16 +98,20 @@ async fn ask(deps: &Deps, user: UserId, kakao_id: KakaoId) -> Result<Option<Resu
 /// Renews up to `most` links whose refresh token dies within four weeks; how many were tried.
 ///
 /// `stop` is asked before each: what Kakao sends in exchange for a refresh token must not be lost in a shutdown.
-pub async fn renew_links(deps: &Deps, most: u32, stop: impl Fn() -> bool) -> Result<usize, Error> {
+pub async fn renew_links(
+    deps: &Deps,
+    db: &mut Db,
+    most: u32,
+    stop: impl Fn() -> bool,
+) -> Result<usize, Error> {
     let now = deps.clock.now();
-    if leases::held_until(&deps.db, ["kakao-rest", "kakao-rest:renewal"], now).await?.is_some() {
+    if leases::held_until(db, ["kakao-rest", "kakao-rest:renewal"], now).await?.is_some() {
         return Ok(0);
     }
-    let due =
-        kakao_links::take_for_renewal(&deps.db, now + RENEW_BEFORE, now - RENEW_AGAIN, now, most).await?;
+    let due = kakao_links::take_for_renewal(db, now + RENEW_BEFORE, now - RENEW_AGAIN, now, most).await?;
     for user in due.iter().take_while(|_| !stop()) {
         // Longer than any access token lives: whatever is cached does not do.
-        match kakao_tokens::fresh(deps, *user, Duration::MAX, None).await {
+        match kakao_tokens::fresh(deps, db, *user, Duration::MAX, None).await {
             Ok(_) => info!(user = %user, "the link to Kakao was renewed"),
             Err(Error::Refused(refusal)) => {
                 info!(user = %user, ?refusal, "the link to Kakao was not renewed");

@@ -14,7 +14,7 @@ use crate::domain::kakao_event::{Source, USER_UNLINKED};
 use crate::domain::{Fingerprint, KakaoEvent, KakaoId, Timestamp};
 pub use crate::kakao::EventRefused;
 use crate::kakao::Fault;
-use crate::store::{self, webhook_events};
+use crate::store::{self, Db, webhook_events};
 
 /// Kakao waits three seconds.
 const STORE_WITHIN: Duration = Duration::from_secs(2);
@@ -66,6 +66,7 @@ impl Inbox {
 /// not known to call again.
 pub async fn receive_unlink(
     deps: &Deps,
+    db: &mut Db,
     authorization: Option<&str>,
     params: &Params,
 ) -> Result<(), Refusal> {
@@ -92,7 +93,7 @@ pub async fn receive_unlink(
         reason: params.get("referrer_type").map(|reason| reason.chars().take(64).collect()),
         items: Vec::new(),
     };
-    store(deps, event, None).await;
+    store(deps, db, event, None).await;
     Ok(())
 }
 
@@ -100,7 +101,7 @@ pub async fn receive_unlink(
 ///
 /// # Errors
 /// What is wrong with the token, or that it cannot be proven or stored now.
-pub async fn receive_events(deps: &Deps, token: &str) -> Result<(), EventRefused> {
+pub async fn receive_events(deps: &Deps, db: &mut Db, token: &str) -> Result<(), EventRefused> {
     let told = deps.kakao.read_security_events(token).await?;
     let now = deps.clock.now();
     let mut stored = true;
@@ -108,16 +109,16 @@ pub async fn receive_events(deps: &Deps, token: &str) -> Result<(), EventRefused
         // What Kakao tells has happened. A time to come (its clock, or another unit) would end logins that are not yet.
         event.at = event.at.min(now);
         let dedupe = Fingerprint::of(format!("{} {}", told.jti, event.kind).as_bytes());
-        stored &= store(deps, event, Some(dedupe)).await;
+        stored &= store(deps, db, event, Some(dedupe)).await;
     }
     // Kept in memory all the same: whether Kakao sends a token again is not known.
     if stored { Ok(()) } else { Err(EventRefused::Later(Fault::later("the database does not answer"))) }
 }
 
 /// Stores an event; if not, keeps it in memory for as long as the database does not answer.
-async fn store(deps: &Deps, event: KakaoEvent, dedupe: Option<Fingerprint>) -> bool {
+async fn store(deps: &Deps, db: &mut Db, event: KakaoEvent, dedupe: Option<Fingerprint>) -> bool {
     let now = deps.clock.now();
-    let storing = webhook_events::store(&deps.db, &event, dedupe.as_ref(), now);
+    let storing = webhook_events::store(db, &event, dedupe.as_ref(), now);
     let cause = match tokio::time::timeout(STORE_WITHIN, storing).await {
         Ok(Ok(new)) => {
             info!(source = event.source.name(), kind = event.kind, new, "Kakao told of an event");
@@ -136,10 +137,10 @@ async fn store(deps: &Deps, event: KakaoEvent, dedupe: Option<Fingerprint>) -> b
 }
 
 /// Stores what waits in memory.
-pub(super) async fn store_waiting(deps: &Deps) -> Result<(), Error> {
+pub(super) async fn store_waiting(deps: &Deps, db: &mut Db) -> Result<(), Error> {
     while let Some(received) = deps.inbox.next() {
         let Received { event, dedupe, at } = &received;
-        match webhook_events::store(&deps.db, event, dedupe.as_ref(), *at).await {
+        match webhook_events::store(db, event, dedupe.as_ref(), *at).await {
             Ok(_) => {}
             Err(error @ store::Error::Unavailable(_)) => {
                 deps.inbox.back(received);

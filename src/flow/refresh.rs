@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use super::exchange_code::end;
+use super::exchange_code::{Ending, end};
 use super::issue::{Subject, TokenResponse, issue};
 use super::{Deps, Error, Refusal};
 use crate::domain::refresh::{Verdict, judge};
 use crate::domain::{Client, EndReason, Rotated, Scope, Secret};
 use crate::keys::refresh_token::{self, Presented};
-use crate::store::grants;
+use crate::store::Db;
+use crate::store::grants::{self, Rotation};
 
 /// A refresh token and what is asked of it.
 pub struct Refresh {
@@ -29,20 +30,22 @@ pub struct Refresh {
 /// Rotates the refresh token and issues new tokens.
 ///
 /// An ID token comes only when `scope` asks for `openid` by name: signing one costs fifteen times as much as the rest.
-pub async fn refresh(deps: &Deps, ask: Refresh) -> Result<TokenResponse, Error> {
+pub async fn refresh(deps: &Deps, db: &mut Db, ask: Refresh) -> Result<TokenResponse, Error> {
     let Some(presented) = refresh_token::read(&deps.keys.master, ask.token.reveal()) else {
         return Err(Refusal::RefreshTokenInvalid.into());
     };
-    refuse_wider(deps, &ask, presented).await?;
+    refuse_wider(db, &ask, presented).await?;
     let now = deps.clock.now();
-    let idle = now + ask.client.lifetimes.refresh_idle;
-    let rotated =
-        match grants::rotate(&deps.db, presented.grant, &ask.client.id, presented.generation, now, idle)
-            .await?
-        {
-            Some(rotated) => rotated,
-            None => current_again(deps, &ask, presented).await?,
-        };
+    let rotation = Rotation {
+        grant: presented.grant,
+        client: &ask.client.id,
+        generation: presented.generation,
+        idle_expires_at: now + ask.client.lifetimes.refresh_idle,
+    };
+    let rotated = match grants::rotate(db, &rotation, now).await? {
+        Some(rotated) => rotated,
+        None => current_again(deps, db, &ask, presented).await?,
+    };
     let audience =
         ask.client.audience_of(&rotated.resource, &ask.resource).ok_or(Refusal::ResourceUnknown)?;
     let subject = Subject {
@@ -55,16 +58,16 @@ pub async fn refresh(deps: &Deps, ask: Refresh) -> Result<TokenResponse, Error> 
         generation: rotated.generation,
     };
     let id_token = ask.scope.as_ref().is_some_and(|scope| scope.contains("openid")).then_some(None);
-    issue(deps, &ask.client, &subject, id_token).await
+    issue(deps, db, &ask.client, &subject, id_token).await
 }
 
 /// RFC 6749 §6, RFC 8707 §2.2: not beyond what was granted. Asked before anything is spent, and only when something narrower
 /// was asked for.
-async fn refuse_wider(deps: &Deps, ask: &Refresh, presented: Presented) -> Result<(), Error> {
+async fn refuse_wider(db: &mut Db, ask: &Refresh, presented: Presented) -> Result<(), Error> {
     if ask.scope.is_none() && ask.resource.is_empty() {
         return Ok(());
     }
-    let found = grants::find(&deps.db, presented.grant).await?;
+    let found = grants::find(db, presented.grant).await?;
     let Some(grant) = found.filter(|grant| grant.client == ask.client.id) else { return Ok(()) };
     if ask.scope.as_ref().is_some_and(|scope| !scope.is_within(&grant.scope)) {
         return Err(Refusal::ScopeWider.into());
@@ -74,8 +77,13 @@ async fn refuse_wider(deps: &Deps, ask: &Refresh, presented: Presented) -> Resul
 }
 
 /// The token could not be rotated: says why, and gives the current one to whoever raced or lost an answer.
-async fn current_again(deps: &Deps, ask: &Refresh, presented: Presented) -> Result<Rotated, Error> {
-    let Some(grant) = grants::find(&deps.db, presented.grant).await? else {
+async fn current_again(
+    deps: &Deps,
+    db: &mut Db,
+    ask: &Refresh,
+    presented: Presented,
+) -> Result<Rotated, Error> {
+    let Some(grant) = grants::find(db, presented.grant).await? else {
         return Err(Refusal::RefreshTokenInvalid.into());
     };
     match judge(&grant, &ask.client.id, presented.generation, deps.clock.now(), deps.reuse_window) {
@@ -88,7 +96,7 @@ async fn current_again(deps: &Deps, ask: &Refresh, presented: Presented) -> Resu
             resource: grant.resource,
         }),
         Verdict::Replayed => {
-            end(deps, grant.id, grant.user, &ask.client, EndReason::RefreshReplayed).await?;
+            end(deps, db, &ask.client, Ending::of(&grant, EndReason::RefreshReplayed)).await?;
             Err(Refusal::RefreshTokenReplayed.into())
         }
         Verdict::Ended | Verdict::Expired | Verdict::OtherClient | Verdict::Unknown => {

@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, Notify, watch};
 use super::{Deps, Error};
 use crate::domain::{Fingerprint, GrantId, Timestamp, UserId};
 use crate::keys::signer::TokenType;
+use crate::store::Db;
 use crate::store::revocations::{self, Revoked};
 
 /// How long an entry outlives the tokens it voids: clocks and leeways of verifiers.
@@ -119,13 +120,13 @@ impl Known {
 }
 
 /// Reads what is new and signs it; whether the feed changed. A store that does not answer leaves the feed as it is.
-pub async fn refresh(deps: &Deps) -> Result<bool, Error> {
+pub async fn refresh(deps: &Deps, db: &mut Db) -> Result<bool, Error> {
     let feed = &deps.revocations;
     let now = deps.clock.now();
     let mut known = feed.known.lock().await;
     let all = now - feed.window;
     let from = known.read_at.map_or(all, |read_at| (read_at - OVERLAP).max(all));
-    let revoked = revocations::since(&deps.db, from).await?;
+    let revoked = revocations::since(db, from).await?;
     known.read_at = Some(now);
     let changed = known.take(revoked) | known.forget(all);
     let stale = known.signed_at.is_none_or(|signed| now.since(signed) >= SIGNED_ANEW || signed > now);

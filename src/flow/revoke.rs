@@ -1,15 +1,16 @@
 //! Revokes a token (RFC 7009). Both kinds end the whole grant: a client that gives a token back is done with the login.
 
 use super::bearer::AccessToken;
-use super::exchange_code::end;
+use super::exchange_code::{Ending, end};
 use super::{Deps, Error, Refusal};
 use crate::domain::{Client, EndReason, Secret};
 use crate::keys::refresh_token;
+use crate::store::Db;
 use crate::store::grants;
 
 /// Ends the grant of a token of this client. A token that is unknown, expired or somebody else's is left alone, and the
 /// answer does not tell (RFC 7009 §2.2).
-pub async fn revoke(deps: &Deps, client: &Client, token: &Secret) -> Result<(), Error> {
+pub async fn revoke(deps: &Deps, db: &mut Db, client: &Client, token: &Secret) -> Result<(), Error> {
     let grant = if token.reveal().starts_with("kart_") {
         refresh_token::read(&deps.keys.master, token.reveal()).map(|presented| presented.grant)
     } else {
@@ -20,9 +21,9 @@ pub async fn revoke(deps: &Deps, client: &Client, token: &Secret) -> Result<(), 
         }
     };
     let Some(grant) = grant else { return Ok(()) };
-    match grants::find(&deps.db, grant).await? {
+    match grants::find(db, grant).await? {
         Some(grant) if grant.client == client.id => {
-            end(deps, grant.id, grant.user, client, EndReason::Revoked).await
+            end(deps, db, client, Ending::of(&grant, EndReason::Revoked)).await
         }
         _ => Ok(()),
     }

@@ -13,6 +13,7 @@ use super::{Deps, Error};
 use crate::domain::{Client, GrantId, Secret, UserId};
 use crate::keys::signer::TokenType;
 use crate::store::logout_outbox::{self, Due, MOST_ATTEMPTS};
+use crate::store::{Db, Pool};
 
 /// How long a claimed entry is nobody else's: longer than a call may take.
 const CLAIM: Duration = Duration::from_secs(30);
@@ -41,13 +42,14 @@ pub fn is_wanted(deps: &Deps) -> bool {
 }
 
 /// Tells every client what is due; how many logins they now know of.
-pub async fn tell_clients(deps: &Deps) -> Result<usize, Error> {
+pub async fn tell_clients(deps: &Deps, pool: &Pool) -> Result<usize, Error> {
     let mut told = 0;
     for client in deps.clients.iter() {
         let Some(uri) = &client.backchannel_logout_uri else { continue };
         let now = deps.clock.now();
-        let due = logout_outbox::claim(&deps.db, &client.id, now, now + CLAIM).await?;
-        let outcomes = join_all(due.into_iter().map(|due| tell(deps, client, uri, due))).await;
+        let due = logout_outbox::claim(&mut pool.handle(), &client.id, now, now + CLAIM).await?;
+        let tell = async |due| tell(deps, &mut pool.handle(), client, uri, due).await;
+        let outcomes = join_all(due.into_iter().map(tell)).await;
         for outcome in outcomes {
             told += usize::from(outcome?);
         }
@@ -55,7 +57,7 @@ pub async fn tell_clients(deps: &Deps) -> Result<usize, Error> {
     Ok(told)
 }
 
-async fn tell(deps: &Deps, client: &Client, uri: &str, due: Due) -> Result<bool, Error> {
+async fn tell(deps: &Deps, db: &mut Db, client: &Client, uri: &str, due: Due) -> Result<bool, Error> {
     let now = deps.clock.now();
     let claims = LogoutToken {
         iss: &deps.issuer,
@@ -70,7 +72,7 @@ async fn tell(deps: &Deps, client: &Client, uri: &str, due: Due) -> Result<bool,
     let token = deps.keys.ring().sign(client.id_token_alg, TokenType::LogoutToken, &claims)?;
     match deps.notifier.logged_out(uri, &Secret::new(token)).await {
         Ok(()) => {
-            logout_outbox::told(&deps.db, due.grant, now).await?;
+            logout_outbox::told(db, due.grant, now).await?;
             info!(client = %client.id, grant = %due.grant, "the client knows of the logout");
             Ok(true)
         }
@@ -79,7 +81,7 @@ async fn tell(deps: &Deps, client: &Client, uri: &str, due: Due) -> Result<bool,
             warn!(client = %client.id, grant = %due.grant, attempt = due.attempt, last, cause = chain(&error),
                 "the client was not told of a logout");
             let wait = BACK_OFF * 2_u32.saturating_pow(due.attempt.unsigned_abs().saturating_sub(1));
-            logout_outbox::put_off(&deps.db, due.grant, now + wait).await?;
+            logout_outbox::put_off(db, due.grant, now + wait).await?;
             Ok(false)
         }
     }

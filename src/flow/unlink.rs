@@ -13,6 +13,7 @@ use crate::kakao::{Fault, FaultKind};
 use crate::store::accounts::{self, MOST_ATTEMPTS, Unlink};
 use crate::store::audit::{self, AuditEvent};
 use crate::store::kakao_links;
+use crate::store::{Db, Pool};
 
 /// How long a claimed entry is nobody else's: longer than its calls may take.
 const CLAIM: Duration = Duration::from_mins(2);
@@ -24,29 +25,30 @@ const BACK_OFF: Duration = Duration::from_mins(1);
 const LONGEST_BACK_OFF: Duration = Duration::from_hours(6);
 
 /// Tells Kakao what is due; how many persons are unlinked now.
-pub async fn unlink_due(deps: &Deps) -> Result<usize, Error> {
+pub async fn unlink_due(deps: &Deps, pool: &Pool) -> Result<usize, Error> {
     let now = deps.clock.now();
-    let due = accounts::claim(&deps.db, now, now + CLAIM).await?;
-    let outcomes = join_all(due.iter().map(|due| unlink(deps, due))).await;
+    let due = accounts::claim(&mut pool.handle(), now, now + CLAIM).await?;
+    let outcomes = join_all(due.iter().map(async |due| unlink(deps, &mut pool.handle(), due).await)).await;
     outcomes.into_iter().try_fold(0, |done, outcome| Ok(done + usize::from(outcome?)))
 }
 
-async fn unlink(deps: &Deps, due: &Unlink) -> Result<bool, Error> {
-    if kakao_links::returned_since(&deps.db, due.kakao_id, due.asked_at).await? {
+async fn unlink(deps: &Deps, db: &mut Db, due: &Unlink) -> Result<bool, Error> {
+    if kakao_links::returned_since(db, due.kakao_id, due.asked_at).await? {
         // The person is back: that login must not be undone.
-        accounts::done(&deps.db, due.user, due.asked_at, deps.clock.now()).await?;
+        accounts::done(db, due.user, due.asked_at, deps.clock.now()).await?;
         return Ok(false);
     }
     match tell(deps, due).await {
         Ok(how) => {
             kakao_tokens::forget(deps, due.user).await;
-            accounts::done(&deps.db, due.user, due.asked_at, deps.clock.now()).await?;
+            accounts::done(db, due.user, due.asked_at, deps.clock.now()).await?;
             info!(user = %due.user, how, "unlinked at Kakao");
-            record(deps, due, "kakao_unlink.done", json!({ "how": how, "attempts": due.attempts })).await?;
+            record(deps, db, due, "kakao_unlink.done", json!({ "how": how, "attempts": due.attempts }))
+                .await?;
             Ok(true)
         }
         Err(fault) => {
-            put_off(deps, due, &fault).await?;
+            put_off(deps, db, due, &fault).await?;
             Ok(false)
         }
     }
@@ -87,16 +89,16 @@ async fn refreshed(deps: &Deps, due: &Unlink) -> Result<Option<Secret>, Fault> {
     }
 }
 
-async fn put_off(deps: &Deps, due: &Unlink, fault: &Fault) -> Result<(), Error> {
+async fn put_off(deps: &Deps, db: &mut Db, due: &Unlink, fault: &Fault) -> Result<(), Error> {
     let now = deps.clock.now();
     let (id, actor) = (fault.id(), fault.actor().name());
     let dead = due.attempts >= MOST_ATTEMPTS || fault.kind == FaultKind::SetupWrong;
     let wait = BACK_OFF * 2_u32.saturating_pow(due.attempts.unsigned_abs().saturating_sub(1).min(16));
     let next = now + wait.min(LONGEST_BACK_OFF);
-    accounts::put_off(&deps.db, due, next, id, dead.then_some(now)).await?;
+    accounts::put_off(db, due, next, id, dead.then_some(now)).await?;
     if dead {
         error!(user = %due.user, id, actor, cause = fault.cause, "Kakao could not be told of a deleted account; see: kakao-auth unlinks list");
-        return record(deps, due, "kakao_unlink.dead", json!({ "fault": id, "attempts": due.attempts }))
+        return record(deps, db, due, "kakao_unlink.dead", json!({ "fault": id, "attempts": due.attempts }))
             .await;
     }
     warn!(user = %due.user, id, actor, cause = fault.cause, attempts = due.attempts, "Kakao was not told of a deleted account yet");
@@ -105,6 +107,7 @@ async fn put_off(deps: &Deps, due: &Unlink, fault: &Fault) -> Result<(), Error> 
 
 async fn record(
     deps: &Deps,
+    db: &mut Db,
     due: &Unlink,
     kind: &'static str,
     detail: serde_json::Value,
@@ -118,22 +121,22 @@ async fn record(
         request_id: None,
         detail,
     };
-    Ok(audit::record(&deps.db, &event).await?)
+    Ok(audit::record(db, &event).await?)
 }
 
 /// What is not done yet, as an operator sees it: first what waits for them.
-pub async fn pending(deps: &Deps) -> Result<Vec<serde_json::Value>, Error> {
-    Ok(accounts::pending(&deps.db).await?.iter().map(describe).collect())
+pub async fn pending(db: &mut Db) -> Result<Vec<serde_json::Value>, Error> {
+    Ok(accounts::pending(db).await?.iter().map(describe).collect())
 }
 
 /// How many wait: unlinks that are tried again, unlinks for the operator, webhook events.
-pub async fn waiting(deps: &Deps) -> Result<(i64, i64, i64), Error> {
-    Ok(accounts::waiting(&deps.db).await?)
+pub async fn waiting(db: &mut Db) -> Result<(i64, i64, i64), Error> {
+    Ok(accounts::waiting(db).await?)
 }
 
 /// Has one tried again that waits for the operator.
-pub async fn revive(deps: &Deps, user: UserId) -> Result<(), Error> {
-    let revived = accounts::revive(&deps.db, user, deps.clock.now()).await?;
+pub async fn revive(deps: &Deps, db: &mut Db, user: UserId) -> Result<(), Error> {
+    let revived = accounts::revive(db, user, deps.clock.now()).await?;
     if revived { Ok(()) } else { Err(Refusal::NotFound.into()) }
 }
 

@@ -4,15 +4,16 @@ use serde_json::{Value, json};
 
 use super::issue::ProfileClaims;
 use super::users as users_flow;
-use super::{Bearer, Deps, Error, Refusal};
+use super::{Bearer, Error, Refusal};
+use crate::store::Db;
 use crate::store::users;
 
 /// The claims that the token's scopes tell, always with `sub`.
-pub async fn userinfo(deps: &Deps, caller: &Bearer) -> Result<Value, Error> {
+pub async fn userinfo(db: &mut Db, caller: &Bearer) -> Result<Value, Error> {
     if !caller.scope.contains("openid") {
         return Err(Refusal::ScopeLacking("openid").into());
     }
-    let user = users::find(&deps.db, caller.user).await?.ok_or(Refusal::TokenInvalid)?;
+    let user = users::find(db, caller.user).await?.ok_or(Refusal::TokenInvalid)?;
     if user.disabled_at.is_some() {
         return Err(Refusal::TokenInvalid.into());
     }
@@ -23,8 +24,8 @@ pub async fn userinfo(deps: &Deps, caller: &Bearer) -> Result<Value, Error> {
 }
 
 /// The claims that the token's scopes tell, with what is the service's own: roles, and when the account was made.
-pub async fn me(deps: &Deps, caller: &Bearer) -> Result<Value, Error> {
-    let user = users::find(&deps.db, caller.user).await?.ok_or(Refusal::TokenInvalid)?;
+pub async fn me(db: &mut Db, caller: &Bearer) -> Result<Value, Error> {
+    let user = users::find(db, caller.user).await?.ok_or(Refusal::TokenInvalid)?;
     let mut claims =
         serde_json::to_value(ProfileClaims::of_scope(&user, &caller.scope)).map_err(Error::broken)?;
     claims["id"] = json!(user.id);

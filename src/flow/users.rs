@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{Deps, Error, Refusal};
+use super::{Error, Refusal};
 use crate::domain::{Timestamp, User, UserId};
+use crate::store::Db;
 use crate::store::users;
 
 /// What a sibling is told of a user.
-pub async fn profile(deps: &Deps, id: UserId) -> Result<Value, Error> {
-    let user = users::find(&deps.db, id).await?.ok_or(Refusal::NotFound)?;
+pub async fn profile(db: &mut Db, id: UserId) -> Result<Value, Error> {
+    let user = users::find(db, id).await?.ok_or(Refusal::NotFound)?;
     if user.deleted_at.is_some() {
         return Err(Refusal::UserDeleted.into());
     }

@@ -17,7 +17,7 @@ use crate::domain::{EndReason, KakaoEvent, OnUnlink, Returning, Timestamp, UserI
 use crate::store::audit::{self, AuditEvent};
 use crate::store::kakao_links::{self, Erased};
 use crate::store::webhook_events::{self, Due};
-use crate::store::{Tx, accounts, grants, sessions, users};
+use crate::store::{Db, Pool, Tx, accounts, grants, sessions, users};
 
 /// How long a claimed event is nobody else's.
 const CLAIM: Duration = Duration::from_secs(30);
@@ -51,10 +51,10 @@ struct Done {
 }
 
 /// Works off what is due; how many events.
-pub async fn work_webhooks(deps: &Deps) -> Result<usize, Error> {
-    store_waiting(deps).await?;
+pub async fn work_webhooks(deps: &Deps, pool: &Pool) -> Result<usize, Error> {
+    store_waiting(deps, &mut pool.handle()).await?;
     let now = deps.clock.now();
-    let due = webhook_events::claim(&deps.db, now, now + CLAIM).await?;
+    let due = webhook_events::claim(&mut pool.handle(), now, now + CLAIM).await?;
     let count = due.len();
     // One user's events follow each other; they are sorted by user, then by time.
     let mut of_users: Vec<Vec<Due>> = Vec::new();
@@ -66,23 +66,24 @@ pub async fn work_webhooks(deps: &Deps) -> Result<usize, Error> {
             _ => of_users.push(vec![one]),
         }
     }
-    stream::iter(of_users).for_each_concurrent(AT_ONCE, |events| work_off(deps, events, now)).await;
+    let work_off = async |events| work_off(deps, &mut pool.handle(), events, now).await;
+    stream::iter(of_users).for_each_concurrent(AT_ONCE, work_off).await;
     if count > 0 {
         deps.revocations.poke();
     }
     Ok(count)
 }
 
-async fn work_off(deps: &Deps, events: Vec<Due>, claimed_at: Timestamp) {
+async fn work_off(deps: &Deps, db: &mut Db, events: Vec<Due>, claimed_at: Timestamp) {
     for due in events {
         if deps.clock.now().since(claimed_at) > CLAIM / 2 {
             // Kakao was slow to answer about others. The claim runs out, and whoever has time takes the rest.
             return;
         }
-        let linked = is_linked(deps, &due).await;
+        let linked = is_linked(deps, db, &due).await;
         let applied = match linked {
             Ok(Linked::AskAgain) => Ok(false),
-            Ok(linked) => apply(deps, &due, linked).await.map(|()| true),
+            Ok(linked) => apply(deps, db, &due, linked).await.map(|()| true),
             Err(error) => Err(error),
         };
         if let Err(error) = &applied {
@@ -97,7 +98,7 @@ async fn work_off(deps: &Deps, events: Vec<Due>, claimed_at: Timestamp) {
             let wait = BACK_OFF * 2_u32.saturating_pow(due.attempts.unsigned_abs().min(10));
             let next = deps.clock.now() + wait.min(Duration::from_mins(10));
             // Should this fail too, the claim runs out.
-            drop(webhook_events::put_off(&deps.db, due.id, next).await);
+            drop(webhook_events::put_off(db, due.id, next).await);
         }
     }
 }
@@ -115,12 +116,12 @@ enum Linked {
 
 /// A call of the unlink webhook has no time of its own: one that comes late, or again, would end the login with which the
 /// person has come back. So Kakao is asked; an event with a time needs no such question.
-async fn is_linked(deps: &Deps, due: &Due) -> Result<Linked, Error> {
+async fn is_linked(deps: &Deps, db: &mut Db, due: &Due) -> Result<Linked, Error> {
     let event = &due.event;
     if event.source != Source::Unlink {
         return Ok(Linked::No);
     }
-    let user = users::find_by_kakao_id(&deps.db, event.user).await?;
+    let user = users::find_by_kakao_id(db, event.user).await?;
     if user.is_none_or(|user| user.unlinked_at.is_some() || user.deleted_at.is_some()) {
         return Ok(Linked::No);
     }
@@ -144,9 +145,9 @@ async fn is_linked(deps: &Deps, due: &Due) -> Result<Linked, Error> {
     }
 }
 
-async fn apply(deps: &Deps, due: &Due, linked: Linked) -> Result<(), Error> {
+async fn apply(deps: &Deps, db: &mut Db, due: &Due, linked: Linked) -> Result<(), Error> {
     let (event, now) = (&due.event, deps.clock.now());
-    let mut tx = Tx::begin(&deps.db).await?;
+    let mut tx = Tx::begin(db).await?;
     let user = kakao_links::of_kakao_id(&mut tx, event.user).await?;
     let done = match user {
         Some(user) if let Linked::Since(at) = linked => linked_again(&mut tx, user, event, at, now).await?,
@@ -170,7 +171,7 @@ async fn apply(deps: &Deps, due: &Due, linked: Linked) -> Result<(), Error> {
             "at": event.at.secs(), "outcome": done.outcome,
         }),
     };
-    audit::record_in(&mut tx, &record).await?;
+    audit::record(&mut tx, &record).await?;
     // Before the commit: should this process die in between, a token is forgotten once too often rather than never.
     match (user, done.forget) {
         (Some(user), Forget::Any) => kakao_tokens::forget(deps, user).await,
@@ -184,7 +185,7 @@ async fn apply(deps: &Deps, due: &Due, linked: Linked) -> Result<(), Error> {
 
 async fn take_effect(
     deps: &Deps,
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     user: UserId,
     event: &KakaoEvent,
     now: Timestamp,
@@ -234,7 +235,7 @@ async fn take_effect(
 /// in since, or was unlinked already.
 async fn unlink(
     deps: &Deps,
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     user: UserId,
     event: &KakaoEvent,
     now: Timestamp,
@@ -259,7 +260,7 @@ async fn unlink(
 
 /// The unlink counts for what was there before the person linked again.
 async fn linked_again(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     user: UserId,
     event: &KakaoEvent,
     linked_at: Option<Timestamp>,
@@ -275,7 +276,7 @@ async fn linked_again(
 
 /// Ends the logins from before `at`, and voids those of before that are still to come.
 async fn end_older(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     user: UserId,
     at: Timestamp,
     reason: EndReason,

@@ -14,8 +14,8 @@ use super::verify::{VerifyingKey, verify};
 use super::{Error, MasterKeys, Purpose, lifecycle};
 use crate::domain::rotation::{KeyState, Policy, Stage};
 use crate::domain::{Clock, Fingerprint, SigningAlg, Timestamp};
-use crate::store::Db;
 use crate::store::signing_keys::{self, StoredKey};
+use crate::store::{Conn, Db};
 
 /// All that token endpoints and the JWKS endpoint need, immutable; a change swaps the whole.
 pub struct Keyring {
@@ -103,7 +103,7 @@ impl Keys {
     /// # Errors
     /// When the store does not answer, or a key was sealed with a master key that the settings do not list.
     pub async fn load(
-        db: &Db,
+        db: &mut Db,
         master: Arc<MasterKeys>,
         policy: Policy,
         clock: &Clock,
@@ -118,8 +118,8 @@ impl Keys {
     ///
     /// # Errors
     /// As [`Keys::load`]; the keyring in memory stays as it is.
-    pub async fn reload(&self, db: &Db, now: Timestamp) -> Result<bool, Error> {
-        let stored = signing_keys::all(db).await?;
+    pub async fn reload(&self, conn: &mut Conn, now: Timestamp) -> Result<bool, Error> {
+        let stored = signing_keys::all(conn).await?;
         if self.ring().stages == stages(&stored, now) {
             return Ok(false);
         }

@@ -10,7 +10,7 @@ use super::{Error, MasterKeys, Purpose};
 use crate::domain::rotation::{KeyState, Policy, Stage, Step, is_known, plan};
 use crate::domain::{SigningAlg, Timestamp};
 use crate::store::signing_keys::{self, StoredKey};
-use crate::store::{Db, users};
+use crate::store::{Conn, Db, users};
 
 /// What a rotation by command did.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Rotated {
 
 /// Does what is due. Several replicas at once do it once: each change is conditional.
 pub async fn step(
-    db: &Db,
+    db: &mut Db,
     master: &Arc<MasterKeys>,
     policy: &Policy,
     now: Timestamp,
@@ -37,13 +37,13 @@ pub async fn step(
 }
 
 /// All keys, oldest first.
-pub async fn states(db: &Db) -> Result<Vec<KeyState>, Error> {
-    Ok(signing_keys::all(db).await?.iter().map(StoredKey::state).collect())
+pub async fn states(conn: &mut Conn) -> Result<Vec<KeyState>, Error> {
+    Ok(signing_keys::all(conn).await?.iter().map(StoredKey::state).collect())
 }
 
 /// Has the next key of an algorithm sign, before its time but not before every sibling knows it.
 pub async fn rotate(
-    db: &Db,
+    db: &mut Db,
     master: &Arc<MasterKeys>,
     policy: &Policy,
     alg: SigningAlg,
@@ -66,7 +66,7 @@ pub async fn rotate(
 
 /// Takes a key out at once, as after a leak: its tokens fail here from now on. False if there is no such key.
 pub async fn retire(
-    db: &Db,
+    db: &mut Db,
     master: &Arc<MasterKeys>,
     policy: &Policy,
     kid: &str,
@@ -81,7 +81,7 @@ pub async fn retire(
 }
 
 async fn apply(
-    db: &Db,
+    db: &mut Db,
     master: &Arc<MasterKeys>,
     policy: &Policy,
     step: &Step,
@@ -134,25 +134,25 @@ const BATCH: i32 = 500;
 
 /// Seals with the current master key what an older one sealed; how many values. Repeated until it is zero, the older master
 /// key is needed for refresh tokens and cookies alone, which die out.
-pub async fn reseal(db: &Db, master: &MasterKeys) -> Result<u64, Error> {
+pub async fn reseal(conn: &mut Conn, master: &MasterKeys) -> Result<u64, Error> {
     let mut resealed = 0;
-    for key in signing_keys::all(db).await? {
+    for key in signing_keys::all(conn).await? {
         if !key.private_sealed.starts_with(master.key_id(Purpose::SigningKey)) {
             let context = key.kid.as_bytes();
             let der = master
                 .open(Purpose::SigningKey, context, &key.private_sealed)
                 .ok_or(Error::Sealed("a signing key"))?;
             let sealed = master.seal(Purpose::SigningKey, context, &der)?;
-            resealed += u64::from(signing_keys::reseal(db, &key.kid, &key.private_sealed, &sealed).await?);
+            resealed += u64::from(signing_keys::reseal(conn, &key.kid, &key.private_sealed, &sealed).await?);
         }
     }
     let purpose = Purpose::KakaoRefreshToken;
-    for token in users::sealed_otherwise(db, master.key_id(purpose), BATCH).await? {
+    for token in users::sealed_otherwise(conn, master.key_id(purpose), BATCH).await? {
         let context = token.kakao_id.0.to_be_bytes();
         let clear =
             master.open(purpose, &context, &token.sealed).ok_or(Error::Sealed("a Kakao refresh token"))?;
         let sealed = master.seal(purpose, &context, &clear)?;
-        resealed += u64::from(users::reseal(db, token.user, &token.sealed, &sealed).await?);
+        resealed += u64::from(users::reseal(conn, token.user, &token.sealed, &sealed).await?);
     }
     Ok(resealed)
 }

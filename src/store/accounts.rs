@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Db, Result, Tx, on, on_tx, row};
+use super::{Conn, Result, Tx, on, row};
 use crate::domain::{KakaoId, Timestamp, UserId};
 
 /// How often an unlink is tried before it waits for the operator.
@@ -15,20 +15,20 @@ const STAYS: Duration = Duration::from_hours(1);
 
 /// Marks an account as deleted. True for the one caller that did. With `unlinked_at`, only if nobody has logged in since.
 pub async fn mark_deleted(
-    tx: &mut Tx,
+    tx: &mut Tx<'_>,
     user: UserId,
     now: Timestamp,
     not_since: Option<Timestamp>,
 ) -> Result<bool> {
     const SQL: &str = "UPDATE users SET deleted_at = $2, not_before = $2
                        WHERE id = $1 AND deleted_at IS NULL AND ($3 IS NULL OR last_login_at < $3)";
-    let done = on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(now).bind(not_since)
-        .execute(conn).await.map(|done| done.rows_affected()))?;
+    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now).bind(not_since)
+        .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
 
 /// Puts the unlink at Kakao into the outbox, if there is a link.
-pub async fn ask_unlink(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<()> {
+pub async fn ask_unlink(tx: &mut Tx<'_>, user: UserId, now: Timestamp) -> Result<()> {
     const SQL: &str = "
         INSERT INTO kakao_unlinks (user_id, kakao_id, refresh_token, asked_at, next_at)
         SELECT id, kakao_id, kakao_refresh_token, $2, $2 FROM users
@@ -36,13 +36,13 @@ pub async fn ask_unlink(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<()>
         ON CONFLICT (user_id) DO UPDATE SET
             kakao_id = excluded.kakao_id, refresh_token = excluded.refresh_token, asked_at = excluded.asked_at,
             next_at = excluded.next_at, attempts = 0, dead_at = NULL, done_at = NULL";
-    on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(now).execute(conn).await.map(drop))?;
+    on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now).execute(c).await.map(drop))?;
     Ok(())
 }
 
 /// Erases all that is personal of an account that is marked as deleted. The id stays; Kakao's number if the same user is
 /// to return, or is kept out: nobody gets rid of that by unlinking.
-pub async fn erase(tx: &mut Tx, user: UserId, keep_number: bool) -> Result<()> {
+pub async fn erase(tx: &mut Tx<'_>, user: UserId, keep_number: bool) -> Result<()> {
     const USER: &str = "
         UPDATE users SET nickname = NULL, name = NULL, picture = NULL, email = NULL, email_verified = $3,
                          phone_number = NULL, age_range = NULL, needs_agreement = NULL, service_terms = NULL,
@@ -55,12 +55,12 @@ pub async fn erase(tx: &mut Tx, user: UserId, keep_number: bool) -> Result<()> {
                           AND kakao_id = (SELECT kakao_id FROM users WHERE id = $1 AND disabled_at IS NULL)";
     const LOGINS: &str = "UPDATE grants SET user_agent = NULL, nonce = NULL WHERE user_id = $1";
     const ROLES: &str = "UPDATE users SET roles = '[]' WHERE id = $1";
-    on_tx!(tx, conn => sqlx::query(EVENTS).bind(user.0).bind(keep_number).bind(false)
-        .execute(conn).await.map(drop))?;
-    on_tx!(tx, conn => sqlx::query(USER).bind(user.0).bind(keep_number).bind(false)
-        .execute(conn).await.map(drop))?;
-    on_tx!(tx, conn => sqlx::query(ROLES).bind(user.0).execute(conn).await.map(drop))?;
-    on_tx!(tx, conn => sqlx::query(LOGINS).bind(user.0).execute(conn).await.map(drop))?;
+    on!(tx, c => sqlx::query(EVENTS).bind(user.0).bind(keep_number).bind(false)
+        .execute(c).await.map(drop))?;
+    on!(tx, c => sqlx::query(USER).bind(user.0).bind(keep_number).bind(false)
+        .execute(c).await.map(drop))?;
+    on!(tx, c => sqlx::query(ROLES).bind(user.0).execute(c).await.map(drop))?;
+    on!(tx, c => sqlx::query(LOGINS).bind(user.0).execute(c).await.map(drop))?;
     Ok(())
 }
 
@@ -111,66 +111,65 @@ impl From<UnlinkRow> for Unlink {
 }
 
 /// Takes some of the unlinks that are due. Nobody else gets them before `until`.
-pub async fn claim(db: &Db, now: Timestamp, until: Timestamp) -> Result<Vec<Unlink>> {
+pub async fn claim(conn: &mut Conn, now: Timestamp, until: Timestamp) -> Result<Vec<Unlink>> {
     const SQL: &str = "
         UPDATE kakao_unlinks SET next_at = $2, attempts = attempts + 1
         WHERE user_id IN (SELECT user_id FROM kakao_unlinks WHERE dead_at IS NULL AND done_at IS NULL AND next_at <= $1
                           ORDER BY next_at LIMIT 20)
           AND dead_at IS NULL AND done_at IS NULL AND next_at <= $1
         RETURNING user_id, kakao_id, refresh_token, asked_at, attempts, next_at, dead_at, last_fault";
-    let rows: Vec<UnlinkRow> =
-        on!(db, pool => sqlx::query_as(SQL).bind(now).bind(until).fetch_all(pool).await)?;
+    let rows: Vec<UnlinkRow> = on!(conn, c => sqlx::query_as(SQL).bind(now).bind(until).fetch_all(c).await)?;
     Ok(rows.into_iter().map(Unlink::from).collect())
 }
 
 /// All that are not done, those that wait for the operator first; a hundred at most.
-pub async fn pending(db: &Db) -> Result<Vec<Unlink>> {
+pub async fn pending(conn: &mut Conn) -> Result<Vec<Unlink>> {
     const SQL: &str = "SELECT user_id, kakao_id, refresh_token, asked_at, attempts, next_at, dead_at, last_fault
                        FROM kakao_unlinks WHERE done_at IS NULL ORDER BY CASE WHEN dead_at IS NULL THEN 1 ELSE 0 END, asked_at LIMIT 100";
-    let rows: Vec<UnlinkRow> = on!(db, pool => sqlx::query_as(SQL).fetch_all(pool).await)?;
+    let rows: Vec<UnlinkRow> = on!(conn, c => sqlx::query_as(SQL).fetch_all(c).await)?;
     Ok(rows.into_iter().map(Unlink::from).collect())
 }
 
 row!(CountRow { waiting: i64, dead: i64, events: i64 });
 
 /// What waits: unlinks that are tried again, unlinks for the operator, webhook events.
-pub async fn waiting(db: &Db) -> Result<(i64, i64, i64)> {
+pub async fn waiting(conn: &mut Conn) -> Result<(i64, i64, i64)> {
     const SQL: &str = "SELECT (SELECT count(*) FROM kakao_unlinks WHERE dead_at IS NULL AND done_at IS NULL) AS waiting,
                               (SELECT count(*) FROM kakao_unlinks WHERE dead_at IS NOT NULL AND done_at IS NULL) AS dead,
                               (SELECT count(*) FROM webhook_events WHERE done_at IS NULL) AS events";
-    let row: CountRow = on!(db, pool => sqlx::query_as(SQL).fetch_one(pool).await)?;
+    let row: CountRow = on!(conn, c => sqlx::query_as(SQL).fetch_one(c).await)?;
     Ok((row.waiting, row.dead, row.events))
 }
 
 /// Kakao knows, or need not be told.
-pub async fn done(db: &Db, user: UserId, asked_at: Timestamp, now: Timestamp) -> Result<()> {
+pub async fn done(conn: &mut Conn, user: UserId, asked_at: Timestamp, now: Timestamp) -> Result<()> {
     const SQL: &str = "UPDATE kakao_unlinks SET done_at = $3, refresh_token = NULL
                        WHERE user_id = $1 AND asked_at = $2";
-    on!(db, pool => sqlx::query(SQL).bind(user.0).bind(asked_at).bind(now).execute(pool).await.map(drop))?;
+    on!(conn, c => sqlx::query(SQL).bind(user.0).bind(asked_at).bind(now).execute(c).await.map(drop))?;
     Ok(())
 }
 
 /// An account that goes because of an unlink at Kakao: nothing to tell, but for a while it is known that it ended.
-pub async fn note_unlinked(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<()> {
+pub async fn note_unlinked(tx: &mut Tx<'_>, user: UserId, now: Timestamp) -> Result<()> {
     const SQL: &str = "
         INSERT INTO kakao_unlinks (user_id, kakao_id, asked_at, next_at, done_at)
         SELECT id, kakao_id, $2, $2, $2 FROM users WHERE id = $1 AND kakao_id IS NOT NULL
         ON CONFLICT (user_id) DO UPDATE SET asked_at = excluded.asked_at, done_at = excluded.done_at";
-    on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(now).execute(conn).await.map(drop))?;
+    on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now).execute(c).await.map(drop))?;
     Ok(())
 }
 
 /// Deletes some of those that were done an hour ago.
-pub(super) async fn sweep(db: &Db, now: Timestamp) -> Result<()> {
+pub(super) async fn sweep(conn: &mut Conn, now: Timestamp) -> Result<()> {
     const SQL: &str = "DELETE FROM kakao_unlinks WHERE user_id IN
                        (SELECT user_id FROM kakao_unlinks WHERE done_at <= $1 LIMIT 1000) AND done_at <= $1";
-    on!(db, pool => sqlx::query(SQL).bind(now - STAYS).execute(pool).await.map(drop))?;
+    on!(conn, c => sqlx::query(SQL).bind(now - STAYS).execute(c).await.map(drop))?;
     Ok(())
 }
 
 /// Kakao was not told: again at `next`, or, when `dead`, not until the operator says so. Says nothing if a later try has begun.
 pub async fn put_off(
-    db: &Db,
+    conn: &mut Conn,
     unlink: &Unlink,
     next: Timestamp,
     fault: &str,
@@ -178,17 +177,17 @@ pub async fn put_off(
 ) -> Result<()> {
     const SQL: &str = "UPDATE kakao_unlinks SET next_at = $3, last_fault = $4, dead_at = $5
                        WHERE user_id = $1 AND asked_at = $2 AND attempts = $6";
-    on!(db, pool => sqlx::query(SQL).bind(unlink.user.0).bind(unlink.asked_at).bind(next).bind(fault).bind(dead)
+    on!(conn, c => sqlx::query(SQL).bind(unlink.user.0).bind(unlink.asked_at).bind(next).bind(fault).bind(dead)
         .bind(unlink.attempts)
-        .execute(pool).await.map(drop))?;
+        .execute(c).await.map(drop))?;
     Ok(())
 }
 
 /// The operator has it tried again. False if it does not wait.
-pub async fn revive(db: &Db, user: UserId, now: Timestamp) -> Result<bool> {
+pub async fn revive(conn: &mut Conn, user: UserId, now: Timestamp) -> Result<bool> {
     const SQL: &str = "UPDATE kakao_unlinks SET dead_at = NULL, attempts = 0, next_at = $2
                        WHERE user_id = $1 AND dead_at IS NOT NULL";
-    let done = on!(db, pool => sqlx::query(SQL).bind(user.0).bind(now)
-        .execute(pool).await.map(|done| done.rows_affected()))?;
+    let done = on!(conn, c => sqlx::query(SQL).bind(user.0).bind(now)
+        .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }

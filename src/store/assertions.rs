@@ -1,20 +1,20 @@
 //! Table `client_assertions`: each assertion of a client is good once.
 
-use super::{Db, Result, on};
+use super::{Conn, Result, on};
 use crate::domain::{Fingerprint, Timestamp};
 
 /// Remembers an assertion until it expires. True for the one caller that shows it first.
-pub async fn spend(db: &Db, assertion: &Fingerprint, expires_at: Timestamp) -> Result<bool> {
+pub async fn spend(conn: &mut Conn, assertion: &Fingerprint, expires_at: Timestamp) -> Result<bool> {
     const SQL: &str =
         "INSERT INTO client_assertions (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
-    let done = on!(db, pool => sqlx::query(SQL).bind(assertion.as_bytes()).bind(expires_at)
-        .execute(pool).await.map(|done| done.rows_affected()))?;
+    let done = on!(conn, c => sqlx::query(SQL).bind(assertion.as_bytes()).bind(expires_at)
+        .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
 
 /// Whether an assertion was shown.
-pub async fn is_spent(db: &Db, assertion: &Fingerprint) -> Result<bool> {
+pub async fn is_spent(conn: &mut Conn, assertion: &Fingerprint) -> Result<bool> {
     const SQL: &str = "SELECT id FROM client_assertions WHERE id = $1";
-    Ok(on!(db, pool => sqlx::query(SQL).bind(assertion.as_bytes())
-        .fetch_optional(pool).await.map(|row| row.is_some()))?)
+    Ok(on!(conn, c => sqlx::query(SQL).bind(assertion.as_bytes())
+        .fetch_optional(c).await.map(|row| row.is_some()))?)
 }

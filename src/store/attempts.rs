@@ -1,33 +1,38 @@
 //! Table `login_attempts`: who may finish an attempt, and how it ended if it failed.
 
-use super::{Db, Result, on, row};
+use super::{Conn, Result, on, row};
 use crate::domain::{AttemptId, AttemptOutcome, Timestamp};
 
 /// Claims an attempt. True for exactly one caller, ever.
-pub async fn claim(db: &Db, attempt: AttemptId, now: Timestamp, expires_at: Timestamp) -> Result<bool> {
+pub async fn claim(
+    conn: &mut Conn,
+    attempt: AttemptId,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<bool> {
     const SQL: &str = "INSERT INTO login_attempts (id, claimed_at, expires_at) VALUES ($1, $2, $3)
                        ON CONFLICT (id) DO NOTHING";
-    let inserted = on!(db, pool => sqlx::query(SQL)
+    let inserted = on!(conn, c => sqlx::query(SQL)
         .bind(attempt.as_bytes()).bind(now).bind(expires_at)
-        .execute(pool).await.map(|done| done.rows_affected()))?;
+        .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(inserted == 1)
 }
 
 /// Records why the claimed attempt failed.
-pub async fn fail(db: &Db, attempt: AttemptId, failure: &str) -> Result<()> {
+pub async fn fail(conn: &mut Conn, attempt: AttemptId, failure: &str) -> Result<()> {
     const SQL: &str = "UPDATE login_attempts SET failure = $2 WHERE id = $1 AND failure IS NULL";
-    on!(db, pool => sqlx::query(SQL).bind(attempt.as_bytes()).bind(failure).execute(pool).await.map(drop))?;
+    on!(conn, c => sqlx::query(SQL).bind(attempt.as_bytes()).bind(failure).execute(c).await.map(drop))?;
     Ok(())
 }
 
 row!(Outcome { failure: Option<String>, logged_in: bool });
 
 /// How far the attempt has come. A login needs no mark of its own: its grant is the mark.
-pub async fn outcome(db: &Db, attempt: AttemptId) -> Result<AttemptOutcome> {
+pub async fn outcome(conn: &mut Conn, attempt: AttemptId) -> Result<AttemptOutcome> {
     const SQL: &str = "SELECT failure, EXISTS (SELECT 1 FROM grants WHERE attempt_id = $1) AS logged_in
                        FROM login_attempts WHERE id = $1";
     let found: Option<Outcome> =
-        on!(db, pool => sqlx::query_as(SQL).bind(attempt.as_bytes()).fetch_optional(pool).await)?;
+        on!(conn, c => sqlx::query_as(SQL).bind(attempt.as_bytes()).fetch_optional(c).await)?;
     Ok(match found {
         None => AttemptOutcome::Unclaimed,
         Some(Outcome { logged_in: true, .. }) => AttemptOutcome::LoggedIn,

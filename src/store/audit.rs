@@ -3,7 +3,7 @@
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Db, Result, Tx, on, on_tx};
+use super::{Conn, Result, on};
 use crate::domain::{ClientId, GrantId, Timestamp, UserId};
 
 /// Something that happened. Holds no secret and no profile datum.
@@ -24,35 +24,14 @@ pub struct AuditEvent {
     pub detail: serde_json::Value,
 }
 
-const INSERT: &str =
-    "INSERT INTO audit_events (id, at, kind, user_id, client_id, grant_id, request_id, detail)
-                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-
-macro_rules! insert {
-    ($event:expr, $executor:expr) => {
-        sqlx::query(INSERT)
-            .bind(Uuid::now_v7())
-            .bind($event.at)
-            .bind($event.kind)
-            .bind($event.user.map(|user| user.0))
-            .bind($event.client.as_ref().map(ClientId::as_str))
-            .bind($event.grant.map(|grant| grant.0))
-            .bind($event.request_id.as_deref())
-            .bind(Json(&$event.detail))
-            .execute($executor)
-            .await
-            .map(drop)
-    };
-}
-
-/// Records an event.
-pub async fn record(db: &Db, event: &AuditEvent) -> Result<()> {
-    on!(db, pool => insert!(event, pool))?;
-    Ok(())
-}
-
-/// Records an event together with what it tells of, or not at all.
-pub async fn record_in(tx: &mut Tx, event: &AuditEvent) -> Result<()> {
-    on_tx!(tx, conn => insert!(event, conn))?;
+/// Records an event; in a transaction, together with what it tells of or not at all.
+pub async fn record(conn: &mut Conn, event: &AuditEvent) -> Result<()> {
+    const SQL: &str =
+        "INSERT INTO audit_events (id, at, kind, user_id, client_id, grant_id, request_id, detail)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    on!(conn, c => sqlx::query(SQL).bind(Uuid::now_v7()).bind(event.at).bind(event.kind)
+        .bind(event.user.map(|user| user.0)).bind(event.client.as_ref().map(ClientId::as_str))
+        .bind(event.grant.map(|grant| grant.0)).bind(event.request_id.as_deref()).bind(Json(&event.detail))
+        .execute(c).await.map(drop))?;
     Ok(())
 }

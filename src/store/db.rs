@@ -1,13 +1,19 @@
-//! The two pools behind one name, transactions, and the migrations.
+//! The two databases behind one name: the pool, the handle that a caller gets of it, transactions, and the migrations.
+//!
+//! A connection is passed, never taken: a statement runs on the [`Conn`] that it is given. While a [`Tx`] is open it
+//! borrows its caller's only [`Db`], so that neither a second connection (which a full pool would not give, while everybody
+//! waits for one with the first in hand) nor a second transaction can be had.
 
 use std::borrow::Cow;
+use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection, Database, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 use super::{Error, Result, on};
 
@@ -18,49 +24,31 @@ const ACQUIRE: Duration = Duration::from_millis(1_500);
 /// after a restart of the database no request meets a dead connection.
 const RESTED: Duration = Duration::from_secs(1);
 
-/// A pool of connections to one of the two databases.
+/// SQLite writes one after the other: more connections than these would only wait for each other.
+const MOST_SQLITE_CONNECTIONS: u32 = 4;
+
+/// A pool of connections to one of the two databases. Whoever serves callers holds it and gives each a [`Db`].
 #[derive(Clone, Debug)]
-pub enum Db {
+pub enum Pool {
     /// For production, any number of replicas.
     Postgres(PgPool),
     /// For one machine.
     Sqlite(SqlitePool),
 }
 
-/// A transaction; dropped without [`Tx::commit`], it is rolled back.
-pub enum Tx {
-    /// On Postgres, READ COMMITTED.
-    Postgres(Transaction<'static, Postgres>),
-    /// On SQLite, BEGIN IMMEDIATE: two writers queue instead of failing half-way.
-    Sqlite(Transaction<'static, Sqlite>),
-}
-
-impl Db {
-    /// A pool for `postgres://…` or `sqlite://…`. Connects when first used, so a database that is down is no error here.
+impl Pool {
+    /// A pool for `postgres://…` or `sqlite://…`; of SQLite four connections are the most. Connects when first used, so a
+    /// database that is down is no error here.
     ///
     /// # Errors
     /// When the URL cannot be read.
     pub fn connect_lazy(url: &str, max_connections: u32) -> Result<Self> {
-        if url.starts_with("sqlite:") { sqlite(url) } else { postgres(url, max_connections) }
+        if url.starts_with("sqlite:") { sqlite(url, max_connections) } else { postgres(url, max_connections) }
     }
 
-    /// Whether the database answers.
-    pub async fn ping(&self) -> Result<()> {
-        const SQL: &str = "SELECT 1";
-        on!(self, pool => sqlx::query(SQL).execute(pool).await.map(drop))?;
-        Ok(())
-    }
-
-    /// The server's version, as Postgres counts it (170002 is 17.2); SQLite comes with us.
-    pub async fn server_version(&self) -> Result<Option<i32>> {
-        const SQL: &str = "SELECT current_setting('server_version_num')::int4";
-        match self {
-            Self::Postgres(pool) => Ok(Some(sqlx::query_scalar(SQL).fetch_one(pool).await?)),
-            Self::Sqlite(pool) => {
-                sqlx::query("SELECT 1").execute(pool).await?;
-                Ok(None)
-            }
-        }
+    /// The way to the database for one caller: a request, a step of a job, a command. Takes no connection yet.
+    pub fn handle(&self) -> Db {
+        Db(Conn { pool: self.clone(), open: None })
     }
 
     /// Brings the schema up to date, one process at a time.
@@ -74,31 +62,195 @@ impl Db {
 
     /// Connections of the pool: open, and idle among them.
     pub fn connections(&self) -> (u32, usize) {
-        on!(self, pool => (pool.size(), pool.num_idle()))
+        match self {
+            Self::Postgres(pool) => (pool.size(), pool.num_idle()),
+            Self::Sqlite(pool) => (pool.size(), pool.num_idle()),
+        }
     }
 
     /// Closes the pool, letting running statements end.
     pub async fn close(&self) {
-        on!(self, pool => pool.close().await);
+        match self {
+            Self::Postgres(pool) => pool.close().await,
+            Self::Sqlite(pool) => pool.close().await,
+        }
+    }
+
+    /// A connection for one statement: every statement outside a transaction comes by here.
+    async fn acquire(&self) -> Result<Lent<'static>> {
+        Ok(match self {
+            Self::Postgres(pool) => Lent::Postgres(Held::Pooled(pool.acquire().await?)),
+            Self::Sqlite(pool) => Lent::Sqlite(Held::Pooled(pool.acquire().await?)),
+        })
     }
 }
 
-impl Tx {
+/// One caller's way to the database, and its only one: it cannot be cloned. Outside a [`Tx`] each statement takes a
+/// connection of the pool and gives it back.
+#[derive(Debug)]
+pub struct Db(Conn);
+
+/// What a statement runs on: the open transaction if there is one, else a connection of the pool. Store functions take
+/// `&mut Conn`, to which `&mut Db` and `&mut Tx` are coerced.
+#[derive(Debug)]
+pub struct Conn {
+    pool: Pool,
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+enum Open {
+    Postgres(Transaction<'static, Postgres>),
+    Sqlite(Transaction<'static, Sqlite>),
+}
+
+/// A transaction; dropped without [`Tx::commit`], it is rolled back. On Postgres READ COMMITTED; on SQLite BEGIN IMMEDIATE,
+/// so that two writers queue instead of failing half-way.
+///
+/// While it is open, its caller's handle cannot be used beside it:
+///
+/// ```compile_fail,E0499
+/// # async fn flow(db: &mut kakao_auth::store::Db, user: kakao_auth::domain::UserId) -> kakao_auth::store::Result<()> {
+/// use kakao_auth::store::{Tx, users};
+/// let tx = Tx::begin(db).await?;
+/// users::find(db, user).await?; // would take a second connection
+/// tx.commit().await
+/// # }
+/// ```
+///
+/// Nor can a second transaction begin, even if the first is never used again:
+///
+/// ```compile_fail,E0499
+/// # async fn flow(db: &mut kakao_auth::store::Db) -> kakao_auth::store::Result<()> {
+/// use kakao_auth::store::Tx;
+/// let _tx = Tx::begin(db).await?;
+/// Tx::begin(db).await?.commit().await
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Tx<'db>(&'db mut Conn);
+
+impl<'db> Tx<'db> {
     /// Begins a transaction.
-    pub async fn begin(db: &Db) -> Result<Self> {
-        Ok(match db {
-            Db::Postgres(pool) => Self::Postgres(pool.begin().await?),
-            Db::Sqlite(pool) => Self::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
-        })
+    pub async fn begin(db: &'db mut Db) -> Result<Self> {
+        let conn = &mut db.0;
+        conn.open = Some(match &conn.pool {
+            Pool::Postgres(pool) => Open::Postgres(pool.begin().await?),
+            Pool::Sqlite(pool) => Open::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+        });
+        Ok(Self(conn))
     }
 
     /// Makes it durable.
     pub async fn commit(self) -> Result<()> {
-        match self {
-            Self::Postgres(tx) => tx.commit().await?,
-            Self::Sqlite(tx) => tx.commit().await?,
+        match self.0.open.take() {
+            Some(Open::Postgres(tx)) => tx.commit().await?,
+            Some(Open::Sqlite(tx)) => tx.commit().await?,
+            None => {}
         }
         Ok(())
+    }
+}
+
+impl Drop for Tx<'_> {
+    fn drop(&mut self) {
+        // Rolls back what was not committed.
+        self.0.open = None;
+    }
+}
+
+impl Conn {
+    /// Whether the database answers.
+    pub async fn ping(&mut self) -> Result<()> {
+        const SQL: &str = "SELECT 1";
+        on!(self, c => sqlx::query(SQL).execute(c).await.map(drop))?;
+        Ok(())
+    }
+
+    /// The server's version, as Postgres counts it (170002 is 17.2); SQLite comes with us.
+    pub async fn server_version(&mut self) -> Result<Option<i32>> {
+        const SQL: &str = "SELECT current_setting('server_version_num')::int4";
+        match self.lend().await? {
+            Lent::Postgres(mut c) => Ok(Some(sqlx::query_scalar(SQL).fetch_one(&mut *c).await?)),
+            Lent::Sqlite(mut c) => {
+                sqlx::query("SELECT 1").execute(&mut *c).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether it leads to Postgres, whose statements can do more at once.
+    pub(super) fn is_postgres(&self) -> bool {
+        matches!(self.pool, Pool::Postgres(_))
+    }
+
+    /// Lends a connection for one statement; [`on`] is the short way.
+    pub(super) async fn lend(&mut self) -> Result<Lent<'_>> {
+        match &mut self.open {
+            Some(Open::Postgres(tx)) => Ok(Lent::Postgres(Held::Open(&mut **tx))),
+            Some(Open::Sqlite(tx)) => Ok(Lent::Sqlite(Held::Open(&mut **tx))),
+            None => self.pool.acquire().await,
+        }
+    }
+}
+
+/// A connection for one statement, of either database.
+pub(super) enum Lent<'c> {
+    Postgres(Held<'c, Postgres>),
+    Sqlite(Held<'c, Sqlite>),
+}
+
+/// A connection of the pool, which goes back when this is dropped, or that of the open transaction.
+pub(super) enum Held<'c, D: Database> {
+    Pooled(PoolConnection<D>),
+    Open(&'c mut D::Connection),
+}
+
+impl<D: Database> Deref for Held<'_, D> {
+    type Target = D::Connection;
+
+    fn deref(&self) -> &D::Connection {
+        match self {
+            Self::Pooled(connection) => connection,
+            Self::Open(connection) => connection,
+        }
+    }
+}
+
+impl<D: Database> DerefMut for Held<'_, D> {
+    fn deref_mut(&mut self) -> &mut D::Connection {
+        match self {
+            Self::Pooled(connection) => connection,
+            Self::Open(connection) => connection,
+        }
+    }
+}
+
+impl Deref for Db {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        &self.0
+    }
+}
+
+impl DerefMut for Db {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.0
+    }
+}
+
+impl Deref for Tx<'_> {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        self.0
+    }
+}
+
+impl DerefMut for Tx<'_> {
+    fn deref_mut(&mut self) -> &mut Conn {
+        self.0
     }
 }
 
@@ -106,7 +258,7 @@ fn unreadable(error: sqlx::Error) -> Error {
     Error::Broken { what: "database.url cannot be read".into(), source: Some(Box::new(error)) }
 }
 
-fn postgres(url: &str, max_connections: u32) -> Result<Db> {
+fn postgres(url: &str, max_connections: u32) -> Result<Pool> {
     let options = PgConnectOptions::from_str(url)
         .map_err(unreadable)?
         .application_name("kakao-auth")
@@ -125,10 +277,10 @@ fn postgres(url: &str, max_connections: u32) -> Result<Db> {
             })
         })
         .connect_lazy_with(options);
-    Ok(Db::Postgres(pool))
+    Ok(Pool::Postgres(pool))
 }
 
-fn sqlite(url: &str) -> Result<Db> {
+fn sqlite(url: &str, max_connections: u32) -> Result<Pool> {
     let options = SqliteConnectOptions::from_str(url)
         .map_err(unreadable)?
         .create_if_missing(true)
@@ -141,9 +293,9 @@ fn sqlite(url: &str) -> Result<Db> {
         // Each connection would be a database of its own, gone when it rests too long.
         pool.max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None)
     } else {
-        pool.max_connections(4)
+        pool.max_connections(max_connections.min(MOST_SQLITE_CONNECTIONS))
     };
-    Ok(Db::Sqlite(pool.connect_lazy_with(options)))
+    Ok(Pool::Sqlite(pool.connect_lazy_with(options)))
 }
 
 /// Number, name and text of each migration, in order.
@@ -201,7 +353,7 @@ mod tests {
 
     #[test]
     fn a_url_that_cannot_be_read_is_an_error_not_a_panic() {
-        assert!(Db::connect_lazy("postgres://[broken", 1).is_err());
-        assert!(Db::connect_lazy("nonsense", 1).is_err());
+        assert!(Pool::connect_lazy("postgres://[broken", 1).is_err());
+        assert!(Pool::connect_lazy("nonsense", 1).is_err());
     }
 }

@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 use sqlx::{Postgres, QueryBuilder, Sqlite};
 use uuid::Uuid;
 
-use super::{Db, Error, Result, on, row};
+use super::db::Lent;
+use super::{Conn, Error, Result, on, row};
 use crate::domain::import::NewUser;
 use crate::domain::{KakaoId, Timestamp, UserId};
 
@@ -27,9 +28,9 @@ pub enum Standing {
 }
 
 /// Whether the schema has the table; asks nothing of its rows.
-pub async fn is_migrated(db: &Db) -> Result<bool> {
+pub async fn is_migrated(conn: &mut Conn) -> Result<bool> {
     const SQL: &str = "SELECT kakao_id FROM users WHERE 1 = 0";
-    match on!(db, pool => sqlx::query(SQL).execute(pool).await.map(drop)) {
+    match on!(conn, c => sqlx::query(SQL).execute(c).await.map(drop)) {
         Ok(()) => Ok(true),
         // undefined_table, undefined_column; SQLite says SQLITE_ERROR for both.
         Err(sqlx::Error::Database(error))
@@ -44,12 +45,12 @@ pub async fn is_migrated(db: &Db) -> Result<bool> {
 row!(CreatedRow { kakao_id: i64 });
 
 /// Makes those users who are new, in one statement, and says of each how it stood. The others are not touched.
-pub async fn insert(db: &Db, users: &[NewUser], now: Timestamp) -> Result<Vec<Standing>> {
+pub async fn insert(conn: &mut Conn, users: &[NewUser], now: Timestamp) -> Result<Vec<Standing>> {
     const SQL: &str =
         "INSERT INTO users (id, kakao_id, nickname, name, picture, email, email_verified, phone_number,
                                           disabled_at, created_at, updated_at, last_login_at) ";
     macro_rules! insert {
-        ($database:ty, $pool:expr) => {{
+        ($database:ty, $conn:expr) => {{
             let mut query = QueryBuilder::<$database>::new(SQL);
             query.push_values(users, |mut row, user| {
                 row.push_bind(user.id.0)
@@ -66,19 +67,19 @@ pub async fn insert(db: &Db, users: &[NewUser], now: Timestamp) -> Result<Vec<St
                     .push_bind(user.created_at);
             });
             query.push(" ON CONFLICT DO NOTHING RETURNING kakao_id");
-            query.build_query_as::<CreatedRow>().fetch_all($pool).await?
+            query.build_query_as::<CreatedRow>().fetch_all($conn).await?
         }};
     }
     if users.is_empty() {
         return Ok(Vec::new());
     }
-    let created: Vec<CreatedRow> = match db {
-        Db::Postgres(pool) => insert!(Postgres, pool),
-        Db::Sqlite(pool) => insert!(Sqlite, pool),
+    let created: Vec<CreatedRow> = match conn.lend().await? {
+        Lent::Postgres(mut c) => insert!(Postgres, &mut *c),
+        Lent::Sqlite(mut c) => insert!(Sqlite, &mut *c),
     };
     let created: HashSet<i64> = created.into_iter().map(|row| row.kakao_id).collect();
     let rest: Vec<&NewUser> = users.iter().filter(|user| !created.contains(&user.kakao_id.0)).collect();
-    let mut rest = standing(db, &rest).await?.into_iter();
+    let mut rest = standing(conn, &rest).await?.into_iter();
     let mut stood = |user: &NewUser| {
         if created.contains(&user.kakao_id.0) {
             return Standing::New;
@@ -92,9 +93,9 @@ pub async fn insert(db: &Db, users: &[NewUser], now: Timestamp) -> Result<Vec<St
 row!(KnownRow { id: Uuid, kakao_id: Option<i64> });
 
 /// How users stand, without making any.
-pub async fn standing(db: &Db, users: &[&NewUser]) -> Result<Vec<Standing>> {
+pub async fn standing(conn: &mut Conn, users: &[&NewUser]) -> Result<Vec<Standing>> {
     macro_rules! select {
-        ($database:ty, $pool:expr) => {{
+        ($database:ty, $conn:expr) => {{
             let mut query =
                 QueryBuilder::<$database>::new("SELECT id, kakao_id FROM users WHERE kakao_id IN (");
             let mut list = query.separated(", ");
@@ -107,15 +108,15 @@ pub async fn standing(db: &Db, users: &[&NewUser]) -> Result<Vec<Standing>> {
                 list.push_bind(user.id.0);
             }
             query.push(")");
-            query.build_query_as::<KnownRow>().fetch_all($pool).await?
+            query.build_query_as::<KnownRow>().fetch_all($conn).await?
         }};
     }
     if users.is_empty() {
         return Ok(Vec::new());
     }
-    let known: Vec<KnownRow> = match db {
-        Db::Postgres(pool) => select!(Postgres, pool),
-        Db::Sqlite(pool) => select!(Sqlite, pool),
+    let known: Vec<KnownRow> = match conn.lend().await? {
+        Lent::Postgres(mut c) => select!(Postgres, &mut *c),
+        Lent::Sqlite(mut c) => select!(Sqlite, &mut *c),
     };
     let of_number: HashMap<KakaoId, UserId> =
         known.iter().filter_map(|row| Some((KakaoId(row.kakao_id?), UserId(row.id)))).collect();

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Db, Result, Tx, on, on_tx, row};
+use super::{Conn, Result, Tx, on, row};
 use crate::domain::{KakaoId, Profile, Timestamp, UserId};
 
 row!(LinkRow {
@@ -31,11 +31,11 @@ pub struct Link {
 }
 
 /// The link of a user.
-pub async fn find(db: &Db, user: UserId) -> Result<Option<Link>> {
+pub async fn find(conn: &mut Conn, user: UserId) -> Result<Option<Link>> {
     const SQL: &str =
         "SELECT kakao_id, kakao_refresh_token, kakao_scope, unlinked_at, deleted_at, disabled_at
                        FROM users WHERE id = $1";
-    let row: Option<LinkRow> = on!(db, pool => sqlx::query_as(SQL).bind(user.0).fetch_optional(pool).await)?;
+    let row: Option<LinkRow> = on!(conn, c => sqlx::query_as(SQL).bind(user.0).fetch_optional(c).await)?;
     Ok(row.map(|row| Link {
         kakao_id: row.kakao_id.map(KakaoId),
         refresh_token: row.kakao_refresh_token,
@@ -46,37 +46,41 @@ pub async fn find(db: &Db, user: UserId) -> Result<Option<Link>> {
     }))
 }
 
+/// A refresh token that Kakao sent.
+#[derive(Clone, Copy, Debug)]
+pub struct NewToken<'a> {
+    /// Encrypted.
+    pub sealed: &'a [u8],
+    /// When it expires, if Kakao said so.
+    pub expires_at: Option<Timestamp>,
+    /// When it came.
+    pub came_at: Timestamp,
+}
+
 /// Puts the refresh token that Kakao sent in the place of the one that it was sent for. A login that came in between stays.
-pub async fn replace_token(
-    db: &Db,
-    user: UserId,
-    old: &[u8],
-    new: &[u8],
-    expires_at: Option<Timestamp>,
-    now: Timestamp,
-) -> Result<bool> {
+pub async fn replace_token(conn: &mut Conn, user: UserId, old: &[u8], new: &NewToken<'_>) -> Result<bool> {
     const SQL: &str =
         "UPDATE users SET kakao_refresh_token = $3, kakao_refresh_expires_at = $4, kakao_token_at = $5
                        WHERE id = $1 AND kakao_refresh_token = $2";
-    let done = on!(db, pool => sqlx::query(SQL).bind(user.0).bind(old).bind(new).bind(expires_at).bind(now)
-        .execute(pool).await.map(|done| done.rows_affected()))?;
+    let done = on!(conn, c => sqlx::query(SQL).bind(user.0).bind(old).bind(new.sealed)
+        .bind(new.expires_at).bind(new.came_at).execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
 
 /// Forgets a refresh token that Kakao no longer takes, if it is still the one that we have.
-pub async fn forget_token(db: &Db, user: UserId, old: &[u8]) -> Result<bool> {
+pub async fn forget_token(conn: &mut Conn, user: UserId, old: &[u8]) -> Result<bool> {
     const SQL: &str = "UPDATE users SET kakao_refresh_token = NULL, kakao_refresh_expires_at = NULL
                        WHERE id = $1 AND kakao_refresh_token = $2";
-    let done = on!(db, pool => sqlx::query(SQL).bind(user.0).bind(old)
-        .execute(pool).await.map(|done| done.rows_affected()))?;
+    let done = on!(conn, c => sqlx::query(SQL).bind(user.0).bind(old)
+        .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
 
 /// Records which consent items Kakao says are granted.
-pub async fn set_scope(db: &Db, user: UserId, scope: &str) -> Result<()> {
+pub async fn set_scope(conn: &mut Conn, user: UserId, scope: &str) -> Result<()> {
     const SQL: &str =
         "UPDATE users SET kakao_scope = $2 WHERE id = $1 AND unlinked_at IS NULL AND deleted_at IS NULL";
-    on!(db, pool => sqlx::query(SQL).bind(user.0).bind(scope).execute(pool).await.map(drop))?;
+    on!(conn, c => sqlx::query(SQL).bind(user.0).bind(scope).execute(c).await.map(drop))?;
     Ok(())
 }
 
@@ -84,7 +88,7 @@ row!(IdRow { id: Uuid });
 
 /// Takes some users whose refresh token dies before `horizon` and who were not tried since `tried_before`.
 pub async fn take_for_renewal(
-    db: &Db,
+    conn: &mut Conn,
     horizon: Timestamp,
     tried_before: Timestamp,
     now: Timestamp,
@@ -98,15 +102,19 @@ pub async fn take_for_renewal(
                      ORDER BY kakao_refresh_expires_at LIMIT $4)
           AND (kakao_renewed_at IS NULL OR kakao_renewed_at <= $2)
         RETURNING id";
-    let rows: Vec<IdRow> = on!(db, pool => sqlx::query_as(SQL)
-        .bind(horizon).bind(tried_before).bind(now).bind(i64::from(most)).fetch_all(pool).await)?;
+    let rows: Vec<IdRow> = on!(conn, c => sqlx::query_as(SQL)
+        .bind(horizon).bind(tried_before).bind(now).bind(i64::from(most)).fetch_all(c).await)?;
     Ok(rows.into_iter().map(|row| UserId(row.id)).collect())
 }
 
 row!(StaleRow { id: Uuid, kakao_id: i64 });
 
 /// Takes some users whose profile has changed at Kakao since it was read.
-pub async fn take_stale(db: &Db, tried_before: Timestamp, now: Timestamp) -> Result<Vec<(UserId, KakaoId)>> {
+pub async fn take_stale(
+    conn: &mut Conn,
+    tried_before: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<(UserId, KakaoId)>> {
     const SQL: &str = "
         UPDATE users SET profile_tried_at = $2
         WHERE id IN (SELECT id FROM users
@@ -115,14 +123,14 @@ pub async fn take_stale(db: &Db, tried_before: Timestamp, now: Timestamp) -> Res
                      ORDER BY profile_stale_at LIMIT 20)
           AND (profile_tried_at IS NULL OR profile_tried_at <= $1)
         RETURNING id, kakao_id";
-    let rows: Vec<StaleRow> = on!(db, pool => sqlx::query_as(SQL)
-        .bind(tried_before).bind(now).fetch_all(pool).await)?;
+    let rows: Vec<StaleRow> = on!(conn, c => sqlx::query_as(SQL)
+        .bind(tried_before).bind(now).fetch_all(c).await)?;
     Ok(rows.into_iter().map(|row| (UserId(row.id), KakaoId(row.kakao_id))).collect())
 }
 
 /// Writes the profile that was read at `read_at`; what is absent is forgotten. A login since then knows better.
 pub async fn write_profile(
-    db: &Db,
+    conn: &mut Conn,
     user: UserId,
     profile: &Profile,
     needs_agreement: &[String],
@@ -135,67 +143,72 @@ pub async fn write_profile(
         WHERE id = $1 AND deleted_at IS NULL AND unlinked_at IS NULL
           AND (profile_read_at IS NULL OR profile_read_at <= $10)";
     let needs = needs_agreement.join(" ");
-    let done = on!(db, pool => sqlx::query(SQL).bind(user.0).bind(profile.nickname.as_deref())
+    let done = on!(conn, c => sqlx::query(SQL).bind(user.0).bind(profile.nickname.as_deref())
         .bind(profile.name.as_deref()).bind(profile.picture.as_deref()).bind(profile.email.as_deref())
         .bind(profile.email_verified).bind(profile.phone_number.as_deref()).bind(profile.age_range.as_deref())
         .bind((!needs.is_empty()).then_some(needs.as_str())).bind(read_at)
-        .execute(pool).await.map(|done| done.rows_affected()))?;
+        .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
 
 /// Nobody can read the profile now: the next login will.
-pub async fn give_up_stale(db: &Db, user: UserId, at: Timestamp) -> Result<()> {
+pub async fn give_up_stale(conn: &mut Conn, user: UserId, at: Timestamp) -> Result<()> {
     const SQL: &str = "UPDATE users SET profile_stale_at = NULL WHERE id = $1 AND profile_stale_at <= $2";
-    on!(db, pool => sqlx::query(SQL).bind(user.0).bind(at).execute(pool).await.map(drop))?;
+    on!(conn, c => sqlx::query(SQL).bind(user.0).bind(at).execute(c).await.map(drop))?;
     Ok(())
 }
 
 /// Kakao refused this person for being under 14.
-pub async fn refused_under_age(db: &Db, kakao_id: KakaoId, now: Timestamp) -> Result<()> {
+pub async fn refused_under_age(conn: &mut Conn, kakao_id: KakaoId, now: Timestamp) -> Result<()> {
     const SQL: &str = "UPDATE users SET under_age_at = $2 WHERE kakao_id = $1 AND deleted_at IS NULL";
-    on!(db, pool => sqlx::query(SQL).bind(kakao_id.0).bind(now).execute(pool).await.map(drop))?;
+    on!(conn, c => sqlx::query(SQL).bind(kakao_id.0).bind(now).execute(c).await.map(drop))?;
     Ok(())
 }
 
 /// Whether somebody of this number has logged in since.
-pub async fn returned_since(db: &Db, kakao_id: KakaoId, since: Timestamp) -> Result<bool> {
+pub async fn returned_since(conn: &mut Conn, kakao_id: KakaoId, since: Timestamp) -> Result<bool> {
     const SQL: &str =
         "SELECT id FROM users WHERE kakao_id = $1 AND deleted_at IS NULL AND last_login_at > $2";
     let row: Option<IdRow> =
-        on!(db, pool => sqlx::query_as(SQL).bind(kakao_id.0).bind(since).fetch_optional(pool).await)?;
+        on!(conn, c => sqlx::query_as(SQL).bind(kakao_id.0).bind(since).fetch_optional(c).await)?;
     Ok(row.is_some())
 }
 
 /// Whether this person's logins from before `at` were ended: by an unlink, a deletion, or Kakao's word.
-pub async fn ended_since(db: &Db, kakao_id: KakaoId, at: Timestamp) -> Result<bool> {
+pub async fn ended_since(conn: &mut Conn, kakao_id: KakaoId, at: Timestamp) -> Result<bool> {
     const SQL: &str = "
         SELECT id FROM users
         WHERE kakao_id = $1 AND disabled_at IS NULL
           AND (unlinked_at > $2 OR deleted_at > $2 OR logins_void_before > $2 OR not_before > $2)
         UNION ALL SELECT user_id AS id FROM kakao_unlinks WHERE kakao_id = $1 AND asked_at > $2 LIMIT 1";
     let row: Option<IdRow> =
-        on!(db, pool => sqlx::query_as(SQL).bind(kakao_id.0).bind(at).fetch_optional(pool).await)?;
+        on!(conn, c => sqlx::query_as(SQL).bind(kakao_id.0).bind(at).fetch_optional(c).await)?;
     Ok(row.is_some())
 }
 
 /// Logins from before `at` are doubtful.
-pub async fn void_logins(tx: &mut Tx, user: UserId, at: Timestamp) -> Result<()> {
+pub async fn void_logins(tx: &mut Tx<'_>, user: UserId, at: Timestamp) -> Result<()> {
     const SQL: &str = "UPDATE users SET logins_void_before = $2
                        WHERE id = $1 AND (logins_void_before IS NULL OR logins_void_before < $2)";
-    on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(at).execute(conn).await.map(drop))?;
+    on!(tx, c => sqlx::query(SQL).bind(user.0).bind(at).execute(c).await.map(drop))?;
     Ok(())
 }
 
 /// The user of a number, inside a transaction; none after a deletion.
-pub async fn of_kakao_id(tx: &mut Tx, kakao_id: KakaoId) -> Result<Option<UserId>> {
+pub async fn of_kakao_id(tx: &mut Tx<'_>, kakao_id: KakaoId) -> Result<Option<UserId>> {
     const SQL: &str = "SELECT id FROM users WHERE kakao_id = $1 AND deleted_at IS NULL";
-    let row: Option<IdRow> =
-        on_tx!(tx, conn => sqlx::query_as(SQL).bind(kakao_id.0).fetch_optional(conn).await)?;
+    let row: Option<IdRow> = on!(tx, c => sqlx::query_as(SQL).bind(kakao_id.0).fetch_optional(c).await)?;
     Ok(row.map(|row| UserId(row.id)))
 }
 
 /// Ends the link of a user who has not logged in since `at`; false if there was none to end. `disable` keeps the user out.
-pub async fn unlink(tx: &mut Tx, user: UserId, at: Timestamp, reason: &str, disable: bool) -> Result<bool> {
+pub async fn unlink(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    at: Timestamp,
+    reason: &str,
+    disable: bool,
+) -> Result<bool> {
     const SQL: &str = "
         UPDATE users SET unlinked_at = $2, unlink_reason = $3, kakao_refresh_token = NULL,
                          kakao_refresh_expires_at = NULL, kakao_scope = NULL, profile_stale_at = NULL,
@@ -203,36 +216,36 @@ pub async fn unlink(tx: &mut Tx, user: UserId, at: Timestamp, reason: &str, disa
                          disabled_at = CASE WHEN $4 AND (disabled_at IS NULL OR disabled_at = unlinked_at) THEN $2
                                             ELSE disabled_at END
         WHERE id = $1 AND deleted_at IS NULL AND last_login_at < $2 AND (unlinked_at IS NULL OR unlinked_at < $2)";
-    let done = on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(at).bind(reason).bind(disable)
-        .execute(conn).await.map(|done| done.rows_affected()))?;
+    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(at).bind(reason).bind(disable)
+        .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
 
 /// Forgets a refresh token that was stored before `at`.
-pub async fn forget_older_token(tx: &mut Tx, user: UserId, at: Timestamp) -> Result<bool> {
+pub async fn forget_older_token(tx: &mut Tx<'_>, user: UserId, at: Timestamp) -> Result<bool> {
     const SQL: &str = "UPDATE users SET kakao_refresh_token = NULL, kakao_refresh_expires_at = NULL
                        WHERE id = $1 AND kakao_refresh_token IS NOT NULL
                          AND (kakao_token_at IS NULL OR kakao_token_at < $2)";
-    let done = on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(at)
-        .execute(conn).await.map(|done| done.rows_affected()))?;
+    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(at)
+        .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
 
 /// The profile that was read before `at` is to be read again.
-pub async fn mark_stale(tx: &mut Tx, user: UserId, at: Timestamp) -> Result<bool> {
+pub async fn mark_stale(tx: &mut Tx<'_>, user: UserId, at: Timestamp) -> Result<bool> {
     const SQL: &str = "UPDATE users SET profile_stale_at = $2
                        WHERE id = $1 AND unlinked_at IS NULL AND (profile_read_at IS NULL OR profile_read_at < $2)
                          AND (profile_stale_at IS NULL OR profile_stale_at < $2)";
-    let done = on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(at)
-        .execute(conn).await.map(|done| done.rows_affected()))?;
+    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(at)
+        .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
 
 /// An address and number that were read before `at` are trusted no more.
-pub async fn distrust_identifiers(tx: &mut Tx, user: UserId, at: Timestamp) -> Result<()> {
+pub async fn distrust_identifiers(tx: &mut Tx<'_>, user: UserId, at: Timestamp) -> Result<()> {
     const SQL: &str = "UPDATE users SET email_verified = $3, phone_number = NULL
                        WHERE id = $1 AND (profile_read_at IS NULL OR profile_read_at < $2)";
-    on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(at).bind(false).execute(conn).await.map(drop))?;
+    on!(tx, c => sqlx::query(SQL).bind(user.0).bind(at).bind(false).execute(c).await.map(drop))?;
     Ok(())
 }
 
@@ -255,7 +268,7 @@ pub struct Erased {
 }
 
 /// Erases fields that were read before `at`.
-pub async fn erase_fields(tx: &mut Tx, user: UserId, at: Timestamp, which: Erased) -> Result<()> {
+pub async fn erase_fields(tx: &mut Tx<'_>, user: UserId, at: Timestamp, which: Erased) -> Result<()> {
     const SQL: &str = "
         UPDATE users SET nickname = CASE WHEN $3 THEN NULL ELSE nickname END,
                          picture = CASE WHEN $4 THEN NULL ELSE picture END,
@@ -267,8 +280,8 @@ pub async fn erase_fields(tx: &mut Tx, user: UserId, at: Timestamp, which: Erase
                          -- Kakao is asked again before anybody is told that it was granted.
                          kakao_scope = NULL
         WHERE id = $1 AND (profile_read_at IS NULL OR profile_read_at < $2)";
-    on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(at).bind(which.nickname).bind(which.picture)
+    on!(tx, c => sqlx::query(SQL).bind(user.0).bind(at).bind(which.nickname).bind(which.picture)
         .bind(which.email).bind(which.name).bind(which.phone_number).bind(which.age_range)
-        .execute(conn).await.map(drop))?;
+        .execute(c).await.map(drop))?;
     Ok(())
 }

@@ -3,41 +3,47 @@
 
 use uuid::Uuid;
 
-use super::{Db, Result, on, row};
+use super::{Conn, Result, on, row};
 use crate::domain::Timestamp;
 
 /// Takes or prolongs a lease. True while `holder` has it.
-pub async fn acquire(db: &Db, name: &str, holder: Uuid, now: Timestamp, until: Timestamp) -> Result<bool> {
+pub async fn acquire(
+    conn: &mut Conn,
+    name: &str,
+    holder: Uuid,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<bool> {
     const SQL: &str = "INSERT INTO job_leases AS l (name, holder, until) VALUES ($1, $2, $4)
                        ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
                        WHERE l.holder = $2 OR l.until <= $3";
-    let done = on!(db, pool => sqlx::query(SQL).bind(name).bind(holder).bind(now).bind(until)
-        .execute(pool).await.map(|done| done.rows_affected()))?;
+    let done = on!(conn, c => sqlx::query(SQL).bind(name).bind(holder).bind(now).bind(until)
+        .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
 
 /// Gives a lease back.
-pub async fn release(db: &Db, name: &str, holder: Uuid) -> Result<()> {
+pub async fn release(conn: &mut Conn, name: &str, holder: Uuid) -> Result<()> {
     const SQL: &str = "DELETE FROM job_leases WHERE name = $1 AND holder = $2";
-    on!(db, pool => sqlx::query(SQL).bind(name).bind(holder).execute(pool).await.map(drop))?;
+    on!(conn, c => sqlx::query(SQL).bind(name).bind(holder).execute(c).await.map(drop))?;
     Ok(())
 }
 
 /// Has everybody rest until then: a lease that nobody holds. A longer rest stands.
-pub async fn rest(db: &Db, name: &str, until: Timestamp) -> Result<()> {
+pub async fn rest(conn: &mut Conn, name: &str, until: Timestamp) -> Result<()> {
     const SQL: &str = "INSERT INTO job_leases AS l (name, holder, until) VALUES ($1, $2, $3)
                        ON CONFLICT (name) DO UPDATE SET until = excluded.until WHERE l.until < excluded.until";
-    on!(db, pool => sqlx::query(SQL).bind(name).bind(Uuid::nil()).bind(until).execute(pool).await.map(drop))?;
+    on!(conn, c => sqlx::query(SQL).bind(name).bind(Uuid::nil()).bind(until).execute(c).await.map(drop))?;
     Ok(())
 }
 
 row!(Until { until: Timestamp });
 
 /// Until when one of these two is held or rests, if it is.
-pub async fn held_until(db: &Db, names: [&str; 2], now: Timestamp) -> Result<Option<Timestamp>> {
+pub async fn held_until(conn: &mut Conn, names: [&str; 2], now: Timestamp) -> Result<Option<Timestamp>> {
     const SQL: &str =
         "SELECT until FROM job_leases WHERE name IN ($1, $2) AND until > $3 ORDER BY until DESC LIMIT 1";
-    let row: Option<Until> = on!(db, pool => sqlx::query_as(SQL)
-        .bind(names[0]).bind(names[1]).bind(now).fetch_optional(pool).await)?;
+    let row: Option<Until> = on!(conn, c => sqlx::query_as(SQL)
+        .bind(names[0]).bind(names[1]).bind(now).fetch_optional(c).await)?;
     Ok(row.map(|row| row.until))
 }

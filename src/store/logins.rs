@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::kakao_links::ended_since;
-use super::{Db, Result, Tx, on, on_tx, row};
+use super::{Conn, Db, Result, Tx, on, row};
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::{
     AttemptId, Consent, Fingerprint, KakaoId, NewGrant, Profile, SessionId, Timestamp, UserId,
@@ -155,7 +155,7 @@ row!(RecordedRow { id: Uuid });
 row!(DisabledRow { disabled_at: Option<Timestamp> });
 
 /// Records a login.
-pub async fn record(db: &Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<Recorded> {
+pub async fn record(db: &mut Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<Recorded> {
     const BOTH: &str = concat!(
         "WITH u AS (",
         upsert_user!(),
@@ -210,18 +210,17 @@ pub async fn record(db: &Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<R
                 .bind(login.vouched_at)
         };
     }
-    let user: Option<RecordedRow> = match db {
-        Db::Postgres(pool) => bound!(sqlx::query_as(BOTH)).fetch_optional(pool).await?,
-        Db::Sqlite(pool) => {
-            let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
-            let user = bound!(sqlx::query_as(USER)).fetch_optional(&mut *tx).await?;
-            if user.is_some() {
-                bound!(sqlx::query(GRANT)).execute(&mut *tx).await?;
-                bound!(sqlx::query(SESSION)).execute(&mut *tx).await?;
-            }
-            tx.commit().await?;
-            user
+    let user: Option<RecordedRow> = if db.is_postgres() {
+        on!(db, c => bound!(sqlx::query_as(BOTH)).fetch_optional(c).await)?
+    } else {
+        let mut tx = Tx::begin(db).await?;
+        let user = on!(tx, c => bound!(sqlx::query_as(USER)).fetch_optional(c).await)?;
+        if user.is_some() {
+            on!(tx, c => bound!(sqlx::query(GRANT)).execute(c).await.map(drop))?;
+            on!(tx, c => bound!(sqlx::query(SESSION)).execute(c).await.map(drop))?;
         }
+        tx.commit().await?;
+        user
     };
     match user {
         // A deletion may have taken Kakao's number off the user that this was: the login is not to make a new one.
@@ -235,7 +234,7 @@ pub async fn record(db: &Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<R
 }
 
 /// Removes a user who was made this moment, and of whom nobody knows.
-async fn take_back(db: &Db, user: UserId) -> Result<()> {
+async fn take_back(db: &mut Db, user: UserId) -> Result<()> {
     const ALL: [&str; 3] = [
         "DELETE FROM grants WHERE user_id = $1",
         "DELETE FROM sessions WHERE user_id = $1",
@@ -243,14 +242,14 @@ async fn take_back(db: &Db, user: UserId) -> Result<()> {
     ];
     let mut tx = Tx::begin(db).await?;
     for sql in ALL {
-        on_tx!(&mut tx, conn => sqlx::query(sql).bind(user.0).execute(conn).await.map(drop))?;
+        on!(tx, c => sqlx::query(sql).bind(user.0).execute(c).await.map(drop))?;
     }
     tx.commit().await
 }
 
-async fn why_not(db: &Db, kakao_id: KakaoId) -> Result<Recorded> {
+async fn why_not(conn: &mut Conn, kakao_id: KakaoId) -> Result<Recorded> {
     const SQL: &str = "SELECT disabled_at FROM users WHERE kakao_id = $1";
     let row: Option<DisabledRow> =
-        on!(db, pool => sqlx::query_as(SQL).bind(kakao_id.0).fetch_optional(pool).await)?;
+        on!(conn, c => sqlx::query_as(SQL).bind(kakao_id.0).fetch_optional(c).await)?;
     Ok(if row.is_some_and(|row| row.disabled_at.is_some()) { Recorded::Disabled } else { Recorded::Ended })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Db, Result, on, row};
+use super::{Conn, Result, on, row};
 use crate::domain::{ClientId, GrantId, Timestamp, UserId};
 
 /// How often a client is tried.
@@ -27,7 +27,7 @@ pub struct Due {
 row!(DueRow { id: Uuid, user_id: Uuid, logout_attempts: i32 });
 
 /// Takes some of the logins of a client that it is to be told of. Nobody else gets them before `until`.
-pub async fn claim(db: &Db, client: &ClientId, now: Timestamp, until: Timestamp) -> Result<Vec<Due>> {
+pub async fn claim(conn: &mut Conn, client: &ClientId, now: Timestamp, until: Timestamp) -> Result<Vec<Due>> {
     const SQL: &str = "
         UPDATE grants SET logout_next_at = $3, logout_attempts = logout_attempts + 1
         WHERE id IN (SELECT id FROM grants
@@ -36,24 +36,24 @@ pub async fn claim(db: &Db, client: &ClientId, now: Timestamp, until: Timestamp)
                      ORDER BY ended_at LIMIT 50)
           AND logout_told_at IS NULL AND (logout_next_at IS NULL OR logout_next_at <= $2)
         RETURNING id, user_id, logout_attempts";
-    let rows: Vec<DueRow> = on!(db, pool => sqlx::query_as(SQL)
+    let rows: Vec<DueRow> = on!(conn, c => sqlx::query_as(SQL)
         .bind(client.as_str()).bind(now).bind(until).bind(now - STALE).bind(MOST_ATTEMPTS)
-        .fetch_all(pool).await)?;
+        .fetch_all(c).await)?;
     let due =
         |row: DueRow| Due { grant: GrantId(row.id), user: UserId(row.user_id), attempt: row.logout_attempts };
     Ok(rows.into_iter().map(due).collect())
 }
 
 /// The client knows.
-pub async fn told(db: &Db, grant: GrantId, now: Timestamp) -> Result<()> {
+pub async fn told(conn: &mut Conn, grant: GrantId, now: Timestamp) -> Result<()> {
     const SQL: &str = "UPDATE grants SET logout_told_at = $2 WHERE id = $1";
-    on!(db, pool => sqlx::query(SQL).bind(grant.0).bind(now).execute(pool).await.map(drop))?;
+    on!(conn, c => sqlx::query(SQL).bind(grant.0).bind(now).execute(c).await.map(drop))?;
     Ok(())
 }
 
 /// The client does not answer: again at `next`.
-pub async fn put_off(db: &Db, grant: GrantId, next: Timestamp) -> Result<()> {
+pub async fn put_off(conn: &mut Conn, grant: GrantId, next: Timestamp) -> Result<()> {
     const SQL: &str = "UPDATE grants SET logout_next_at = $2 WHERE id = $1";
-    on!(db, pool => sqlx::query(SQL).bind(grant.0).bind(next).execute(pool).await.map(drop))?;
+    on!(conn, c => sqlx::query(SQL).bind(grant.0).bind(next).execute(c).await.map(drop))?;
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Owns the tables. Stands on `domain` alone; `sqlx` is at home here.
 //!
 //! One table per file; the SQL of a function stands beside it as a `const`, one text for Postgres and SQLite. Time is a
-//! parameter. Check-then-act is always one conditional statement.
+//! parameter, and so is the connection: `&mut Conn`, or `&mut Tx` where a statement is only right beside others.
+//! Check-then-act is always one conditional statement.
 
 mod db;
 mod error;
@@ -24,29 +25,19 @@ pub mod sweep;
 pub mod users;
 pub mod webhook_events;
 
-pub use db::{Db, Tx};
+pub use db::{Conn, Db, Pool, Tx};
 pub use error::{Error, Result};
 
-/// Runs the same expression on whichever pool it is.
+/// Runs the same expression on whichever database it is: lends it a `&mut PgConnection` or `&mut SqliteConnection`.
 macro_rules! on {
-    ($db:expr, $pool:ident => $body:expr) => {
-        match $db {
-            $crate::store::Db::Postgres($pool) => $body,
-            $crate::store::Db::Sqlite($pool) => $body,
-        }
-    };
-}
-
-/// Runs the same expression on whichever transaction it is.
-macro_rules! on_tx {
-    ($tx:expr, $conn:ident => $body:expr) => {
-        match $tx {
-            $crate::store::Tx::Postgres(tx) => {
-                let $conn = &mut **tx;
+    ($conn:expr, $lent:ident => $body:expr) => {
+        match $conn.lend().await? {
+            $crate::store::db::Lent::Postgres(mut lent) => {
+                let $lent = &mut *lent;
                 $body
             }
-            $crate::store::Tx::Sqlite(tx) => {
-                let $conn = &mut **tx;
+            $crate::store::db::Lent::Sqlite(mut lent) => {
+                let $lent = &mut *lent;
                 $body
             }
         }
@@ -72,4 +63,4 @@ macro_rules! row {
     };
 }
 
-use {on, on_tx, row};
+use {on, row};

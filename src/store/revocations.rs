@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Db, Result, on, row};
+use super::{Conn, Result, on, row};
 use crate::domain::{GrantId, Timestamp, UserId};
 
 /// A grant or user whose tokens are void.
@@ -17,13 +17,13 @@ pub enum Revoked {
 row!(Row { id: Uuid, at: Timestamp });
 
 /// Everything revoked since `from`.
-pub async fn since(db: &Db, from: Timestamp) -> Result<Vec<Revoked>> {
+pub async fn since(conn: &mut Conn, from: Timestamp) -> Result<Vec<Revoked>> {
     const GRANTS: &str =
         "SELECT id, ended_at AS at FROM grants WHERE ended_at IS NOT NULL AND ended_at >= $1";
     const USERS: &str =
         "SELECT id, not_before AS at FROM users WHERE not_before IS NOT NULL AND not_before >= $1";
-    let grants: Vec<Row> = on!(db, pool => sqlx::query_as(GRANTS).bind(from).fetch_all(pool).await)?;
-    let users: Vec<Row> = on!(db, pool => sqlx::query_as(USERS).bind(from).fetch_all(pool).await)?;
+    let grants: Vec<Row> = on!(conn, c => sqlx::query_as(GRANTS).bind(from).fetch_all(c).await)?;
+    let users: Vec<Row> = on!(conn, c => sqlx::query_as(USERS).bind(from).fetch_all(c).await)?;
     let grants = grants.into_iter().map(|row| Revoked::Grant(GrantId(row.id), row.at));
     Ok(grants.chain(users.into_iter().map(|row| Revoked::User(UserId(row.id), row.at))).collect())
 }

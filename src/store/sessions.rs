@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Db, Result, Tx, on, on_tx, row};
+use super::{Conn, Db, Result, Tx, on, row};
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::session::Session;
 use crate::domain::{EndReason, Fingerprint, NewGrant, SessionId, Timestamp, UserId};
@@ -10,11 +10,11 @@ use crate::domain::{EndReason, Fingerprint, NewGrant, SessionId, Timestamp, User
 row!(SessionRow { id: Uuid, user_id: Uuid, auth_time: Timestamp });
 
 /// The living session of this cookie.
-pub async fn find_live(db: &Db, token: &Fingerprint, now: Timestamp) -> Result<Option<Session>> {
+pub async fn find_live(conn: &mut Conn, token: &Fingerprint, now: Timestamp) -> Result<Option<Session>> {
     const SQL: &str = "SELECT id, user_id, auth_time FROM sessions
                        WHERE token_hash = $1 AND ended_at IS NULL AND idle_expires_at > $2 AND expires_at > $2";
-    let row: Option<SessionRow> = on!(db, pool => sqlx::query_as(SQL)
-        .bind(token.as_bytes()).bind(now).fetch_optional(pool).await)?;
+    let row: Option<SessionRow> = on!(conn, c => sqlx::query_as(SQL)
+        .bind(token.as_bytes()).bind(now).fetch_optional(c).await)?;
     Ok(row.map(|row| Session { id: SessionId(row.id), user: UserId(row.user_id), auth_time: row.auth_time }))
 }
 
@@ -44,7 +44,7 @@ macro_rules! insert_grant {
 /// whoever ends the sessions of a user, and then the grants, comes before it or finds the grant. False if the session has
 /// ended, or the user is kept out.
 pub async fn grant(
-    db: &Db,
+    db: &mut Db,
     session: SessionId,
     grant: &NewGrant,
     now: Timestamp,
@@ -75,60 +75,70 @@ pub async fn grant(
                 .bind(idle_expires_at)
         };
     }
-    let made = match db {
-        Db::Postgres(pool) => bound!(sqlx::query(BOTH)).execute(pool).await?.rows_affected(),
-        Db::Sqlite(pool) => {
-            let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
-            if bound!(sqlx::query(USED)).execute(&mut *tx).await?.rows_affected() == 0 {
-                return Ok(false);
-            }
-            let made = bound!(sqlx::query(GRANT)).execute(&mut *tx).await?.rows_affected();
-            tx.commit().await?;
-            made
-        }
-    };
+    if db.is_postgres() {
+        let made = on!(db, c => bound!(sqlx::query(BOTH)).execute(c).await.map(|done| done.rows_affected()))?;
+        return Ok(made == 1);
+    }
+    let mut tx = Tx::begin(db).await?;
+    let used = on!(tx, c => bound!(sqlx::query(USED)).execute(c).await.map(|done| done.rows_affected()))?;
+    if used == 0 {
+        return Ok(false);
+    }
+    let made = on!(tx, c => bound!(sqlx::query(GRANT)).execute(c).await.map(|done| done.rows_affected()))?;
+    tx.commit().await?;
     Ok(made == 1)
 }
 
 /// Puts a new session in the place of the one that the browser had before: the same person's logins move over, and the
 /// old cookie is dead.
-pub async fn replace(db: &Db, old: &Fingerprint, new: SessionId, user: UserId, now: Timestamp) -> Result<()> {
+pub async fn replace(
+    db: &mut Db,
+    old: &Fingerprint,
+    new: SessionId,
+    user: UserId,
+    now: Timestamp,
+) -> Result<()> {
     const MOVE: &str = "UPDATE grants SET session_id = $2
                         WHERE session_id = (SELECT id FROM sessions WHERE token_hash = $1 AND user_id = $3)";
     const END: &str = "UPDATE sessions SET ended_at = $2 WHERE token_hash = $1 AND ended_at IS NULL";
     let mut tx = Tx::begin(db).await?;
-    on_tx!(&mut tx, conn => sqlx::query(MOVE).bind(old.as_bytes()).bind(new.0).bind(user.0)
-        .execute(conn).await.map(drop))?;
-    on_tx!(&mut tx, conn => sqlx::query(END).bind(old.as_bytes()).bind(now).execute(conn).await.map(drop))?;
+    on!(tx, c => sqlx::query(MOVE).bind(old.as_bytes()).bind(new.0).bind(user.0)
+        .execute(c).await.map(drop))?;
+    on!(tx, c => sqlx::query(END).bind(old.as_bytes()).bind(now).execute(c).await.map(drop))?;
     tx.commit().await
 }
 
 /// Ends a session and all logins that came of it; how many logins.
-pub async fn end(db: &Db, session: SessionId, reason: EndReason, now: Timestamp) -> Result<u64> {
+pub async fn end(db: &mut Db, session: SessionId, reason: EndReason, now: Timestamp) -> Result<u64> {
     const SESSION: &str = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
     const GRANTS: &str =
         "UPDATE grants SET ended_at = $2, end_reason = $3 WHERE session_id = $1 AND ended_at IS NULL";
     let mut tx = Tx::begin(db).await?;
-    on_tx!(&mut tx, conn => sqlx::query(SESSION).bind(session.0).bind(now).execute(conn).await.map(drop))?;
-    let ended = on_tx!(&mut tx, conn => sqlx::query(GRANTS).bind(session.0).bind(now).bind(reason.name())
-        .execute(conn).await.map(|done| done.rows_affected()))?;
+    on!(tx, c => sqlx::query(SESSION).bind(session.0).bind(now).execute(c).await.map(drop))?;
+    let ended = on!(tx, c => sqlx::query(GRANTS).bind(session.0).bind(now).bind(reason.name())
+        .execute(c).await.map(|done| done.rows_affected()))?;
     tx.commit().await?;
     Ok(ended)
 }
 
 /// Ends all sessions of a user, save the one to keep.
-pub async fn end_of_user(tx: &mut Tx, user: UserId, keep: Option<SessionId>, now: Timestamp) -> Result<()> {
+pub async fn end_of_user(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    keep: Option<SessionId>,
+    now: Timestamp,
+) -> Result<()> {
     const SQL: &str = "UPDATE sessions SET ended_at = $2
                        WHERE user_id = $1 AND ended_at IS NULL AND ($3 IS NULL OR id <> $3)";
-    on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(now).bind(keep.map(|session| session.0))
-        .execute(conn).await.map(drop))?;
+    on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now).bind(keep.map(|session| session.0))
+        .execute(c).await.map(drop))?;
     Ok(())
 }
 
 /// Ends the sessions of a user that began before `at`.
-pub async fn end_older(tx: &mut Tx, user: UserId, at: Timestamp, now: Timestamp) -> Result<()> {
+pub async fn end_older(tx: &mut Tx<'_>, user: UserId, at: Timestamp, now: Timestamp) -> Result<()> {
     const SQL: &str =
         "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL AND created_at < $3";
-    on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(now).bind(at).execute(conn).await.map(drop))?;
+    on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now).bind(at).execute(c).await.map(drop))?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Table `signing_keys`: one current and at most one next key per algorithm, kept so by partial unique indexes.
 
-use super::{Db, Error, Result, Tx, on, on_tx, row};
+use super::{Conn, Db, Error, Result, Tx, on, row};
 use crate::domain::rotation::KeyState;
 use crate::domain::{SigningAlg, Timestamp};
 
@@ -40,11 +40,11 @@ row!(KeyRow {
 });
 
 /// All keys, oldest first.
-pub async fn all(db: &Db) -> Result<Vec<StoredKey>> {
+pub async fn all(conn: &mut Conn) -> Result<Vec<StoredKey>> {
     const SQL: &str = "SELECT kid, alg, public_jwk, private_sealed, created_at, published_at, activated_at,
                               superseded_at, expires_at
                        FROM signing_keys ORDER BY created_at, kid";
-    let rows: Vec<KeyRow> = on!(db, pool => sqlx::query_as(SQL).fetch_all(pool).await)?;
+    let rows: Vec<KeyRow> = on!(conn, c => sqlx::query_as(SQL).fetch_all(c).await)?;
     rows.into_iter()
         .map(|row| {
             let alg = SigningAlg::from_name(&row.alg)
@@ -80,20 +80,20 @@ impl StoredKey {
 
 /// Offers a key: one that signs at once, or the next one. True for the one caller whose key the database took; of several replicas that start
 /// on an empty database, the others read that one back.
-pub async fn insert(db: &Db, key: &StoredKey) -> Result<bool> {
+pub async fn insert(conn: &mut Conn, key: &StoredKey) -> Result<bool> {
     const SQL: &str = "
         INSERT INTO signing_keys (kid, alg, public_jwk, private_sealed, created_at, published_at, activated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
-    let done = on!(db, pool => sqlx::query(SQL)
+    let done = on!(conn, c => sqlx::query(SQL)
         .bind(key.kid.as_str()).bind(key.alg.name()).bind(key.public_jwk.as_str())
         .bind(key.private_sealed.as_slice()).bind(key.created_at).bind(key.published_at).bind(key.activated_at)
-        .execute(pool).await.map(|done| done.rows_affected()))?;
+        .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
 
 /// Has the next key sign and the current one verify on. False if somebody else did.
 pub async fn activate(
-    db: &Db,
+    db: &mut Db,
     next: &str,
     current: Option<&str>,
     now: Timestamp,
@@ -104,14 +104,14 @@ pub async fn activate(
     const NEXT: &str = "UPDATE signing_keys SET activated_at = $2 WHERE kid = $1 AND activated_at IS NULL";
     let mut tx = Tx::begin(db).await?;
     if let Some(kid) = current {
-        let done = on_tx!(&mut tx, conn => sqlx::query(CURRENT).bind(kid).bind(now).bind(expires_at)
-            .execute(conn).await.map(|done| done.rows_affected()))?;
+        let done = on!(tx, c => sqlx::query(CURRENT).bind(kid).bind(now).bind(expires_at)
+            .execute(c).await.map(|done| done.rows_affected()))?;
         if done == 0 {
             return Ok(false);
         }
     }
-    let done = on_tx!(&mut tx, conn => sqlx::query(NEXT).bind(next).bind(now)
-        .execute(conn).await.map(|done| done.rows_affected()))?;
+    let done = on!(tx, c => sqlx::query(NEXT).bind(next).bind(now)
+        .execute(c).await.map(|done| done.rows_affected()))?;
     if done == 0 {
         return Ok(false);
     }
@@ -120,27 +120,26 @@ pub async fn activate(
 }
 
 /// Takes a key out of signing; it is published until `expires_at`. False if there is no such key, or it was out already.
-pub async fn supersede(db: &Db, kid: &str, now: Timestamp, expires_at: Timestamp) -> Result<bool> {
+pub async fn supersede(conn: &mut Conn, kid: &str, now: Timestamp, expires_at: Timestamp) -> Result<bool> {
     const SQL: &str = "UPDATE signing_keys SET activated_at = COALESCE(activated_at, $2), superseded_at = $2, expires_at = $3
                        WHERE kid = $1 AND (expires_at IS NULL OR expires_at > $3)";
-    let done = on!(db, pool => sqlx::query(SQL).bind(kid).bind(now).bind(expires_at)
-        .execute(pool).await.map(|done| done.rows_affected()))?;
+    let done = on!(conn, c => sqlx::query(SQL).bind(kid).bind(now).bind(expires_at)
+        .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
 
 /// Forgets a key that does not sign.
-pub async fn remove(db: &Db, kid: &str) -> Result<bool> {
+pub async fn remove(conn: &mut Conn, kid: &str) -> Result<bool> {
     const SQL: &str =
         "DELETE FROM signing_keys WHERE kid = $1 AND (activated_at IS NULL OR superseded_at IS NOT NULL)";
-    let done =
-        on!(db, pool => sqlx::query(SQL).bind(kid).execute(pool).await.map(|done| done.rows_affected()))?;
+    let done = on!(conn, c => sqlx::query(SQL).bind(kid).execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
 
 /// Replaces the sealed private part, if it is still the one that was read.
-pub async fn reseal(db: &Db, kid: &str, old: &[u8], new: &[u8]) -> Result<bool> {
+pub async fn reseal(conn: &mut Conn, kid: &str, old: &[u8], new: &[u8]) -> Result<bool> {
     const SQL: &str = "UPDATE signing_keys SET private_sealed = $3 WHERE kid = $1 AND private_sealed = $2";
-    let done = on!(db, pool => sqlx::query(SQL).bind(kid).bind(old).bind(new)
-        .execute(pool).await.map(|done| done.rows_affected()))?;
+    let done = on!(conn, c => sqlx::query(SQL).bind(kid).bind(old).bind(new)
+        .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }

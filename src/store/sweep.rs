@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Db, Result, accounts, on, webhook_events};
+use super::{Conn, Result, accounts, on, webhook_events};
 use crate::domain::Timestamp;
 
 /// How long a grant stays after its absolute end, so that a late replay is still recognised and explained.
@@ -22,7 +22,7 @@ pub struct Swept {
 }
 
 /// Deletes up to a thousand rows of each kind.
-pub async fn expired(db: &Db, now: Timestamp) -> Result<Swept> {
+pub async fn expired(conn: &mut Conn, now: Timestamp) -> Result<Swept> {
     const ATTEMPTS: &str = "DELETE FROM login_attempts WHERE id IN
                             (SELECT id FROM login_attempts WHERE expires_at <= $1 LIMIT 1000)";
     const GRANTS: &str =
@@ -32,15 +32,15 @@ pub async fn expired(db: &Db, now: Timestamp) -> Result<Swept> {
     const ASSERTIONS: &str = "DELETE FROM client_assertions WHERE id IN
                               (SELECT id FROM client_assertions WHERE expires_at <= $1 LIMIT 1000)";
     const LEASES: &str = "DELETE FROM job_leases WHERE until <= $1";
-    on!(db, pool => sqlx::query(LEASES).bind(now).execute(pool).await.map(drop))?;
-    on!(db, pool => sqlx::query(ASSERTIONS).bind(now).execute(pool).await.map(drop))?;
-    let attempts = on!(db, pool => sqlx::query(ATTEMPTS).bind(now)
-        .execute(pool).await.map(|done| done.rows_affected()))?;
-    let grants = on!(db, pool => sqlx::query(GRANTS).bind(now - GRANTS_STAY)
-        .execute(pool).await.map(|done| done.rows_affected()))?;
-    let sessions = on!(db, pool => sqlx::query(SESSIONS).bind(now)
-        .execute(pool).await.map(|done| done.rows_affected()))?;
-    let events = webhook_events::sweep(db, now).await?;
-    accounts::sweep(db, now).await?;
+    on!(conn, c => sqlx::query(LEASES).bind(now).execute(c).await.map(drop))?;
+    on!(conn, c => sqlx::query(ASSERTIONS).bind(now).execute(c).await.map(drop))?;
+    let attempts = on!(conn, c => sqlx::query(ATTEMPTS).bind(now)
+        .execute(c).await.map(|done| done.rows_affected()))?;
+    let grants = on!(conn, c => sqlx::query(GRANTS).bind(now - GRANTS_STAY)
+        .execute(c).await.map(|done| done.rows_affected()))?;
+    let sessions = on!(conn, c => sqlx::query(SESSIONS).bind(now)
+        .execute(c).await.map(|done| done.rows_affected()))?;
+    let events = webhook_events::sweep(conn, now).await?;
+    accounts::sweep(conn, now).await?;
     Ok(Swept { attempts, grants, sessions, events })
 }

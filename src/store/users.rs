@@ -3,7 +3,7 @@
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Db, Result, Tx, grants, on, on_tx, row, sessions};
+use super::{Conn, Db, Result, Tx, grants, on, row, sessions};
 use crate::domain::{Consent, EndReason, KakaoId, Profile, ServiceTerm, Timestamp, User, UserId, consent};
 
 row!(UserRow {
@@ -76,24 +76,23 @@ macro_rules! select_user {
 }
 
 /// The user of this id.
-pub async fn find(db: &Db, user: UserId) -> Result<Option<User>> {
+pub async fn find(conn: &mut Conn, user: UserId) -> Result<Option<User>> {
     const SQL: &str = select_user!("id = $1");
-    let row: Option<UserRow> = on!(db, pool => sqlx::query_as(SQL).bind(user.0).fetch_optional(pool).await)?;
+    let row: Option<UserRow> = on!(conn, c => sqlx::query_as(SQL).bind(user.0).fetch_optional(c).await)?;
     Ok(row.map(User::from))
 }
 
 /// The user of this Kakao number.
-pub async fn find_by_kakao_id(db: &Db, kakao_id: KakaoId) -> Result<Option<User>> {
+pub async fn find_by_kakao_id(conn: &mut Conn, kakao_id: KakaoId) -> Result<Option<User>> {
     const SQL: &str = select_user!("kakao_id = $1");
-    let row: Option<UserRow> =
-        on!(db, pool => sqlx::query_as(SQL).bind(kakao_id.0).fetch_optional(pool).await)?;
+    let row: Option<UserRow> = on!(conn, c => sqlx::query_as(SQL).bind(kakao_id.0).fetch_optional(c).await)?;
     Ok(row.map(User::from))
 }
 
 /// Voids all tokens of a user that were issued before.
-pub async fn void_tokens(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<()> {
+pub async fn void_tokens(tx: &mut Tx<'_>, user: UserId, now: Timestamp) -> Result<()> {
     const SQL: &str = "UPDATE users SET not_before = $2 WHERE id = $1";
-    on_tx!(tx, conn => sqlx::query(SQL).bind(user.0).bind(now).execute(conn).await.map(drop))?;
+    on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now).execute(c).await.map(drop))?;
     Ok(())
 }
 
@@ -110,12 +109,12 @@ pub struct SealedToken {
 }
 
 /// Some of the Kakao refresh tokens that were not sealed with this key (their first bytes name it).
-pub async fn sealed_otherwise(db: &Db, key_id: &[u8], most: i32) -> Result<Vec<SealedToken>> {
+pub async fn sealed_otherwise(conn: &mut Conn, key_id: &[u8], most: i32) -> Result<Vec<SealedToken>> {
     const SQL: &str = "SELECT id, kakao_id, kakao_refresh_token FROM users
                        WHERE kakao_refresh_token IS NOT NULL AND kakao_id IS NOT NULL
                          AND substr(kakao_refresh_token, 1, 4) <> $1 LIMIT $2";
     let rows: Vec<SealedRow> =
-        on!(db, pool => sqlx::query_as(SQL).bind(key_id).bind(most).fetch_all(pool).await)?;
+        on!(conn, c => sqlx::query_as(SQL).bind(key_id).bind(most).fetch_all(c).await)?;
     let token = |row: SealedRow| SealedToken {
         user: UserId(row.id),
         kakao_id: KakaoId(row.kakao_id),
@@ -125,31 +124,31 @@ pub async fn sealed_otherwise(db: &Db, key_id: &[u8], most: i32) -> Result<Vec<S
 }
 
 /// Replaces a sealed Kakao refresh token, if it is still the one that was read.
-pub async fn reseal(db: &Db, user: UserId, old: &[u8], new: &[u8]) -> Result<bool> {
+pub async fn reseal(conn: &mut Conn, user: UserId, old: &[u8], new: &[u8]) -> Result<bool> {
     const SQL: &str = "UPDATE users SET kakao_refresh_token = $3 WHERE id = $1 AND kakao_refresh_token = $2";
-    let done = on!(db, pool => sqlx::query(SQL).bind(user.0).bind(old).bind(new)
-        .execute(pool).await.map(|done| done.rows_affected()))?;
+    let done = on!(conn, c => sqlx::query(SQL).bind(user.0).bind(old).bind(new)
+        .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
 
 row!(Sealed { kakao_refresh_token: Option<Vec<u8>> });
 
 /// The sealed Kakao refresh token of a user.
-pub async fn kakao_refresh_token(db: &Db, user: UserId) -> Result<Option<Vec<u8>>> {
+pub async fn kakao_refresh_token(conn: &mut Conn, user: UserId) -> Result<Option<Vec<u8>>> {
     const SQL: &str = "SELECT kakao_refresh_token FROM users WHERE id = $1";
-    let row: Option<Sealed> = on!(db, pool => sqlx::query_as(SQL).bind(user.0).fetch_optional(pool).await)?;
+    let row: Option<Sealed> = on!(conn, c => sqlx::query_as(SQL).bind(user.0).fetch_optional(c).await)?;
     Ok(row.and_then(|row| row.kakao_refresh_token))
 }
 
 /// Keeps a user out and ends all its grants and sessions, in one transaction. False if there is no such user or it was out already.
 ///
 /// A login that is under way either commits before, and its grant is ended here, or sees the mark and rolls back.
-pub async fn disable(db: &Db, user: UserId, now: Timestamp) -> Result<bool> {
+pub async fn disable(db: &mut Db, user: UserId, now: Timestamp) -> Result<bool> {
     const SQL: &str =
         "UPDATE users SET disabled_at = $2, not_before = $2 WHERE id = $1 AND disabled_at IS NULL";
     let mut tx = Tx::begin(db).await?;
-    let done = on_tx!(&mut tx, conn => sqlx::query(SQL).bind(user.0).bind(now)
-        .execute(conn).await.map(|done| done.rows_affected()))?;
+    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now)
+        .execute(c).await.map(|done| done.rows_affected()))?;
     if done == 1 {
         sessions::end_of_user(&mut tx, user, None, now).await?;
         grants::end_of_user(&mut tx, user, EndReason::UserDisabled, now).await?;
@@ -159,17 +158,17 @@ pub async fn disable(db: &Db, user: UserId, now: Timestamp) -> Result<bool> {
 }
 
 /// Lets a user in again. Its old grants stay ended.
-pub async fn enable(db: &Db, user: UserId) -> Result<bool> {
+pub async fn enable(conn: &mut Conn, user: UserId) -> Result<bool> {
     const SQL: &str = "UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NOT NULL";
     let done =
-        on!(db, pool => sqlx::query(SQL).bind(user.0).execute(pool).await.map(|done| done.rows_affected()))?;
+        on!(conn, c => sqlx::query(SQL).bind(user.0).execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
 
 /// Gives a user exactly these roles. False if there is no such user.
-pub async fn set_roles(db: &Db, user: UserId, roles: &[String]) -> Result<bool> {
+pub async fn set_roles(conn: &mut Conn, user: UserId, roles: &[String]) -> Result<bool> {
     const SQL: &str = "UPDATE users SET roles = $2 WHERE id = $1";
-    let done = on!(db, pool => sqlx::query(SQL).bind(user.0).bind(Json(roles))
-        .execute(pool).await.map(|done| done.rows_affected()))?;
+    let done = on!(conn, c => sqlx::query(SQL).bind(user.0).bind(Json(roles))
+        .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }

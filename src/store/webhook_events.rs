@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Db, Error, Result, Tx, on, on_tx, row};
+use super::{Conn, Error, Result, Tx, on, row};
 use crate::domain::kakao_event::Source;
 use crate::domain::{Fingerprint, KakaoEvent, KakaoId, Timestamp};
 
@@ -25,7 +25,7 @@ struct Detail {
 
 /// Stores an event, in full or not at all. False if one of this id was stored before.
 pub async fn store(
-    db: &Db,
+    conn: &mut Conn,
     event: &KakaoEvent,
     dedupe: Option<&Fingerprint>,
     now: Timestamp,
@@ -34,10 +34,10 @@ pub async fn store(
         INSERT INTO webhook_events (id, dedupe, source, kind, kakao_id, at, received_at, detail, next_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7) ON CONFLICT (dedupe) DO NOTHING";
     let detail = Json(Detail { reason: event.reason.clone(), items: event.items.clone() });
-    let done = on!(db, pool => sqlx::query(SQL)
+    let done = on!(conn, c => sqlx::query(SQL)
         .bind(Uuid::now_v7()).bind(dedupe.map(Fingerprint::as_bytes)).bind(event.source.name())
         .bind(event.kind.as_str()).bind(event.user.0).bind(event.at).bind(now).bind(&detail)
-        .execute(pool).await.map(|done| done.rows_affected()))?;
+        .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
 
@@ -62,7 +62,7 @@ pub struct Due {
 }
 
 /// Takes some of the events that are due, oldest first. Nobody else gets them before `until`.
-pub async fn claim(db: &Db, now: Timestamp, until: Timestamp) -> Result<Vec<Due>> {
+pub async fn claim(conn: &mut Conn, now: Timestamp, until: Timestamp) -> Result<Vec<Due>> {
     const SQL: &str = "
         UPDATE webhook_events SET next_at = $2, attempts = attempts + 1
         WHERE id IN (SELECT id FROM webhook_events WHERE done_at IS NULL AND next_at <= $1
@@ -70,7 +70,7 @@ pub async fn claim(db: &Db, now: Timestamp, until: Timestamp) -> Result<Vec<Due>
           AND done_at IS NULL AND next_at <= $1
         RETURNING id, source, kind, kakao_id, at, detail, attempts";
     let rows: Vec<EventRow> =
-        on!(db, pool => sqlx::query_as(SQL).bind(now).bind(until).bind(BATCH).fetch_all(pool).await)?;
+        on!(conn, c => sqlx::query_as(SQL).bind(now).bind(until).bind(BATCH).fetch_all(c).await)?;
     let mut due = rows.into_iter().map(Due::try_from).collect::<Result<Vec<Due>>>()?;
     due.sort_by_key(|due| (due.event.user, due.event.at));
     Ok(due)
@@ -100,27 +100,25 @@ impl TryFrom<EventRow> for Due {
 }
 
 /// Marks an event as worked off, together with what it did. False if somebody else did. `forget`: Kakao's number is not kept.
-pub async fn done(tx: &mut Tx, id: Uuid, outcome: &str, forget: bool, now: Timestamp) -> Result<bool> {
+pub async fn done(tx: &mut Tx<'_>, id: Uuid, outcome: &str, forget: bool, now: Timestamp) -> Result<bool> {
     const SQL: &str = "UPDATE webhook_events SET done_at = $3, outcome = $2,
                                                  kakao_id = CASE WHEN $4 THEN 0 ELSE kakao_id END
                        WHERE id = $1 AND done_at IS NULL";
-    let done = on_tx!(tx, conn => sqlx::query(SQL).bind(id).bind(outcome).bind(now).bind(forget)
-        .execute(conn).await.map(|done| done.rows_affected()))?;
+    let done = on!(tx, c => sqlx::query(SQL).bind(id).bind(outcome).bind(now).bind(forget)
+        .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
 
 /// Again at `next`.
-pub async fn put_off(db: &Db, id: Uuid, next: Timestamp) -> Result<()> {
+pub async fn put_off(conn: &mut Conn, id: Uuid, next: Timestamp) -> Result<()> {
     const SQL: &str = "UPDATE webhook_events SET next_at = $2 WHERE id = $1 AND done_at IS NULL";
-    on!(db, pool => sqlx::query(SQL).bind(id).bind(next).execute(pool).await.map(drop))?;
+    on!(conn, c => sqlx::query(SQL).bind(id).bind(next).execute(c).await.map(drop))?;
     Ok(())
 }
 
 /// Deletes some of those that were worked off long ago.
-pub(super) async fn sweep(db: &Db, now: Timestamp) -> Result<u64> {
+pub(super) async fn sweep(conn: &mut Conn, now: Timestamp) -> Result<u64> {
     const SQL: &str = "DELETE FROM webhook_events WHERE id IN
                        (SELECT id FROM webhook_events WHERE done_at <= $1 LIMIT 1000)";
-    Ok(
-        on!(db, pool => sqlx::query(SQL).bind(now - STAYS).execute(pool).await.map(|done| done.rows_affected()))?,
-    )
+    Ok(on!(conn, c => sqlx::query(SQL).bind(now - STAYS).execute(c).await.map(|done| done.rows_affected()))?)
 }

@@ -31,7 +31,8 @@ pub(super) async fn post(request: HttpRequest, site: Shared, payload: Payload) -
 
 async fn begin(request: &HttpRequest, site: &Shared, params: &Params) -> HttpResponse {
     let browser = read::browser(request, site.https);
-    let flow = begin_login(&site.deps, params, &browser);
+    let mut db = site.db();
+    let flow = begin_login(&site.deps, &mut db, params, &browser);
     match tokio::time::timeout(super::DEADLINE, flow).await {
         Ok(Ok(begun)) => send(request, site, begun),
         Ok(Err(AuthorizeError { error, back: None })) => page::refused(request, &error),

@@ -45,9 +45,9 @@ pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
     let attempt = callback.id;
     let flow = {
         let site = Arc::clone(&site);
-        tokio::spawn(tracing::Instrument::in_current_span(
-            async move { finish_login(&site.deps, callback).await },
-        ))
+        tokio::spawn(tracing::Instrument::in_current_span(async move {
+            finish_login(&site.deps, &mut site.db(), callback).await
+        }))
     };
     let Finished { back, outcome } = match tokio::time::timeout(DEADLINE, flow).await {
         Ok(Ok(finished)) => finished,

@@ -17,7 +17,7 @@ pub(super) async fn live() -> HttpResponse {
 
 /// Logins can work: the database answers. The cache may be down: everything goes on without it.
 pub(super) async fn ready(site: Shared) -> HttpResponse {
-    let database = matches!(tokio::time::timeout(PATIENCE, site.deps.db.ping()).await, Ok(Ok(())));
+    let database = matches!(tokio::time::timeout(PATIENCE, site.db().ping()).await, Ok(Ok(())));
     let cache = site.deps.cache.ping().await.is_ok();
     let word = |up: bool| if up { "up" } else { "down" };
     let body = json!({

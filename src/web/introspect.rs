@@ -26,5 +26,5 @@ async fn answer(request: &HttpRequest, site: &Shared, params: &Params) -> Result
         return Err(Refusal::ClientUnproven { by_basic: false }.into());
     }
     let shown = Secret::new(params.get("token").ok_or(Refusal::ParameterMissing("token"))?);
-    super::in_time(flow::introspect(&site.deps, &client, &shown)).await
+    super::in_time(flow::introspect(&site.deps, &mut site.db(), &client, &shown)).await
 }

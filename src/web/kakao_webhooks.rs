@@ -36,7 +36,8 @@ pub(super) async fn unlink_post(request: HttpRequest, site: Shared, payload: Pay
 async fn unlink(request: &HttpRequest, site: &Shared, params: Params) -> HttpResponse {
     let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let (site, authorization) = (Arc::clone(site), header.map(str::to_owned));
-    let receive = async move { receive_unlink(&site.deps, authorization.as_deref(), &params).await };
+    let receive =
+        async move { receive_unlink(&site.deps, &mut site.db(), authorization.as_deref(), &params).await };
     let received = tokio::time::timeout(DEADLINE, tokio::spawn(receive.in_current_span())).await;
     match received {
         Ok(Ok(Err(refusal))) => {
@@ -61,7 +62,7 @@ pub(super) async fn account_status(request: HttpRequest, site: Shared, payload: 
         return invalid("invalid_request", "The body must be a security event token.");
     };
     let site = Arc::clone(&site);
-    let receive = async move { receive_events(&site.deps, token.trim()).await };
+    let receive = async move { receive_events(&site.deps, &mut site.db(), token.trim()).await };
     match tokio::time::timeout(DEADLINE, tokio::spawn(receive.in_current_span())).await {
         Ok(Ok(Ok(()))) => HttpResponse::Accepted().finish(),
         Ok(Ok(Err(EventRefused::Invalid { err, description }))) => {

@@ -32,7 +32,8 @@ async fn answer(request: &HttpRequest, site: &Shared, params: Params) -> HttpRes
     let session = read::cookie(request, name).map(Secret::new);
     let outcome = {
         let site = Arc::clone(site);
-        detached(async move { logout(&site.deps, Logout { params: &params, session }).await }).await
+        detached(async move { logout(&site.deps, &mut site.db(), Logout { params: &params, session }).await })
+            .await
     };
     match outcome.and_then(|outcome| outcome) {
         Ok(LoggedOut::Confirm { token }) => page::confirm_logout(request, &token),

@@ -14,14 +14,14 @@ use crate::flow::{self, Bearer, Error, Refusal};
 
 async fn caller(request: &HttpRequest, site: &Shared) -> Result<Bearer, Error> {
     let token = read::bearer(request)?;
-    in_time(flow::bearer(&site.deps, &token)).await
+    in_time(flow::bearer(&site.deps, &mut site.db(), &token)).await
 }
 
 /// `GET /v1/me`: what the token's scopes tell, and what is the service's own.
 pub(super) async fn profile(request: HttpRequest, site: Shared) -> HttpResponse {
     let flow = async {
         let caller = caller(&request, &site).await?;
-        in_time(flow::userinfo::me(&site.deps, &caller)).await
+        in_time(flow::userinfo::me(&mut site.db(), &caller)).await
     };
     match flow.await {
         Ok(me) => HttpResponse::Ok().json(me),
@@ -34,7 +34,10 @@ pub(super) async fn delete(request: HttpRequest, site: Shared) -> HttpResponse {
     let flow = async {
         let caller = caller(&request, &site).await?;
         let site = Arc::clone(&site);
-        detached(async move { flow::delete_account(&site.deps, caller.user, By::Person).await }).await?
+        detached(
+            async move { flow::delete_account(&site.deps, &mut site.db(), caller.user, By::Person).await },
+        )
+        .await?
     };
     ended(&request, flow.await)
 }
@@ -43,7 +46,7 @@ pub(super) async fn delete(request: HttpRequest, site: Shared) -> HttpResponse {
 pub(super) async fn sessions(request: HttpRequest, site: Shared) -> HttpResponse {
     let flow = async {
         let caller = caller(&request, &site).await?;
-        in_time(devices::list(&site.deps, &caller)).await
+        in_time(devices::list(&site.deps, &mut site.db(), &caller)).await
     };
     match flow.await {
         Ok(devices) => HttpResponse::Ok().json(json!({ "sessions": devices })),
@@ -57,7 +60,7 @@ pub(super) async fn end_one(request: HttpRequest, site: Shared, id: Path<String>
         let caller = caller(&request, &site).await?;
         let id = GrantId(id.parse().map_err(|_| Refusal::NotFound)?);
         let site = Arc::clone(&site);
-        detached(async move { devices::end_one(&site.deps, &caller, id).await }).await?
+        detached(async move { devices::end_one(&site.deps, &mut site.db(), &caller, id).await }).await?
     };
     ended(&request, flow.await)
 }
@@ -73,7 +76,7 @@ pub(super) async fn end_many(request: HttpRequest, site: Shared) -> HttpResponse
             Some(_) => return Err(Refusal::ParameterInvalid("keep", "it must be current, or absent").into()),
         };
         let site = Arc::clone(&site);
-        detached(async move { devices::end_many(&site.deps, &caller, which).await }).await?
+        detached(async move { devices::end_many(&site.deps, &mut site.db(), &caller, which).await }).await?
     };
     ended(&request, flow.await)
 }

@@ -12,7 +12,7 @@ use crate::flow::unlink;
 pub(super) async fn get(site: Shared) -> HttpResponse {
     let recorder = PrometheusBuilder::new().build_recorder();
     // While the database is down the rest is shown without this.
-    let waiting = in_time(unlink::waiting(&site.deps)).await.ok();
+    let waiting = in_time(unlink::waiting(&mut site.db())).await.ok();
     with_local_recorder(&recorder, || record(&site, waiting));
     HttpResponse::Ok()
         .insert_header(("Cache-Control", "no-store"))
@@ -63,7 +63,7 @@ fn record(site: &Shared, waiting: Option<(i64, i64, i64)>) {
     for (fault, count) in site.deps.kakao.faults_met() {
         counter!(FAULTS, "id" => fault.id, "actor" => fault.actor.name()).absolute(count);
     }
-    let (open, idle) = site.deps.db.connections();
+    let (open, idle) = site.pool.connections();
     gauge!(CONNECTIONS, "state" => "open").set(f64::from(open));
     gauge!(CONNECTIONS, "state" => "idle").set(idle as f64);
 }

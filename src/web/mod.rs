@@ -38,12 +38,15 @@ use tracing_actix_web::TracingLogger;
 pub use documents::Documents;
 
 use crate::flow::{Deps, Error};
+use crate::store::{Db, Pool};
 use crate::telemetry::{RequestSpan, identify};
 
 /// What the endpoints stand on, shared by all workers.
 pub struct Site {
     /// What the flows stand on.
     pub deps: Arc<Deps>,
+    /// The database, of which each request gets a handle.
+    pub pool: Pool,
     /// Whether the issuer is https: cookies are Secure and named `__Host-…`.
     pub https: bool,
     /// The path of the issuer, mostly empty.
@@ -54,6 +57,13 @@ pub struct Site {
     pub allowed_origins: Vec<String>,
     /// Discovery.
     pub documents: Documents,
+}
+
+impl Site {
+    /// A request's way to the database.
+    fn db(&self) -> Db {
+        self.pool.handle()
+    }
 }
 
 type Shared = web::Data<Arc<Site>>;

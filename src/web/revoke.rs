@@ -24,5 +24,5 @@ async fn answer(request: &HttpRequest, site: &Shared, params: &Params) -> Result
     let client = token::client_of(request, site, params).await?;
     let shown = Secret::new(params.get("token").ok_or(Refusal::ParameterMissing("token"))?);
     let site = Arc::clone(site);
-    detached(async move { flow::revoke(&site.deps, &client, &shown).await }).await?
+    detached(async move { flow::revoke(&site.deps, &mut site.db(), &client, &shown).await }).await?
 }

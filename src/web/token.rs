@@ -35,7 +35,7 @@ pub(super) async fn client_of(
     }
     let address = read::address(request, &site.trusted_proxies);
     let credentials = read::credentials(request, params)?;
-    flow::authenticate_client(&site.deps, &credentials, address).await
+    flow::authenticate_client(&site.deps, &mut site.db(), &credentials, address).await
 }
 
 async fn answer(request: &HttpRequest, site: &Shared, params: &Params) -> Result<TokenResponse, Error> {
@@ -50,18 +50,18 @@ async fn answer(request: &HttpRequest, site: &Shared, params: &Params) -> Result
     match grant {
         GrantType::AuthorizationCode => {
             let ask = code_exchange(client, params)?;
-            detached(async move { flow::exchange_code(&site.deps, ask).await }).await?
+            detached(async move { flow::exchange_code(&site.deps, &mut site.db(), ask).await }).await?
         }
         GrantType::RefreshToken => {
             let ask = refresh(client, params)?;
-            detached(async move { flow::refresh(&site.deps, ask).await }).await?
+            detached(async move { flow::refresh(&site.deps, &mut site.db(), ask).await }).await?
         }
         GrantType::ClientCredentials => {
             flow::client_credentials(&site.deps, &client, scope(params)?.as_ref(), &params.resources())
         }
         GrantType::TokenExchange => {
             let ask = kakao_token_exchange(request, client, params)?;
-            detached(async move { flow::exchange_kakao_token(&site.deps, ask).await }).await?
+            detached(async move { flow::exchange_kakao_token(&site.deps, &mut site.db(), ask).await }).await?
         }
     }
 }

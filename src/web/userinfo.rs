@@ -8,8 +8,9 @@ use crate::flow::{self, Error};
 pub(super) async fn answer(request: HttpRequest, site: Shared) -> HttpResponse {
     let flow = async {
         let token = read::bearer(&request).map_err(Error::from)?;
-        let caller = flow::bearer(&site.deps, &token).await?;
-        flow::userinfo(&site.deps, &caller).await
+        let mut db = site.db();
+        let caller = flow::bearer(&site.deps, &mut db, &token).await?;
+        flow::userinfo(&mut db, &caller).await
     };
     match super::in_time(flow).await {
         Ok(claims) => HttpResponse::Ok().json(claims),

@@ -35,7 +35,7 @@ fn user(id: &str) -> Result<UserId, Refusal> {
 pub(super) async fn profile(request: HttpRequest, site: Shared, id: Path<String>) -> HttpResponse {
     let flow = async {
         caller(&request, &site, "users:read")?;
-        in_time(users::profile(&site.deps, user(&id)?)).await
+        in_time(users::profile(&mut site.db(), user(&id)?)).await
     };
     match flow.await {
         Ok(user) => HttpResponse::Ok().json(user),
@@ -68,7 +68,8 @@ pub(super) async fn kakao_token(
         let ask = ask(user(&id)?, asked)?;
         let site = Arc::clone(&site);
         // Longer than other flows: it may wait for another replica that asks Kakao.
-        within_broker(async move { flow::broker_kakao_token(&site.deps, &caller, ask).await }).await
+        within_broker(async move { flow::broker_kakao_token(&site.deps, &mut site.db(), &caller, ask).await })
+            .await
     };
     match flow.await {
         Ok(token) => HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(token),
@@ -114,7 +115,7 @@ pub(super) async fn delete(request: HttpRequest, site: Shared, id: Path<String>)
         let user = user(&id)?;
         let site = Arc::clone(&site);
         let by = By::Operator(Some(caller.client));
-        detached(async move { flow::delete_account(&site.deps, user, by).await }).await?
+        detached(async move { flow::delete_account(&site.deps, &mut site.db(), user, by).await }).await?
     };
     match flow.await {
         Ok(()) => HttpResponse::NoContent().finish(),
@@ -126,7 +127,7 @@ pub(super) async fn delete(request: HttpRequest, site: Shared, id: Path<String>)
 pub(super) async fn unlinks(request: HttpRequest, site: Shared) -> HttpResponse {
     let flow = async {
         caller(&request, &site, "admin")?;
-        in_time(unlink::pending(&site.deps)).await
+        in_time(unlink::pending(&mut site.db())).await
     };
     match flow.await {
         Ok(pending) => HttpResponse::Ok().json(json!({ "unlinks": pending })),
@@ -138,7 +139,7 @@ pub(super) async fn unlinks(request: HttpRequest, site: Shared) -> HttpResponse 
 pub(super) async fn retry_unlink(request: HttpRequest, site: Shared, id: Path<String>) -> HttpResponse {
     let flow = async {
         caller(&request, &site, "admin")?;
-        in_time(unlink::revive(&site.deps, user(&id)?)).await
+        in_time(unlink::revive(&site.deps, &mut site.db(), user(&id)?)).await
     };
     match flow.await {
         Ok(()) => HttpResponse::NoContent().finish(),

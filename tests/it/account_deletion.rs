@@ -31,7 +31,7 @@ async fn delete(rig: &Rig, tokens: &Value) -> Response {
 /// Until the outbox is empty or waits.
 async fn settle(rig: &Rig) {
     for _ in 0..200 {
-        unlink_due(rig.deps(0)).await.unwrap();
+        unlink_due(rig.deps(0), rig.pool(0)).await.unwrap();
         let due =
             "SELECT count(*) FROM kakao_unlinks WHERE dead_at IS NULL AND done_at IS NULL AND attempts = 0";
         if rig.count(due).await == 0 {
@@ -102,7 +102,7 @@ async fn nothing_personal_is_left_in_any_table() {
             crate::rig::http().post(rig.url(0, "/kakao/webhooks/account-status")).body(event).send().await;
         assert_eq!(posted.unwrap().status(), StatusCode::ACCEPTED);
         while rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await > 0 {
-            kakao_auth::flow::work_webhooks::work_webhooks(rig.deps(0)).await.unwrap();
+            kakao_auth::flow::work_webhooks::work_webhooks(rig.deps(0), rig.pool(0)).await.unwrap();
         }
     };
     tell().await;
@@ -113,8 +113,8 @@ async fn nothing_personal_is_left_in_any_table() {
     tell().await;
     // For an hour it is known that this person's logins ended.
     rig.clock.advance(Duration::from_hours(2));
-    kakao_auth::store::sweep::expired(&rig.db, rig.clock.now()).await.unwrap();
-    let kakao_auth::store::Db::Postgres(pool) = &rig.db else { panic!("Postgres") };
+    kakao_auth::store::sweep::expired(&mut rig.db(), rig.clock.now()).await.unwrap();
+    let kakao_auth::store::Pool::Postgres(pool) = &rig.pool else { panic!("Postgres") };
     let tables = sqlx::query("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'");
     let mut rows = 0;
     for table in tables.fetch_all(pool).await.unwrap() {
@@ -175,7 +175,7 @@ async fn a_kakao_that_is_down_is_tried_further_and_further_apart_then_the_operat
     assert_eq!(delete(&rig, &tokens).await.status(), StatusCode::NO_CONTENT, "the person does not wait");
     let mut waits = Vec::new();
     for _ in 0..400 {
-        unlink_due(rig.deps(0)).await.unwrap();
+        unlink_due(rig.deps(0), rig.pool(0)).await.unwrap();
         if rig.count("SELECT count(*) FROM kakao_unlinks WHERE dead_at IS NOT NULL").await == 1 {
             break;
         }
@@ -235,13 +235,13 @@ async fn who_returns_is_a_new_user_or_the_old_one_and_a_late_unlink_does_not_und
         rig.kakao.clear_faults();
         rig.clock.advance(Duration::from_hours(1));
         for _ in 0..3 {
-            unlink_due(rig.deps(0)).await.unwrap();
+            unlink_due(rig.deps(0), rig.pool(0)).await.unwrap();
         }
         until_gone(&rig).await;
         assert!(rig.kakao.is_linked(KAKAO_ID), "{returning}: the login after it stands");
         let me = rig.refresh(0, after["refresh_token"].as_str().unwrap()).await;
         assert_eq!(me.status(), StatusCode::OK);
-        let user = kakao_auth::store::users::find(&rig.db, user_of(&after)).await.unwrap().unwrap();
+        let user = kakao_auth::store::users::find(&mut rig.db(), user_of(&after)).await.unwrap().unwrap();
         assert!(user.deleted_at.is_none() && user.profile.nickname.is_some());
     }
 }

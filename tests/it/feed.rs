@@ -27,7 +27,7 @@ async fn read(reply: Response) -> (String, Value, String) {
 
 /// The feed of a replica after it has looked.
 async fn fresh(rig: &Rig, instance: usize) -> Value {
-    refresh(rig.deps(instance)).await.unwrap();
+    refresh(rig.deps(instance), &mut rig.pool(instance).handle()).await.unwrap();
     read(feed(rig, instance, "", None).await).await.1
 }
 
@@ -46,7 +46,7 @@ async fn it_is_a_signed_list_that_any_sibling_can_check() {
     let rig = Rig::start().await;
     let tokens = rig.tokens().await;
     revoke(&rig, &tokens).await;
-    refresh(rig.deps(0)).await.unwrap();
+    refresh(rig.deps(0), &mut rig.pool(0).handle()).await.unwrap();
     let reply = feed(&rig, 0, "", None).await;
     for (name, value) in [
         ("content-type", "application/jwt"),
@@ -104,7 +104,7 @@ async fn a_disabled_user_is_listed_with_the_time_from_which_tokens_count() {
     let rig = Rig::start().await;
     let tokens = rig.tokens().await;
     let user = claims(tokens["access_token"].as_str().unwrap())["sub"].as_str().unwrap().to_owned();
-    users::disable(&rig.db, UserId(user.parse().unwrap()), rig.clock.now()).await.unwrap();
+    users::disable(&mut rig.db(), UserId(user.parse().unwrap()), rig.clock.now()).await.unwrap();
     let said = fresh(&rig, 0).await;
     assert_eq!(said["subs"][&user], rig.clock.now().secs());
     assert_eq!(said["sids"], json!([sid(&tokens)]));

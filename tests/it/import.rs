@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use kakao_auth::domain::{KakaoId, Timestamp, User};
-use kakao_auth::store::{Db, users};
+use kakao_auth::store::{Pool, users};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tokio::process::Command;
 use uuid::Uuid;
@@ -90,7 +90,7 @@ impl Place {
     }
 
     async fn user(&self, kakao_id: i64) -> User {
-        users::find_by_kakao_id(&self.rig.db, KakaoId(kakao_id)).await.unwrap().unwrap()
+        users::find_by_kakao_id(&mut self.rig.db(), KakaoId(kakao_id)).await.unwrap().unwrap()
     }
 
     async fn count(&self) -> i64 {
@@ -99,7 +99,7 @@ impl Place {
 
     /// Makes the tables of another product in this service's own Postgres.
     async fn prepare(&self, sql: &str) {
-        let Db::Postgres(pool) = &self.rig.db else { panic!("Postgres") };
+        let Pool::Postgres(pool) = &self.rig.pool else { panic!("Postgres") };
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.unwrap();
     }
 

@@ -121,7 +121,7 @@ async fn a_refresh_token_is_replaced_only_when_kakao_sends_a_new_one() {
 }
 
 async fn sealed(sibling: &Sibling) -> Option<Vec<u8>> {
-    kakao_auth::store::users::kakao_refresh_token(&sibling.rig.db, sibling.user).await.unwrap()
+    kakao_auth::store::users::kakao_refresh_token(&mut sibling.rig.db(), sibling.user).await.unwrap()
 }
 
 #[tokio::test]
@@ -202,9 +202,9 @@ async fn consent_that_was_given_elsewhere_is_found() {
 }
 
 fn postgres(rig: &Rig) -> &sqlx::PgPool {
-    match &rig.db {
-        kakao_auth::store::Db::Postgres(pool) => pool,
-        kakao_auth::store::Db::Sqlite(_) => panic!("this test is for Postgres"),
+    match &rig.pool {
+        kakao_auth::store::Pool::Postgres(pool) => pool,
+        kakao_auth::store::Pool::Sqlite(_) => panic!("this test is for Postgres"),
     }
 }
 
@@ -299,7 +299,7 @@ async fn bad_requests_say_what_to_do_and_nobody_else_gets_a_token() {
             rig.call(Method::POST, &format!("/v1/users/{id}/kakao-token"), &sibling.token, None).await;
         assert_eq!(reply.status(), StatusCode::NOT_FOUND, "{id}");
     }
-    kakao_auth::store::users::disable(&rig.db, sibling.user, rig.clock.now()).await.unwrap();
+    kakao_auth::store::users::disable(&mut rig.db(), sibling.user, rig.clock.now()).await.unwrap();
     sibling.refused(json!({}), 403, "user_disabled").await;
 }
 
@@ -313,9 +313,13 @@ async fn links_are_renewed_before_they_die_bounded_and_not_twice_a_day() {
     }
     rig.kakao.clear_calls();
     let holder = uuid::Uuid::now_v7();
-    let renew = async || kakao_auth::flow::read_profile::renew_links(rig.deps(0), 2, || false).await.unwrap();
+    let renew = async || {
+        kakao_auth::flow::read_profile::renew_links(rig.deps(0), &mut rig.pool(0).handle(), 2, || false)
+            .await
+            .unwrap()
+    };
     assert_eq!(renew().await, 0, "two months are left");
-    assert!(jobs::renew_once(rig.deps(0), holder, || false).await.is_ok());
+    assert!(jobs::renew_once(rig.deps(0), &mut rig.pool(0).handle(), holder, || false).await.is_ok());
     let month = Duration::from_hours(33 * 24);
     rig.kakao.advance_clock(month);
     rig.clock.advance(month);

@@ -55,7 +55,7 @@ async fn tell(rig: &Rig, event: &Event) {
 async fn settle(rig: &Rig) {
     let began = Instant::now();
     while rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await > 0 {
-        work_webhooks(rig.deps(0)).await.unwrap();
+        work_webhooks(rig.deps(0), rig.pool(0)).await.unwrap();
         assert!(began.elapsed() < Duration::from_mins(1), "events are left");
     }
 }
@@ -63,7 +63,7 @@ async fn settle(rig: &Rig) {
 /// The same for a call about which Kakao is asked again after a while.
 async fn settle_asking(rig: &Rig) {
     for _ in 0..50 {
-        work_webhooks(rig.deps(0)).await.unwrap();
+        work_webhooks(rig.deps(0), rig.pool(0)).await.unwrap();
         if rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await == 0 {
             return;
         }
@@ -83,7 +83,7 @@ async fn is_live(rig: &Rig, tokens: &Value) -> bool {
 }
 
 async fn user(rig: &Rig, id: UserId) -> kakao_auth::domain::User {
-    kakao_auth::store::users::find(&rig.db, id).await.unwrap().unwrap()
+    kakao_auth::store::users::find(&mut rig.db(), id).await.unwrap().unwrap()
 }
 
 fn later(rig: &Rig) {
@@ -120,7 +120,9 @@ async fn an_unlink_by_get_form_or_json_ends_logins_and_forgets_tokens_and_a_retu
             let silent = browser.at_once(&[("prompt", "none")]).await;
             assert_eq!(parameter(&silent, "error").as_deref(), Some("login_required"));
             assert!(user(&rig, id).await.unlinked_at.is_some());
-            assert!(kakao_auth::store::users::kakao_refresh_token(&rig.db, id).await.unwrap().is_none());
+            assert!(
+                kakao_auth::store::users::kakao_refresh_token(&mut rig.db(), id).await.unwrap().is_none()
+            );
             later(&rig);
         }
         assert_eq!(rig.count("SELECT count(*) FROM audit_events WHERE kind = 'kakao_event'").await, 3);
@@ -227,7 +229,7 @@ async fn events_of_a_sign_up_leave_the_new_user_alone() {
     tell(&rig, &event(&rig, &format!("{RISC}/account-enabled"))).await;
     assert!(is_live(&rig, &tokens).await);
     let id = user_of(&tokens);
-    assert!(kakao_auth::store::users::kakao_refresh_token(&rig.db, id).await.unwrap().is_some());
+    assert!(kakao_auth::store::users::kakao_refresh_token(&mut rig.db(), id).await.unwrap().is_some());
     assert_eq!(user(&rig, id).await.profile.nickname.as_deref(), Some("김하늘"));
 }
 
@@ -301,7 +303,7 @@ async fn a_login_that_is_later_than_an_event_is_never_undone_by_it() {
     assert!(is_live(&rig, &tokens).await);
     let user = user(&rig, id).await;
     assert!(user.unlinked_at.is_none() && user.profile.email_verified && user.profile.nickname.is_some());
-    assert!(kakao_auth::store::users::kakao_refresh_token(&rig.db, id).await.unwrap().is_some());
+    assert!(kakao_auth::store::users::kakao_refresh_token(&mut rig.db(), id).await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -365,7 +367,7 @@ async fn who_is_kept_out_stays_out_after_an_erasing_unlink() {
     let rig = Rig::with(Setup { settings, ..Setup::default() }).await;
     let id = user_of(&rig.tokens().await);
     later(&rig);
-    kakao_auth::store::users::disable(&rig.db, id, rig.clock.now()).await.unwrap();
+    kakao_auth::store::users::disable(&mut rig.db(), id, rig.clock.now()).await.unwrap();
     later(&rig);
     tell(&rig, &event(&rig, USER_UNLINKED)).await;
     assert!(user(&rig, id).await.deleted_at.is_some());
@@ -387,7 +389,7 @@ async fn an_unlink_about_which_kakao_cannot_be_asked_is_believed_in_the_end() {
         rig.kakao.clear_calls();
         assert_eq!(unlink_with(&rig, KAKAO_ID, "UNLINK_FROM_APPS").await.status(), StatusCode::OK);
         if tries > 1 {
-            work_webhooks(rig.deps(0)).await.unwrap();
+            work_webhooks(rig.deps(0), rig.pool(0)).await.unwrap();
             assert_eq!(rig.count(live).await, 1, "{code}");
         }
         settle_asking(&rig).await;
@@ -451,7 +453,7 @@ async fn dead_tokens_are_forgotten_and_logins_go_on() {
         tell(&rig, &event(&rig, &format!("{OAUTH}/{name}"))).await;
         let id = user_of(&tokens);
         assert!(
-            kakao_auth::store::users::kakao_refresh_token(&rig.db, id).await.unwrap().is_none(),
+            kakao_auth::store::users::kakao_refresh_token(&mut rig.db(), id).await.unwrap().is_none(),
             "{name}"
         );
         assert!(kakao_auth::flow::kakao_tokens::cached(rig.deps(0), id).await.is_none(), "{name}");
@@ -489,7 +491,7 @@ async fn settle_profiles(rig: &Rig) {
     let began = Instant::now();
     while rig.count("SELECT count(*) FROM users WHERE profile_stale_at IS NOT NULL").await > 0 {
         rig.clock.advance(Duration::from_secs(31));
-        read_stale_profiles(rig.deps(0)).await.unwrap();
+        read_stale_profiles(rig.deps(0), &mut rig.pool(0).handle()).await.unwrap();
         assert!(began.elapsed() < Duration::from_secs(20), "profiles are left");
     }
 }
@@ -730,7 +732,7 @@ async fn put_user(rig: &Rig, kakao_id: i64, at: Timestamp) {
         resource: Vec::new(),
         user_agent: None,
     };
-    let recorded = logins::record(&rig.db, &login, &grant).await.unwrap();
+    let recorded = logins::record(&mut rig.db(), &login, &grant).await.unwrap();
     assert!(matches!(recorded, Recorded::User(_)), "{recorded:?}");
 }
 
@@ -780,7 +782,7 @@ async fn state(rig: &Rig, kakao_id: i64) -> String {
                (SELECT count(*) FROM grants g WHERE g.user_id = u.id AND g.ended_at IS NULL) AS grants,
                (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND s.ended_at IS NULL) AS sessions
         FROM users u WHERE kakao_id = $1";
-    let kakao_auth::store::Db::Postgres(pool) = &rig.db else { panic!("this test is for Postgres") };
+    let kakao_auth::store::Pool::Postgres(pool) = &rig.pool else { panic!("this test is for Postgres") };
     let row = sqlx::query(SQL).bind(kakao_id).fetch_one(pool).await.unwrap();
     let text = |name: &str| row.try_get::<Option<String>, _>(name).unwrap();
     let flag = |name: &str| row.try_get::<bool, _>(name).unwrap();

@@ -28,10 +28,13 @@ fn verifier(rig: &Rig) -> Verifier {
 
 /// What the jobs of both instances do within a minute.
 async fn look(rig: &Rig, instances: usize) -> Vec<Step> {
-    let steps = keys_once(rig.deps(0), Uuid::from_u128(1)).await.unwrap().unwrap_or_default();
+    let steps = keys_once(rig.deps(0), &mut rig.pool(0).handle(), Uuid::from_u128(1))
+        .await
+        .unwrap()
+        .unwrap_or_default();
     for instance in 0..instances {
         let deps = rig.deps(instance);
-        deps.keys.reload(&deps.db, rig.clock.now()).await.unwrap();
+        deps.keys.reload(&mut rig.pool(instance).handle(), rig.clock.now()).await.unwrap();
     }
     steps
 }
@@ -96,7 +99,11 @@ async fn a_key_signs_on_every_replica_after_it_was_published_and_the_one_before_
     let old = rig.tokens().await;
     assert_eq!(kid(&old), kid(&before));
     assert_eq!(look(&rig, 2).await.len(), 4);
-    assert_eq!(keys_once(rig.deps(1), Uuid::from_u128(2)).await.unwrap(), None, "one replica at a time");
+    assert_eq!(
+        keys_once(rig.deps(1), &mut rig.pool(1).handle(), Uuid::from_u128(2)).await.unwrap(),
+        None,
+        "one replica at a time"
+    );
     for instance in 0..2 {
         let new = json(rig.refresh(instance, old["refresh_token"].as_str().unwrap()).await).await;
         assert_ne!(kid(&new), kid(&old));
@@ -117,7 +124,7 @@ async fn a_command_rotates_when_every_sibling_knows_the_next_key_and_not_before(
     let rig = Rig::start().await;
     let keys = &rig.deps(0).keys;
     let rotate = async || {
-        lifecycle::rotate(&rig.db, &keys.master, &keys.policy, SigningAlg::Es256, rig.clock.now())
+        lifecycle::rotate(&mut rig.db(), &keys.master, &keys.policy, SigningAlg::Es256, rig.clock.now())
             .await
             .unwrap()
     };
@@ -139,9 +146,9 @@ async fn a_leaked_key_s_tokens_fail_here_at_once_and_at_siblings_within_the_max_
     sibling.verify(token).await.unwrap();
     let keys = &rig.deps(0).keys;
     let now = rig.clock.now();
-    assert!(lifecycle::retire(&rig.db, &keys.master, &keys.policy, &kid(&tokens), now).await.unwrap());
+    assert!(lifecycle::retire(&mut rig.db(), &keys.master, &keys.policy, &kid(&tokens), now).await.unwrap());
     assert!(
-        !lifecycle::retire(&rig.db, &keys.master, &keys.policy, &kid(&tokens), now).await.unwrap(),
+        !lifecycle::retire(&mut rig.db(), &keys.master, &keys.policy, &kid(&tokens), now).await.unwrap(),
         "once"
     );
     look(&rig, 1).await;
@@ -167,11 +174,11 @@ async fn after_the_master_key_was_changed_everything_is_sealed_anew_and_the_old_
     let tokens = json(reply).await;
     let deps = rig.deps(1);
     assert_eq!(
-        lifecycle::reseal(&rig.db, &deps.keys.master).await.unwrap(),
+        lifecycle::reseal(&mut rig.db(), &deps.keys.master).await.unwrap(),
         4 + 1,
         "four keys, one Kakao token"
     );
-    assert_eq!(lifecycle::reseal(&rig.db, &deps.keys.master).await.unwrap(), 0, "nothing is left");
+    assert_eq!(lifecycle::reseal(&mut rig.db(), &deps.keys.master).await.unwrap(), 0, "nothing is left");
 
     rig.add_instance(&Setup { settings: vec![("SECRETS__MASTER_KEY", new.to_owned())], ..Setup::default() })
         .await;
@@ -179,7 +186,7 @@ async fn after_the_master_key_was_changed_everything_is_sealed_anew_and_the_old_
     assert_eq!(reply.status(), StatusCode::OK, "without the old master key");
     let bytes: [u8; 32] = std::array::from_fn(|i| u8::try_from(i).unwrap());
     let forgotten = MasterKeys::new(&bytes, []).unwrap();
-    for key in signing_keys::all(&rig.db).await.unwrap() {
+    for key in signing_keys::all(&mut rig.db()).await.unwrap() {
         assert!(forgotten.open(Purpose::SigningKey, key.kid.as_bytes(), &key.private_sealed).is_none());
     }
 }
@@ -189,17 +196,17 @@ async fn on_both_databases_a_change_is_applied_once() {
     for stores in [crate::rig::Stores::PostgresAndRedis, crate::rig::Stores::SqliteAndMemory] {
         let rig = Rig::with(Setup { stores, ..Setup::default() }).await;
         let now = rig.clock.now();
-        let states = lifecycle::states(&rig.db).await.unwrap();
+        let states = lifecycle::states(&mut rig.db()).await.unwrap();
         let find = |stage| {
             states.iter().find(|key| key.alg == SigningAlg::Es256 && key.stage(now) == stage).unwrap()
         };
         let (current, next) = (&find(Stage::Current).kid, &find(Stage::Next).kid);
         let until = now + Duration::from_mins(1);
-        assert!(!signing_keys::remove(&rig.db, current).await.unwrap(), "a key that signs stays");
-        assert!(signing_keys::activate(&rig.db, next, Some(current), now, until).await.unwrap());
-        assert!(!signing_keys::activate(&rig.db, next, Some(current), now, until).await.unwrap());
-        assert!(signing_keys::remove(&rig.db, current).await.unwrap());
-        assert!(!signing_keys::remove(&rig.db, current).await.unwrap());
+        assert!(!signing_keys::remove(&mut rig.db(), current).await.unwrap(), "a key that signs stays");
+        assert!(signing_keys::activate(&mut rig.db(), next, Some(current), now, until).await.unwrap());
+        assert!(!signing_keys::activate(&mut rig.db(), next, Some(current), now, until).await.unwrap());
+        assert!(signing_keys::remove(&mut rig.db(), current).await.unwrap());
+        assert!(!signing_keys::remove(&mut rig.db(), current).await.unwrap());
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::rig::{Browser, Rig, http, json as body, parameter};
+use crate::rig::{Browser, Rig, Setup, Stores, http, json as body, parameter};
 
 async fn call(rig: &Rig, method: Method, path: &str, token: &str) -> Response {
     http().request(method, rig.url(0, path)).bearer_auth(token).send().await.unwrap()
@@ -96,6 +97,26 @@ async fn elsewhere_ends_all_but_this_browser_and_everywhere_ends_all() {
     );
     let fresh = Browser::new(&rig).tokens(&[]).await;
     assert!(is_live(&rig, &fresh).await, "a login after it counts");
+}
+
+/// Each instance of the tests has one connection: a flow that wanted a second one while it holds the first would wait for
+/// itself, and everybody else for it.
+#[tokio::test]
+async fn forty_who_log_out_elsewhere_at_once_do_not_block_one_another_nor_an_innocent_reader() {
+    for stores in [Stores::PostgresAndRedis, Stores::SqliteAndMemory] {
+        let rig = Rig::with(Setup { stores, ..Setup::default() }).await;
+        let mine = rig.tokens().await;
+        let elsewhere = rig.tokens().await;
+        rig.kakao.autopilot(kakao_simulator::Autopilot::Person("no-email".into()));
+        let theirs = rig.tokens().await;
+        let path = "/v1/me/sessions?keep=current";
+        let ends = join_all((0..40).map(|_| call(&rig, Method::DELETE, path, token(&mine))));
+        let (ends, reader) = tokio::join!(ends, call(&rig, Method::GET, "/v1/me", token(&theirs)));
+        let done = ends.iter().filter(|reply| reply.status() == StatusCode::NO_CONTENT).count();
+        assert_eq!((done, reader.status()), (40, StatusCode::OK), "{stores:?}");
+        assert!(!is_live(&rig, &elsewhere).await, "{stores:?}");
+        assert!(is_live(&rig, &mine).await && is_live(&rig, &theirs).await, "{stores:?}");
+    }
 }
 
 #[tokio::test]

@@ -296,7 +296,7 @@ async fn a_disabled_user_is_refused_here_too() {
     let rig = Rig::start().await;
     let web = rig.tokens().await;
     let sub = claims(web["access_token"].as_str().unwrap())["sub"].as_str().unwrap().parse().unwrap();
-    kakao_auth::store::users::disable(&rig.db, kakao_auth::domain::UserId(sub), rig.clock.now())
+    kakao_auth::store::users::disable(&mut rig.db(), kakao_auth::domain::UserId(sub), rig.clock.now())
         .await
         .unwrap();
     let reply = by_id_token(&rig, &sdk(&rig, None), &[]).await;
@@ -344,7 +344,7 @@ async fn an_id_token_from_before_the_person_s_logins_were_ended_logs_nobody_in()
                 while ending == "deletion, done"
                     && rig.count("SELECT count(*) FROM kakao_unlinks WHERE done_at IS NULL").await > 0
                 {
-                    kakao_auth::flow::unlink::unlink_due(rig.deps(0)).await.unwrap();
+                    kakao_auth::flow::unlink::unlink_due(rig.deps(0), rig.pool(0)).await.unwrap();
                 }
                 "were ended"
             }
@@ -368,7 +368,7 @@ async fn tell(rig: &Rig, kind: &str) {
         http().post(rig.url(0, "/kakao/webhooks/account-status")).body(rig.kakao.sign_event(&event));
     assert_eq!(request.send().await.unwrap().status(), StatusCode::ACCEPTED);
     while rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await > 0 {
-        kakao_auth::flow::work_webhooks::work_webhooks(rig.deps(0)).await.unwrap();
+        kakao_auth::flow::work_webhooks::work_webhooks(rig.deps(0), rig.pool(0)).await.unwrap();
     }
 }
 
@@ -404,7 +404,7 @@ async fn an_event_that_comes_late_ends_the_login_of_an_id_token_from_before_it()
             http().post(rig.url(0, "/kakao/webhooks/account-status")).body(rig.kakao.sign_event(&event));
         assert_eq!(request.send().await.unwrap().status(), StatusCode::ACCEPTED);
         while rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await > 0 {
-            kakao_auth::flow::work_webhooks::work_webhooks(rig.deps(0)).await.unwrap();
+            kakao_auth::flow::work_webhooks::work_webhooks(rig.deps(0), rig.pool(0)).await.unwrap();
         }
         let state = rig.introspected(0, tokens["access_token"].as_str().unwrap()).await;
         assert_eq!(state["active"], json!(false), "{kind}");

@@ -129,7 +129,7 @@ async fn another_client_s_token_is_refused_and_unharmed() {
 async fn a_token_that_we_did_not_write_never_reaches_the_database() {
     let rig = Rig::start().await;
     let tokens = rig.tokens().await;
-    rig.db.close().await;
+    rig.pool(0).close().await;
     let good = refresh_token(&tokens).to_owned();
     let bad = format!("{}x", &good[..good.len() - 1]);
     for token in [bad.as_str(), "kart_", "nonsense", "kart_한글", &"k".repeat(2_000)] {

@@ -10,7 +10,7 @@ use kakao_auth::app::{App, Migrate};
 use kakao_auth::domain::Clock;
 use kakao_auth::domain::pkce::CodeChallenge;
 use kakao_auth::settings::Settings;
-use kakao_auth::store::Db;
+use kakao_auth::store::{Db, Pool};
 use kakao_simulator::{Autopilot, Options, Simulator};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
@@ -38,7 +38,8 @@ pub(crate) struct Rig {
     pub(crate) kakao: Simulator,
     pub(crate) clock: Clock,
     pub(crate) database_url: String,
-    pub(crate) db: Db,
+    /// A pool of the test's own, beside those of the instances.
+    pub(crate) pool: Pool,
     instances: Vec<Instance>,
     folder: tempfile::TempDir,
     _database: Option<Database>,
@@ -127,7 +128,7 @@ impl Rig {
         let mut rig = Self {
             kakao,
             clock,
-            db: Db::connect_lazy(&database_url, 2).unwrap(),
+            pool: Pool::connect_lazy(&database_url, 2).unwrap(),
             database_url,
             instances: Vec::new(),
             folder,
@@ -158,6 +159,8 @@ impl Rig {
             ("SERVER__PUBLIC_URL", ISSUER.to_owned()),
             ("SERVER__SHUTDOWN_GRACE", "2s".to_owned()),
             ("DATABASE__URL", self.database_url.clone()),
+            // Whatever takes a second connection while it holds one waits in vain.
+            ("DATABASE__MAX_CONNECTIONS", "1".to_owned()),
             ("CACHE__URL", cache),
             // Failures are counted in a cache that all tests share; the test of the limit names its own.
             ("LIMITS__CLIENT_AUTH_FAILURES", "10000".to_owned()),
@@ -194,6 +197,16 @@ impl Rig {
     /// What the flows of an instance stand on: a test steps its jobs.
     pub(crate) fn deps(&self, instance: usize) -> &kakao_auth::flow::Deps {
         &self.instances[instance % self.instances.len()].site.deps
+    }
+
+    /// The pool of an instance.
+    pub(crate) fn pool(&self, instance: usize) -> &Pool {
+        &self.instances[instance % self.instances.len()].site.pool
+    }
+
+    /// The test's own way to the database.
+    pub(crate) fn db(&self) -> Db {
+        self.pool.handle()
     }
 
     /// The management address of an instance.
@@ -306,9 +319,9 @@ impl Rig {
 
     /// One number out of the database.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
-        match &self.db {
-            Db::Postgres(pool) => sqlx::query_scalar(sql).fetch_one(pool).await.unwrap(),
-            Db::Sqlite(pool) => sqlx::query_scalar(sql).fetch_one(pool).await.unwrap(),
+        match &self.pool {
+            Pool::Postgres(pool) => sqlx::query_scalar(sql).fetch_one(pool).await.unwrap(),
+            Pool::Sqlite(pool) => sqlx::query_scalar(sql).fetch_one(pool).await.unwrap(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Nothing secret stands in clear in the database, in Redis, or in a log line.
 
-use kakao_auth::store::Db;
+use kakao_auth::store::Pool;
 use kakao_simulator::Endpoint;
 use redis::AsyncCommands;
 use sqlx::Row;
@@ -8,10 +8,10 @@ use sqlx::Row;
 use crate::rig::{Browser, Rig, Setup, Stores, authorization_request, claims, json, parameter, variable};
 
 /// All of the database as text.
-async fn dump(db: &Db) -> String {
+async fn dump(pool: &Pool) -> String {
     const TABLES: [&str; 6] =
         ["users", "grants", "login_attempts", "signing_keys", "audit_events", "job_leases"];
-    let Db::Postgres(pool) = db else { panic!("the dump is for Postgres") };
+    let Pool::Postgres(pool) = pool else { panic!("the dump is for Postgres") };
     let mut text = String::new();
     for table in TABLES {
         let sql = format!("SELECT row_to_json(t)::text AS line FROM {table} t");
@@ -43,7 +43,7 @@ async fn a_login_leaves_one_user_and_no_secret_in_clear() {
         .unwrap()
         .to_owned();
 
-    let database = dump(&rig.db).await;
+    let database = dump(&rig.pool).await;
     assert_eq!(database.matches("김하늘").count(), 1, "one user row");
     for secret in [
         code.as_str(),

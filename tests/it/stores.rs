@@ -23,7 +23,7 @@ async fn rigs() -> Vec<Rig> {
     rigs
 }
 
-async fn log_in(db: &Db, kakao_id: i64, profile: &Profile, now: Timestamp) -> Option<UserId> {
+async fn log_in(db: &mut Db, kakao_id: i64, profile: &Profile, now: Timestamp) -> Option<UserId> {
     match vouched(db, kakao_id, profile, now, now).await {
         Recorded::User(user) => Some(user),
         Recorded::Disabled | Recorded::Ended => None,
@@ -31,7 +31,7 @@ async fn log_in(db: &Db, kakao_id: i64, profile: &Profile, now: Timestamp) -> Op
 }
 
 async fn vouched(
-    db: &Db,
+    db: &mut Db,
     kakao_id: i64,
     profile: &Profile,
     vouched_at: Timestamp,
@@ -78,30 +78,30 @@ async fn a_user_is_found_as_it_was_written() {
     for rig in rigs().await {
         let now = Timestamp::from_micros(1_790_000_000_123_456);
         let profile = Profile { nickname: Some("김".into()), email_verified: false, ..Profile::default() };
-        let first = log_in(&rig.db, i64::MAX, &profile, now).await.unwrap();
-        let user = users::find(&rig.db, first).await.unwrap().unwrap();
+        let first = log_in(&mut rig.db(), i64::MAX, &profile, now).await.unwrap();
+        let user = users::find(&mut rig.db(), first).await.unwrap().unwrap();
         assert_eq!((user.kakao_id, user.created_at, &user.profile), (Some(KakaoId(i64::MAX)), now, &profile));
         let later = now + Duration::from_secs(5);
-        let second = log_in(&rig.db, i64::MAX, &profile, later).await;
+        let second = log_in(&mut rig.db(), i64::MAX, &profile, later).await;
         assert_eq!(second, Some(first));
-        let user = users::find_by_kakao_id(&rig.db, KakaoId(i64::MAX)).await.unwrap().unwrap();
+        let user = users::find_by_kakao_id(&mut rig.db(), KakaoId(i64::MAX)).await.unwrap().unwrap();
         assert_eq!(
             (user.updated_at, user.last_login_at),
             (now, later),
             "an unchanged profile is not updated"
         );
-        log_in(&rig.db, i64::MAX, &Profile::default(), later).await;
-        let user = users::find(&rig.db, first).await.unwrap().unwrap();
+        log_in(&mut rig.db(), i64::MAX, &Profile::default(), later).await;
+        let user = users::find(&mut rig.db(), first).await.unwrap().unwrap();
         assert_eq!(
             (user.profile, user.updated_at),
             (Profile::default(), later),
             "what is withdrawn is forgotten"
         );
         assert_eq!(
-            users::kakao_refresh_token(&rig.db, first).await.unwrap().as_deref(),
+            users::kakao_refresh_token(&mut rig.db(), first).await.unwrap().as_deref(),
             Some(&b"sealed"[..])
         );
-        assert!(users::find(&rig.db, UserId::generate()).await.unwrap().is_none());
+        assert!(users::find(&mut rig.db(), UserId::generate()).await.unwrap().is_none());
     }
 }
 
@@ -109,17 +109,20 @@ async fn a_user_is_found_as_it_was_written() {
 async fn a_disabled_user_can_be_enabled_and_roles_can_be_set() {
     for rig in rigs().await {
         let now = rig.clock.now();
-        let user = log_in(&rig.db, 7, &Profile::default(), now).await.unwrap();
-        assert!(users::disable(&rig.db, user, now).await.unwrap());
-        assert!(!users::disable(&rig.db, user, now).await.unwrap(), "only once");
+        let user = log_in(&mut rig.db(), 7, &Profile::default(), now).await.unwrap();
+        assert!(users::disable(&mut rig.db(), user, now).await.unwrap());
+        assert!(!users::disable(&mut rig.db(), user, now).await.unwrap(), "only once");
         let changed = Profile { nickname: Some("new".into()), ..Profile::default() };
-        assert_eq!(vouched(&rig.db, 7, &changed, now, now).await, Recorded::Disabled);
+        assert_eq!(vouched(&mut rig.db(), 7, &changed, now, now).await, Recorded::Disabled);
         assert_eq!(rig.count("SELECT count(*) FROM grants").await, 1, "no grant for a disabled user");
-        assert_eq!(users::find(&rig.db, user).await.unwrap().unwrap().profile, Profile::default());
-        assert!(users::enable(&rig.db, user).await.unwrap() && !users::enable(&rig.db, user).await.unwrap());
-        assert!(users::set_roles(&rig.db, user, &["a".into(), "b".into()]).await.unwrap());
-        assert_eq!(users::find(&rig.db, user).await.unwrap().unwrap().roles, ["a", "b"]);
-        assert!(!users::set_roles(&rig.db, UserId::generate(), &[]).await.unwrap());
+        assert_eq!(users::find(&mut rig.db(), user).await.unwrap().unwrap().profile, Profile::default());
+        assert!(
+            users::enable(&mut rig.db(), user).await.unwrap()
+                && !users::enable(&mut rig.db(), user).await.unwrap()
+        );
+        assert!(users::set_roles(&mut rig.db(), user, &["a".into(), "b".into()]).await.unwrap());
+        assert_eq!(users::find(&mut rig.db(), user).await.unwrap().unwrap().roles, ["a", "b"]);
+        assert!(!users::set_roles(&mut rig.db(), UserId::generate(), &[]).await.unwrap());
     }
 }
 
@@ -129,12 +132,12 @@ async fn of_two_logins_at_once_the_profile_stays_that_was_read_later() {
         let at = rig.clock.now();
         let named = |name: &str| Profile { nickname: Some(name.into()), ..Profile::default() };
         let (later, now) = (at + Duration::from_secs(1), at + Duration::from_secs(2));
-        let user = log_in(&rig.db, 7, &named("later"), later).await.unwrap();
-        assert_eq!(vouched(&rig.db, 7, &named("earlier"), at, now).await, Recorded::User(user));
-        let stored = users::find(&rig.db, user).await.unwrap().unwrap();
+        let user = log_in(&mut rig.db(), 7, &named("later"), later).await.unwrap();
+        assert_eq!(vouched(&mut rig.db(), 7, &named("earlier"), at, now).await, Recorded::User(user));
+        let stored = users::find(&mut rig.db(), user).await.unwrap().unwrap();
         assert_eq!((stored.profile, stored.profile_read_at), (named("later"), Some(later)));
-        assert_eq!(vouched(&rig.db, 7, &named("latest"), now, now).await, Recorded::User(user));
-        assert_eq!(users::find(&rig.db, user).await.unwrap().unwrap().profile, named("latest"));
+        assert_eq!(vouched(&mut rig.db(), 7, &named("latest"), now, now).await, Recorded::User(user));
+        assert_eq!(users::find(&mut rig.db(), user).await.unwrap().unwrap().profile, named("latest"));
     }
 }
 
@@ -143,9 +146,10 @@ async fn a_login_under_way_while_the_person_s_logins_are_ended_writes_nothing() 
     for rig in rigs().await {
         for ending in ["unlink", "credential", "deletion"] {
             let at = rig.clock.now();
-            let user = log_in(&rig.db, 7, &Profile::default(), at).await.unwrap();
+            let user = log_in(&mut rig.db(), 7, &Profile::default(), at).await.unwrap();
             let (ended, later) = (at + Duration::from_secs(2), at + Duration::from_secs(3));
-            let mut tx = Tx::begin(&rig.db).await.unwrap();
+            let mut db = rig.db();
+            let mut tx = Tx::begin(&mut db).await.unwrap();
             match ending {
                 "unlink" => drop(kakao_links::unlink(&mut tx, user, ended, "", false).await.unwrap()),
                 "credential" => kakao_links::void_logins(&mut tx, user, ended).await.unwrap(),
@@ -154,24 +158,26 @@ async fn a_login_under_way_while_the_person_s_logins_are_ended_writes_nothing() 
             tx.commit().await.unwrap();
             let grants = rig.count("SELECT count(*) FROM grants").await;
             let vouched_at = at + Duration::from_secs(1);
-            let early = vouched(&rig.db, 7, &Profile::default(), vouched_at, later).await;
+            let early = vouched(&mut rig.db(), 7, &Profile::default(), vouched_at, later).await;
             assert_eq!(early, Recorded::Ended, "{ending}");
             assert_eq!(rig.count("SELECT count(*) FROM grants").await, grants, "{ending}");
-            let fresh = vouched(&rig.db, 7, &Profile::default(), ended, later).await;
+            let fresh = vouched(&mut rig.db(), 7, &Profile::default(), ended, later).await;
             assert_eq!(fresh, Recorded::User(user), "{ending}");
             rig.clock.advance(Duration::from_mins(1));
         }
         // A deletion that takes Kakao's number off: the login makes no new user of it.
         let at = rig.clock.now();
-        let user = log_in(&rig.db, 8, &Profile::default(), at).await.unwrap();
+        let user = log_in(&mut rig.db(), 8, &Profile::default(), at).await.unwrap();
         let (deleted, later) = (at + Duration::from_secs(2), at + Duration::from_secs(3));
         let by = kakao_auth::flow::delete_account::By::Person;
-        kakao_auth::flow::delete_account::delete(&rig.db, Returning::New, user, by, deleted).await.unwrap();
+        kakao_auth::flow::delete_account::delete(&mut rig.db(), Returning::New, user, by, deleted)
+            .await
+            .unwrap();
         let rows = rig.count("SELECT count(*) FROM users").await;
-        assert_eq!(vouched(&rig.db, 8, &Profile::default(), at, later).await, Recorded::Ended);
+        assert_eq!(vouched(&mut rig.db(), 8, &Profile::default(), at, later).await, Recorded::Ended);
         assert_eq!(rig.count("SELECT count(*) FROM users").await, rows);
         assert!(
-            matches!(vouched(&rig.db, 8, &Profile::default(), deleted, later).await, Recorded::User(new) if new != user)
+            matches!(vouched(&mut rig.db(), 8, &Profile::default(), deleted, later).await, Recorded::User(new) if new != user)
         );
     }
 }
@@ -180,14 +186,18 @@ async fn a_login_under_way_while_the_person_s_logins_are_ended_writes_nothing() 
 async fn an_attempt_is_claimed_once_and_its_failure_is_told_to_all() {
     for rig in rigs().await {
         let (id, now) = (AttemptId::of_state("a state"), rig.clock.now());
-        assert_eq!(attempts::outcome(&rig.db, id).await.unwrap(), AttemptOutcome::Unclaimed);
+        assert_eq!(attempts::outcome(&mut rig.db(), id).await.unwrap(), AttemptOutcome::Unclaimed);
         let until = now + Duration::from_mins(20);
-        let claims = join_all((0..20).map(|_| attempts::claim(&rig.db, id, now, until))).await;
+        let claims =
+            join_all((0..20).map(async |_| attempts::claim(&mut rig.db(), id, now, until).await)).await;
         assert_eq!(claims.into_iter().filter(|claim| *claim.as_ref().unwrap()).count(), 1);
-        assert_eq!(attempts::outcome(&rig.db, id).await.unwrap(), AttemptOutcome::Running);
-        attempts::fail(&rig.db, id, "first").await.unwrap();
-        attempts::fail(&rig.db, id, "second").await.unwrap();
-        assert_eq!(attempts::outcome(&rig.db, id).await.unwrap(), AttemptOutcome::Failed("first".into()));
+        assert_eq!(attempts::outcome(&mut rig.db(), id).await.unwrap(), AttemptOutcome::Running);
+        attempts::fail(&mut rig.db(), id, "first").await.unwrap();
+        attempts::fail(&mut rig.db(), id, "second").await.unwrap();
+        assert_eq!(
+            attempts::outcome(&mut rig.db(), id).await.unwrap(),
+            AttemptOutcome::Failed("first".into())
+        );
     }
 }
 
@@ -197,10 +207,10 @@ async fn a_lease_has_one_holder_at_a_time() {
         let (one, two) = (uuid::Uuid::now_v7(), uuid::Uuid::now_v7());
         let now = rig.clock.now();
         let until = now + Duration::from_secs(10);
-        assert!(leases::acquire(&rig.db, "job", one, now, until).await.unwrap());
-        assert!(!leases::acquire(&rig.db, "job", two, now, until).await.unwrap());
-        assert!(leases::acquire(&rig.db, "job", one, now, until).await.unwrap(), "prolonged");
-        assert!(leases::acquire(&rig.db, "job", two, until, until).await.unwrap(), "over");
+        assert!(leases::acquire(&mut rig.db(), "job", one, now, until).await.unwrap());
+        assert!(!leases::acquire(&mut rig.db(), "job", two, now, until).await.unwrap());
+        assert!(leases::acquire(&mut rig.db(), "job", one, now, until).await.unwrap(), "prolonged");
+        assert!(leases::acquire(&mut rig.db(), "job", two, until, until).await.unwrap(), "over");
     }
 }
 
@@ -209,10 +219,10 @@ async fn the_sweep_deletes_what_is_over_and_nothing_else() {
     for rig in rigs().await {
         rig.tokens().await;
         let now = rig.clock.now();
-        assert_eq!(sweep::expired(&rig.db, now).await.unwrap(), sweep::Swept::default());
-        let swept = sweep::expired(&rig.db, now + Duration::from_hours(1)).await.unwrap();
+        assert_eq!(sweep::expired(&mut rig.db(), now).await.unwrap(), sweep::Swept::default());
+        let swept = sweep::expired(&mut rig.db(), now + Duration::from_hours(1)).await.unwrap();
         assert_eq!((swept.attempts, swept.grants), (1, 0));
-        let swept = sweep::expired(&rig.db, now + Duration::from_hours(188 * 24)).await.unwrap();
+        let swept = sweep::expired(&mut rig.db(), now + Duration::from_hours(188 * 24)).await.unwrap();
         assert_eq!(swept.grants, 1);
         assert_eq!(rig.count("SELECT count(*) FROM users").await, 1);
     }
@@ -221,8 +231,8 @@ async fn the_sweep_deletes_what_is_over_and_nothing_else() {
 #[tokio::test]
 async fn migrations_twice_change_nothing() {
     for rig in rigs().await {
-        rig.db.migrate().await.unwrap();
-        rig.db.migrate().await.unwrap();
+        rig.pool.migrate().await.unwrap();
+        rig.pool.migrate().await.unwrap();
         rig.tokens().await;
     }
 }

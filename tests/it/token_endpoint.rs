@@ -345,7 +345,7 @@ async fn a_user_disabled_between_code_and_redemption_gets_no_tokens() {
         claims(rig.tokens().await["access_token"].as_str().unwrap())["sub"].as_str().unwrap().to_owned();
     let code = rig.code().await;
     let user = kakao_auth::domain::UserId(sub.parse().unwrap());
-    kakao_auth::store::users::disable(&rig.db, user, rig.clock.now()).await.unwrap();
+    kakao_auth::store::users::disable(&mut rig.db(), user, rig.clock.now()).await.unwrap();
     assert_error(rig.redeem(0, &code).await, 400, "invalid_grant", "disabled").await;
 }
 
@@ -356,7 +356,7 @@ async fn roles_stand_in_the_access_token_from_the_next_refresh_on() {
     let first = claims(tokens["access_token"].as_str().unwrap());
     assert!(first.get("roles").is_none());
     let user = kakao_auth::domain::UserId(first["sub"].as_str().unwrap().parse().unwrap());
-    kakao_auth::store::users::set_roles(&rig.db, user, &["staff".to_owned()]).await.unwrap();
+    kakao_auth::store::users::set_roles(&mut rig.db(), user, &["staff".to_owned()]).await.unwrap();
     let refreshed = json(rig.refresh(0, tokens["refresh_token"].as_str().unwrap()).await).await;
     assert_eq!(claims(refreshed["access_token"].as_str().unwrap())["roles"], serde_json::json!(["staff"]));
 }

@@ -121,7 +121,11 @@ async fn a_disabled_user_s_token_is_refused() {
     let token = access_token(&rig, "openid").await;
     let user = crate::rig::claims(&token)["sub"].as_str().unwrap().parse().unwrap();
     let now = rig.clock.now();
-    assert!(kakao_auth::store::users::disable(&rig.db, kakao_auth::domain::UserId(user), now).await.unwrap());
+    assert!(
+        kakao_auth::store::users::disable(&mut rig.db(), kakao_auth::domain::UserId(user), now)
+            .await
+            .unwrap()
+    );
     assert_eq!(userinfo(&rig, &token).await.status(), StatusCode::UNAUTHORIZED);
 }
 
