@@ -6,7 +6,7 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::read::{self, Unread};
-use super::{Shared, error, page, redirect};
+use super::{Shared, page, redirect, reply};
 use crate::domain::{AttemptId, Secret};
 use crate::flow::begin_login::{ATTEMPT_SECONDS, AuthorizeError, Begun, begin_login, cookie_context};
 use crate::flow::{Error, Params};
@@ -25,7 +25,7 @@ pub(super) async fn post(request: HttpRequest, site: Shared, payload: Payload) -
     match read::form(&request, payload).await {
         Ok(params) => begin(&request, &site, &params).await,
         Err(Unread::Refused(refusal)) => page::refused(&request, &refusal.into()),
-        Err(unread) => error::unread(&request, &unread),
+        Err(unread) => reply::unread(&request, &unread),
     }
 }
 
@@ -37,7 +37,7 @@ async fn begin(request: &HttpRequest, site: &Shared, params: &Params) -> HttpRes
         Ok(Ok(begun)) => send(request, site, begun),
         Ok(Err(AuthorizeError { error, back: None })) => page::refused(request, &error),
         Ok(Err(AuthorizeError { error, back: Some(back) })) => {
-            error::back_to_client(request, site, &error, &back)
+            redirect::back_to_client(request, site, &error, &back)
         }
         Err(_) => page::refused(request, &Error::unavailable("a flow took too long")),
     }
@@ -46,10 +46,10 @@ async fn begin(request: &HttpRequest, site: &Shared, params: &Params) -> HttpRes
 /// To Kakao with the attempt's cookie, or back to the client with the code.
 pub(super) fn send(request: &HttpRequest, site: &Shared, begun: Begun) -> HttpResponse {
     let (location, attempt, sealed) = match begun {
-        Begun::Done { code, back } => return error::with_code(request, site, &code, &back),
+        Begun::Done { code, back } => return redirect::with_code(request, site, &code, &back),
         Begun::AtKakao { location, attempt, sealed } => (location, attempt, sealed),
     };
-    let mut response = redirect(&location);
+    let mut response = redirect::redirect(&location);
     let cookie = attempt_cookie(site.https, attempt, sealed, ATTEMPT_SECONDS);
     let mut failed = response.add_cookie(&cookie).is_err();
     for old in surplus_attempts(request, site.https) {

@@ -7,7 +7,7 @@ use actix_web::cookie::Cookie;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::authorize::{attempt_cookie, cookie_name, send, session_cookie};
-use super::{Shared, error, page, read};
+use super::{Shared, page, read, redirect};
 use crate::flow::begin_login::{begin_again, with_page};
 use crate::flow::finish_login::LoggedIn;
 use crate::flow::{Callback, Error, Finished, Refusal, finish_login};
@@ -56,12 +56,12 @@ pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
     };
     let mut response = match outcome {
         Ok(LoggedIn { code, session }) => {
-            let mut response = error::with_code(&request, &site, &code, &back);
+            let mut response = redirect::with_code(&request, &site, &code, &back);
             let seconds = site.deps.session_absolute.as_secs();
             set(&mut response, &session_cookie(site.https, &session, seconds));
             response
         }
-        Err(failed) => error::failed_login(&request, &site, failed, &back),
+        Err(failed) => redirect::failed_login(&request, &site, failed, &back),
     };
     set(&mut response, &attempt_cookie(site.https, attempt, sealed.unwrap_or_default(), COOKIE_STAYS));
     response

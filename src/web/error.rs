@@ -3,17 +3,9 @@
 use std::borrow::Cow;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse};
-use serde_json::json;
 use tracing::{error, info, warn};
 
-use super::read::Unread;
-use super::{Shared, Site, kakao_errors, page, redirect};
-use crate::domain::{ResponseMode, Secret};
-use crate::flow::begin_login::Back;
 use crate::flow::{Error, FailedLogin, LoginFailure, Refusal, chain};
-use crate::telemetry::request_id;
 
 /// What is said to a caller.
 pub(super) struct Said {
@@ -61,7 +53,7 @@ pub(super) fn said(error: &Error) -> Said {
 }
 
 impl Said {
-    fn new(
+    pub(super) fn new(
         status: StatusCode,
         oauth: &'static str,
         code: &'static str,
@@ -326,174 +318,8 @@ fn at_kakao(failed: &FailedLogin) -> Said {
     said
 }
 
-/// An error of an OAuth endpoint (RFC 6749 §5.2).
-pub(super) fn oauth_json(request: &HttpRequest, error: &Error) -> HttpResponse {
-    let said = said(error);
-    let mut response = json_response(request, &said);
-    if matches!(error, Error::Refused(Refusal::ClientUnproven { by_basic: true })) {
-        let scheme = HeaderValue::from_static("Basic realm=\"kakao-auth\", charset=\"UTF-8\"");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
-    }
-    response
-}
-
-/// An error of an endpoint that takes a bearer token (RFC 6750 §3).
-pub(super) fn bearer_json(request: &HttpRequest, error: &Error) -> HttpResponse {
-    let said = said(error);
-    let mut response = json_response(request, &said);
-    challenge(&mut response, error, &said);
-    response
-}
-
-fn challenge(response: &mut HttpResponse, error: &Error, said: &Said) {
-    let challenge = match error {
-        Error::Refused(Refusal::TokenMissing) => "Bearer".to_owned(),
-        Error::Refused(Refusal::ScopeLacking(scope)) => {
-            format!(
-                "Bearer error=\"{}\", error_description=\"{}\", scope=\"{scope}\"",
-                said.oauth, said.sentence
-            )
-        }
-        Error::Refused(Refusal::TokenInvalid) => {
-            format!("Bearer error=\"{}\", error_description=\"{}\"", said.oauth, said.sentence)
-        }
-        Error::Refused(_) | Error::Unavailable(_) | Error::Broken(_) => return,
-    };
-    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-    }
-}
-
-fn json_response(request: &HttpRequest, said: &Said) -> HttpResponse {
-    let mut response = HttpResponse::build(said.status);
-    if let Some(seconds) = said.retry_after {
-        response.insert_header((header::RETRY_AFTER, seconds));
-    }
-    response.insert_header((header::CACHE_CONTROL, "no-store")).json(json!({
-        "error": said.oauth,
-        "error_description": said.sentence,
-        "code": said.code,
-        "request_id": request_id(request),
-    }))
-}
-
-/// An error of `/v1` (RFC 9457).
-pub(super) fn problem(request: &HttpRequest, error: &Error) -> HttpResponse {
-    let said = said(error);
-    let mut response = HttpResponse::build(said.status);
-    if let Some(seconds) = said.retry_after {
-        response.insert_header((header::RETRY_AFTER, seconds));
-    }
-    let mut body = json!({
-        "type": "about:blank",
-        "title": said.status.canonical_reason().unwrap_or_default(),
-        "status": said.status.as_u16(),
-        "detail": said.sentence,
-        "code": said.code,
-        "request_id": request_id(request),
-    });
-    extend(&mut body, error, issuer_of(request).as_deref().unwrap_or_default());
-    let mut response = response
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .content_type("application/problem+json")
-        .body(body.to_string());
-    challenge(&mut response, error, &said);
-    response
-}
-
-fn issuer_of(request: &HttpRequest) -> Option<String> {
-    request.app_data::<Shared>().map(|site| site.deps.issuer.to_string())
-}
-
-/// What helps a program beyond the sentence (RFC 9457 §3.2): where to send the person. The client adds the rest of its
-/// own request, as for any login.
-fn extend(body: &mut serde_json::Value, error: &Error, issuer: &str) {
-    match error {
-        Error::Refused(Refusal::KakaoConsentRequired { items }) => {
-            let query = url::form_urlencoded::Serializer::new(String::new())
-                .append_pair("kakao_scope", &items.join(" "))
-                .finish();
-            body["authorize_url"] = json!(format!("{issuer}/oauth/authorize?{query}"));
-            body["required_scopes"] = json!(items);
-        }
-        // Not by the browser's session: Kakao must issue new tokens.
-        Error::Refused(Refusal::ReauthenticationRequired) => {
-            body["authorize_url"] = json!(format!("{issuer}/oauth/authorize?prompt=consent"));
-        }
-        _ => {}
-    }
-}
-
-/// A body that was not read, at `/v1`.
-pub(super) fn unread_problem(request: &HttpRequest, unread: &Unread) -> HttpResponse {
-    match unread {
-        Unread::Refused(refusal) => problem(request, &refusal.clone().into()),
-        _ => self::unread(request, unread),
-    }
-}
-
-/// A body that was not read.
-pub(super) fn unread(request: &HttpRequest, unread: &Unread) -> HttpResponse {
-    let (status, code, sentence) = match unread {
-        Unread::Refused(refusal) => return oauth_json(request, &refusal.clone().into()),
-        Unread::TooLarge => {
-            (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is larger than 16 KiB.")
-        }
-        Unread::Encoded => {
-            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "body_encoded", "Send the body without Content-Encoding.")
-        }
-        Unread::TooSlow => {
-            (StatusCode::REQUEST_TIMEOUT, "body_too_slow", "The body took longer than ten seconds.")
-        }
-    };
-    let mut response = json_response(request, &Said::new(status, "invalid_request", code, sentence));
-    // What is left of the body is not read.
-    response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
-    response
-}
-
-/// 405; the caller adds `Allow`.
-pub(super) fn method_not_allowed(request: &HttpRequest) -> HttpResponse {
-    let said = Said::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "invalid_request",
-        "method_not_allowed",
-        "This endpoint does not answer this method; see the Allow header.",
-    );
-    json_response(request, &said)
-}
-
-/// Sends a refusal back to the client (RFC 6749 §4.1.2.1, RFC 9207).
-pub(super) fn back_to_client(request: &HttpRequest, site: &Site, error: &Error, back: &Back) -> HttpResponse {
-    let said = said(error);
-    answer(request, site, back, &[("error", said.oauth), ("error_description", &said.sentence)])
-}
-
-/// Sends a code to the client (RFC 6749 §4.1.2, RFC 9207).
-pub(super) fn with_code(request: &HttpRequest, site: &Site, code: &Secret, back: &Back) -> HttpResponse {
-    answer(request, site, back, &[("code", code.reveal())])
-}
-
-/// Sends the client word of a login that failed. Of what went wrong at Kakao the URL holds the id alone, and where to read
-/// about it.
-pub(super) fn failed_login(
-    request: &HttpRequest,
-    site: &Site,
-    failed: FailedLogin,
-    back: &Back,
-) -> HttpResponse {
-    let (oauth, sentence) = told_of(failed.why);
-    let Some(fault) = failed.fault else {
-        return answer(request, site, back, &[("error", oauth), ("error_description", sentence)]);
-    };
-    let description = format!("{sentence} ({})", fault.id);
-    let uri = format!("{}{}#{}", site.deps.issuer, kakao_errors::PATH, fault.id);
-    let parameters = [("error", oauth), ("error_description", &description), ("error_uri", &uri)];
-    answer(request, site, back, &parameters)
-}
-
 /// The code and the sentence for a client whose login failed.
-const fn told_of(failure: LoginFailure) -> (&'static str, &'static str) {
+pub(super) const fn told_of(failure: LoginFailure) -> (&'static str, &'static str) {
     match failure {
         LoginFailure::Cancelled => ("access_denied", "The person cancelled the login."),
         LoginFailure::UnderAge => ("access_denied", "Kakao does not let people under 14 use this app."),
@@ -516,21 +342,5 @@ const fn told_of(failure: LoginFailure) -> (&'static str, &'static str) {
         LoginFailure::Internal => {
             ("server_error", "Something is wrong with the login service. Tell its operator.")
         }
-    }
-}
-
-/// Appends the parameters to the redirect URI, keeping its own query as it is (RFC 6749 §3.1.2), or has the browser post
-/// them there (Form Post Response Mode §2).
-fn answer(request: &HttpRequest, site: &Site, back: &Back, parameters: &[(&str, &str)]) -> HttpResponse {
-    let mut pairs = parameters.to_vec();
-    pairs.extend(back.state.as_deref().map(|state| ("state", state)));
-    pairs.push(("iss", &site.deps.issuer));
-    match back.mode {
-        ResponseMode::Query => {
-            let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-            let separator = if back.redirect_uri.contains('?') { '&' } else { '?' };
-            redirect(&format!("{}{separator}{query}", back.redirect_uri))
-        }
-        ResponseMode::FormPost => page::form_post(request, &back.redirect_uri, &pairs),
     }
 }

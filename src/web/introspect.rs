@@ -3,7 +3,7 @@
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{Shared, error, read, token};
+use super::{Shared, read, reply, token};
 use crate::domain::Secret;
 use crate::flow::introspect::Introspection;
 use crate::flow::{self, Error, Params, Refusal};
@@ -11,11 +11,11 @@ use crate::flow::{self, Error, Params, Refusal};
 pub(super) async fn post(request: HttpRequest, site: Shared, payload: Payload) -> HttpResponse {
     let params = match read::form(&request, payload).await {
         Ok(params) => params,
-        Err(unread) => return error::unread(&request, &unread),
+        Err(unread) => return reply::unread(&request, &unread),
     };
     match answer(&request, &site, &params).await {
         Ok(found) => HttpResponse::Ok().json(found),
-        Err(error) => error::oauth_json(&request, &error),
+        Err(error) => reply::oauth_json(&request, &error),
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use tracing::{Instrument, info, warn};
 
 use super::read::Unread;
-use super::{Shared, error, read};
+use super::{Shared, read, reply};
 use crate::flow::receive_webhook::{EventRefused, receive_events, receive_unlink};
 use crate::flow::{Error, Params, Refusal};
 
@@ -22,14 +22,14 @@ const DEADLINE: Duration = Duration::from_millis(2_500);
 pub(super) async fn unlink_get(request: HttpRequest, site: Shared) -> HttpResponse {
     match read::query(&request) {
         Ok(params) => unlink(&request, &site, params).await,
-        Err(refusal) => error::problem(&request, &refusal.into()),
+        Err(refusal) => reply::problem(&request, &refusal.into()),
     }
 }
 
 pub(super) async fn unlink_post(request: HttpRequest, site: Shared, payload: Payload) -> HttpResponse {
     match read::form_or_json(&request, payload).await {
         Ok(params) => unlink(&request, &site, params).await,
-        Err(unread) => error::unread_problem(&request, &unread),
+        Err(unread) => reply::unread_problem(&request, &unread),
     }
 }
 
@@ -42,7 +42,7 @@ async fn unlink(request: &HttpRequest, site: &Shared, params: Params) -> HttpRes
     match received {
         Ok(Ok(Err(refusal))) => {
             let unproven = refusal == Refusal::WebhookUnproven;
-            let mut response = error::problem(request, &refusal.into());
+            let mut response = reply::problem(request, &refusal.into());
             if unproven {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("KakaoAK"));
             }
@@ -70,7 +70,7 @@ pub(super) async fn account_status(request: HttpRequest, site: Shared, payload: 
             invalid(err, &sentence(description))
         }
         Ok(Ok(Err(EventRefused::Later(fault)))) => later(fault.cause),
-        Ok(Err(panic)) => error::problem(&request, &Error::broken(panic)),
+        Ok(Err(panic)) => reply::problem(&request, &Error::broken(panic)),
         Err(_) => later("the check took too long"),
     }
 }

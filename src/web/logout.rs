@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::authorize::{removal, session_cookie_name};
 use super::read::{self, Unread};
-use super::{Shared, detached, error, page, redirect};
+use super::{Shared, detached, page, redirect, reply};
 use crate::domain::Secret;
 use crate::flow::logout::{LoggedOut, Logout, after_kakao, logout};
 use crate::flow::{Error, Params};
@@ -23,7 +23,7 @@ pub(super) async fn post(request: HttpRequest, site: Shared, payload: Payload) -
     match read::form(&request, payload).await {
         Ok(params) => answer(&request, &site, params).await,
         Err(Unread::Refused(refusal)) => page::refused(&request, &refusal.into()),
-        Err(unread) => error::unread(&request, &unread),
+        Err(unread) => reply::unread(&request, &unread),
     }
 }
 
@@ -39,7 +39,7 @@ async fn answer(request: &HttpRequest, site: &Shared, params: Params) -> HttpRes
         Ok(LoggedOut::Confirm { token }) => page::confirm_logout(request, &token),
         Ok(LoggedOut::Done { to }) => {
             let mut response = match to {
-                Some(to) => redirect(&to),
+                Some(to) => redirect::redirect(&to),
                 None => page::logged_out(request),
             };
             if response.add_removal_cookie(&removal(name.to_owned(), site.https)).is_err() {
@@ -55,7 +55,7 @@ async fn answer(request: &HttpRequest, site: &Shared, params: Params) -> HttpRes
 pub(super) async fn back_from_kakao(request: HttpRequest, site: Shared) -> HttpResponse {
     let state = read::query(&request).ok().and_then(|params| params.get("state").map(str::to_owned));
     match after_kakao(&site.deps, state.as_deref()) {
-        Some(to) => redirect(&to),
+        Some(to) => redirect::redirect(&to),
         None => page::logged_out(&request),
     }
 }

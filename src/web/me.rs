@@ -6,7 +6,7 @@ use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use super::{Shared, detached, error, in_time, read};
+use super::{Shared, detached, in_time, read, reply};
 use crate::domain::GrantId;
 use crate::flow::delete_account::By;
 use crate::flow::devices::{self, Which};
@@ -25,7 +25,7 @@ pub(super) async fn profile(request: HttpRequest, site: Shared) -> HttpResponse 
     };
     match flow.await {
         Ok(me) => HttpResponse::Ok().json(me),
-        Err(error) => error::problem(&request, &error),
+        Err(error) => reply::problem(&request, &error),
     }
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn sessions(request: HttpRequest, site: Shared) -> HttpResponse
     };
     match flow.await {
         Ok(devices) => HttpResponse::Ok().json(json!({ "sessions": devices })),
-        Err(error) => error::problem(&request, &error),
+        Err(error) => reply::problem(&request, &error),
     }
 }
 
@@ -84,6 +84,6 @@ pub(super) async fn end_many(request: HttpRequest, site: Shared) -> HttpResponse
 fn ended(request: &HttpRequest, outcome: Result<(), Error>) -> HttpResponse {
     match outcome {
         Ok(()) => HttpResponse::NoContent().finish(),
-        Err(error) => error::problem(request, &error),
+        Err(error) => reply::problem(request, &error),
     }
 }

@@ -16,6 +16,8 @@ mod me;
 mod metrics;
 mod page;
 mod read;
+mod redirect;
+mod reply;
 mod revocations;
 mod revoke;
 mod token;
@@ -27,10 +29,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_cors::Cors;
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::{DefaultHeaders, from_fn};
-use actix_web::{HttpRequest, HttpResponse, Resource, web};
+use actix_web::{HttpRequest, Resource, web};
 use ipnet::IpNet;
 use tracing::Instrument;
 use tracing_actix_web::TracingLogger;
@@ -239,7 +241,7 @@ fn get(path: &str, get: actix_web::Route, head: actix_web::Route) -> Resource {
 /// 405 with `Allow` (RFC 9110 §15.5.6).
 fn not_allowed(allow: &'static str) -> actix_web::Route {
     web::route().to(move |request: HttpRequest| async move {
-        let mut response = error::method_not_allowed(&request);
+        let mut response = reply::method_not_allowed(&request);
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
         response
     })
@@ -289,15 +291,4 @@ async fn detached<T: Send + 'static>(flow: impl Future<Output = T> + Send + 'sta
 async fn in_time<T>(flow: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let late = |_| Err(Error::unavailable("a flow took too long"));
     tokio::time::timeout(DEADLINE, flow).await.unwrap_or_else(late)
-}
-
-/// See Other: after a POST too, the browser follows with GET (RFC 9700 §4.12).
-fn redirect(location: &str) -> HttpResponse {
-    match HeaderValue::from_str(location) {
-        Ok(location) => {
-            HttpResponse::build(StatusCode::SEE_OTHER).insert_header((header::LOCATION, location)).finish()
-        }
-        // Redirect URIs are checked at registration and Kakao's URL is encoded, so this is a mistake of ours.
-        Err(_) => HttpResponse::InternalServerError().finish(),
-    }
 }

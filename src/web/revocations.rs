@@ -6,7 +6,7 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::documents::is_known;
-use super::{Shared, error, read};
+use super::{Shared, read, reply};
 use crate::flow::{Error, Refusal};
 
 /// The longest that a reader may wait for a change.
@@ -15,14 +15,14 @@ const LONGEST_WAIT: u64 = 30;
 pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
     let wait = match read_wait(&request) {
         Ok(wait) => wait,
-        Err(refusal) => return error::problem(&request, &refusal.into()),
+        Err(refusal) => return reply::problem(&request, &refusal.into()),
     };
     let revocations = &site.deps.revocations;
     let mut changes = revocations.changes();
     changes.mark_unchanged();
     let Some(mut feed) = revocations.feed() else {
         let error = Error::unavailable("the revocation feed was not read yet");
-        return error::problem(&request, &error);
+        return reply::problem(&request, &error);
     };
     if !wait.is_zero() && is_known(&request, &feed.etag) {
         // Whether it changed or the time is over: the answer tells.

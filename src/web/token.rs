@@ -6,7 +6,7 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::read;
-use super::{Shared, detached, error};
+use super::{Shared, detached, reply};
 use crate::domain::pkce::CodeVerifier;
 use crate::domain::{Client, GrantType, Scope, Secret};
 use crate::flow::exchange_kakao_token::{ACCESS_TOKEN, ID_TOKEN, Subject};
@@ -16,11 +16,11 @@ use crate::flow::{self, CodeExchange, Error, KakaoTokenExchange, Params, Refresh
 pub(super) async fn post(request: HttpRequest, site: Shared, payload: Payload) -> HttpResponse {
     let params = match read::form(&request, payload).await {
         Ok(params) => params,
-        Err(unread) => return error::unread(&request, &unread),
+        Err(unread) => return reply::unread(&request, &unread),
     };
     match answer(&request, &site, &params).await {
         Ok(tokens) => HttpResponse::Ok().insert_header(("Pragma", "no-cache")).json(tokens),
-        Err(error) => error::oauth_json(&request, &error),
+        Err(error) => reply::oauth_json(&request, &error),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{Shared, error, read};
+use super::{Shared, read, reply};
 use crate::flow::{self, Error};
 
 pub(super) async fn answer(request: HttpRequest, site: Shared) -> HttpResponse {
@@ -14,6 +14,6 @@ pub(super) async fn answer(request: HttpRequest, site: Shared) -> HttpResponse {
     };
     match super::in_time(flow).await {
         Ok(claims) => HttpResponse::Ok().json(claims),
-        Err(error) => error::bearer_json(&request, &error),
+        Err(error) => reply::bearer_json(&request, &error),
     }
 }

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Shared, detached, error, in_time, read};
+use super::{Shared, detached, in_time, read, reply};
 use crate::domain::consent::is_item;
 use crate::domain::{Secret, UserId};
 use crate::flow::bearer::service;
@@ -39,7 +39,7 @@ pub(super) async fn profile(request: HttpRequest, site: Shared, id: Path<String>
     };
     match flow.await {
         Ok(user) => HttpResponse::Ok().json(user),
-        Err(error) => error::problem(&request, &error),
+        Err(error) => reply::problem(&request, &error),
     }
 }
 
@@ -61,7 +61,7 @@ pub(super) async fn kakao_token(
 ) -> HttpResponse {
     let asked: TokenAsk = match read::json_body(&request, payload).await {
         Ok(asked) => asked,
-        Err(unread) => return error::unread_problem(&request, &unread),
+        Err(unread) => return reply::unread_problem(&request, &unread),
     };
     let flow = async {
         let caller = caller(&request, &site, "kakao:token")?;
@@ -73,7 +73,7 @@ pub(super) async fn kakao_token(
     };
     match flow.await {
         Ok(token) => HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(token),
-        Err(error) => error::problem(&request, &error),
+        Err(error) => reply::problem(&request, &error),
     }
 }
 
@@ -119,7 +119,7 @@ pub(super) async fn delete(request: HttpRequest, site: Shared, id: Path<String>)
     };
     match flow.await {
         Ok(()) => HttpResponse::NoContent().finish(),
-        Err(error) => error::problem(&request, &error),
+        Err(error) => reply::problem(&request, &error),
     }
 }
 
@@ -131,7 +131,7 @@ pub(super) async fn unlinks(request: HttpRequest, site: Shared) -> HttpResponse 
     };
     match flow.await {
         Ok(pending) => HttpResponse::Ok().json(json!({ "unlinks": pending })),
-        Err(error) => error::problem(&request, &error),
+        Err(error) => reply::problem(&request, &error),
     }
 }
 
@@ -143,7 +143,7 @@ pub(super) async fn retry_unlink(request: HttpRequest, site: Shared, id: Path<St
     };
     match flow.await {
         Ok(()) => HttpResponse::NoContent().finish(),
-        Err(error) => error::problem(&request, &error),
+        Err(error) => reply::problem(&request, &error),
     }
 }
 
@@ -151,6 +151,6 @@ pub(super) async fn retry_unlink(request: HttpRequest, site: Shared, id: Path<St
 pub(super) async fn nonce(request: HttpRequest, site: Shared) -> HttpResponse {
     match nonces::issue(&site.deps) {
         Ok(nonce) => HttpResponse::Created().json(nonce),
-        Err(error) => error::problem(&request, &error),
+        Err(error) => reply::problem(&request, &error),
     }
 }
