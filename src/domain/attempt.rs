@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use super::pkce::CodeChallenge;
-use super::{ClientId, Fingerprint, Locale, Scope, Timestamp, UserId};
+use super::grant::{CodeBinding, GrantRequest};
+use super::{ClientId, Fingerprint, Locale, Timestamp, UserId};
 
 /// Names an attempt: a digest of the `state` that went to Kakao, so that the state finds its cookie but the cookie's name
 /// does not tell the state.
@@ -38,42 +38,28 @@ impl fmt::Display for AttemptId {
 /// never on the server: an abandoned attempt costs nothing.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct LoginAttempt {
-    /// The client that asked.
-    #[serde(rename = "c")]
-    pub client: ClientId,
-    /// Where its code goes, as requested.
-    #[serde(rename = "r")]
-    pub redirect_uri: String,
-    /// What it asked for and may have.
-    #[serde(rename = "s")]
-    pub scope: Scope,
+    /// What the client asked to be granted, and may have.
+    #[serde(flatten)]
+    pub request: GrantRequest,
+    /// What its code will be bound to.
+    #[serde(flatten)]
+    pub binding: CodeBinding,
     /// Its `state`, returned unchanged.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// Its `nonce`, for the ID token.
-    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
-    pub nonce: Option<String>,
-    /// Its PKCE challenge.
-    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
-    pub challenge: Option<CodeChallenge>,
-    /// Our `state` at Kakao. Our nonce and verifier for Kakao and the client's code are derived from `seed`.
-    #[serde(rename = "k")]
-    pub kakao_state: String,
-    /// 32 random bytes, base64url, known to this cookie alone.
+    /// 32 random bytes, base64url, known to this cookie alone. Our `state`, nonce and verifier for Kakao, the client's code and
+    /// the session's cookie are derived from it.
     #[serde(rename = "e")]
     pub seed: String,
-    /// The resources it asked for (RFC 8707).
-    #[serde(rename = "u", default, skip_serializing_if = "Vec::is_empty")]
-    pub resource: Vec<String>,
     /// Whom the client expects (`id_token_hint`).
     #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<UserId>,
     /// How the answer travels.
     #[serde(rename = "m", default)]
     pub mode: ResponseMode,
-    /// Kakao was asked not to show a page: if it must, it is asked again.
+    /// Kakao was asked not to show a page (`prompt=none`): if it must, it is asked again.
     #[serde(rename = "q", default, skip_serializing_if = "std::ops::Not::not")]
-    pub silent: bool,
+    pub prompt_none: bool,
     /// When it began.
     #[serde(rename = "b")]
     pub began_at: Timestamp,
@@ -84,21 +70,21 @@ pub struct LoginAttempt {
 
 impl fmt::Debug for LoginAttempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoginAttempt").field("client", &self.client).finish_non_exhaustive()
+        f.debug_struct("LoginAttempt").field("client", &self.request.client).finish_non_exhaustive()
     }
 }
 
-/// What a login needs to begin again in a browser that has lost its cookie. It travels, sealed, in the `state` that goes to
-/// Kakao, and holds nothing that the client's own link did not hold.
-#[derive(Serialize, Deserialize)]
-pub struct Restart {
+/// What a login needs to be resumed in a browser that has lost the attempt's cookie. It travels, sealed, in the `state` that
+/// goes to Kakao, and holds nothing that the client's own link did not hold.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ResumeToken {
     /// The client that asked.
     #[serde(rename = "c")]
     pub client: ClientId,
     /// The parameters of its request.
     #[serde(rename = "q")]
     pub query: String,
-    /// When it began.
+    /// When the login began.
     #[serde(rename = "b")]
     pub began_at: Timestamp,
 }

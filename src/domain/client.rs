@@ -204,16 +204,6 @@ impl Client {
         self.grants.contains(&grant)
     }
 
-    /// The audience of a token: the resources asked for, or else those granted, or else all of the client's (RFC 8707
-    /// §2.2). `None` if one is asked for that is not the client's, or was not granted.
-    pub fn audience_of<'a>(&'a self, granted: &'a [String], asked: &'a [String]) -> Option<&'a [String]> {
-        let granted = if granted.is_empty() { &self.audience } else { granted };
-        if asked.is_empty() {
-            return Some(granted);
-        }
-        asked.iter().all(|one| granted.contains(one) && self.audience.contains(one)).then_some(asked)
-    }
-
     /// Whether it cannot keep a secret.
     pub fn is_public(&self) -> bool {
         matches!(self.kind, ClientType::Public)
@@ -222,6 +212,39 @@ impl Client {
     /// Whether a code may be sent there.
     pub fn has_redirect_uri(&self, requested: &str) -> bool {
         self.redirect_uris.iter().any(|registered| registered.matches(requested))
+    }
+}
+
+#[cfg(test)]
+impl Client {
+    /// A public client with every grant type and nothing else, for tests of decisions.
+    pub(crate) fn sample(id: &str) -> Self {
+        let minute = Duration::from_mins(1);
+        Self {
+            id: ClientId(id.to_owned()),
+            name: id.to_owned(),
+            kind: ClientType::Public,
+            jwks: Vec::new(),
+            backchannel_logout_uri: None,
+            redirect_uris: Vec::new(),
+            initiate_login_uri: None,
+            post_logout_redirect_uris: Vec::new(),
+            allowed_origins: Vec::new(),
+            grants: GrantType::ALL.to_vec(),
+            scopes: Scope::default(),
+            audience: Vec::new(),
+            require_pkce: true,
+            access_token_alg: SigningAlg::Es256,
+            id_token_alg: SigningAlg::Rs256,
+            claims: Vec::new(),
+            lifetimes: Lifetimes {
+                access: minute,
+                id: minute,
+                code: minute,
+                refresh_idle: minute,
+                refresh_absolute: minute,
+            },
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Grants: one login at one client, its one-time code, and its refresh-token generations.
 
+use serde::{Deserialize, Serialize};
+
 use super::pkce::CodeChallenge;
 use super::{AttemptId, ClientId, Fingerprint, GrantId, Scope, Timestamp, UserId};
 
@@ -41,6 +43,34 @@ impl EndReason {
             Self::AccountDeleted => "account_deleted",
         }
     }
+}
+
+/// What a client asked to be granted, once the request was checked: everything of it that the client may have.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GrantRequest {
+    /// The client.
+    #[serde(rename = "c")]
+    pub client: ClientId,
+    /// The scope.
+    #[serde(rename = "s")]
+    pub scope: Scope,
+    /// The resources (RFC 8707); none: all of the client's audience.
+    #[serde(rename = "u", default, skip_serializing_if = "Vec::is_empty")]
+    pub resource: Vec<String>,
+}
+
+/// What an authorization code is bound to: its exchange must show the same, or prove it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CodeBinding {
+    /// The redirect URI that the code goes to, as requested.
+    #[serde(rename = "r")]
+    pub redirect_uri: String,
+    /// The PKCE challenge.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<CodeChallenge>,
+    /// The client's `nonce`, for the ID token.
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
 }
 
 /// A grant about to be stored, at the end of a login: nobody has redeemed its code yet (generation 0).

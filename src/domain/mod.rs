@@ -2,6 +2,7 @@
 //!
 //! Imports nothing of ours: no SQL, no HTTP, no Kakao wire. Time comes in as a [`Timestamp`].
 
+pub mod access;
 pub mod account;
 pub mod attempt;
 pub mod audience;
@@ -24,11 +25,11 @@ pub mod time;
 pub mod user;
 
 pub use account::{AccountPolicy, OnUnlink, Returning};
-pub use attempt::{AttemptId, AttemptOutcome, LoginAttempt, ResponseMode, Restart};
+pub use attempt::{AttemptId, AttemptOutcome, LoginAttempt, ResponseMode, ResumeToken};
 pub use audience::Audience;
 pub use client::{Client, ClientType, Clients, GrantType, Lifetimes, SigningAlg};
 pub use consent::{Consent, ServiceTerm};
-pub use grant::{EndReason, Grant, NewGrant, Rotated, SpentCode};
+pub use grant::{CodeBinding, EndReason, Grant, GrantRequest, NewGrant, Rotated, SpentCode};
 pub use ids::{ClientId, GrantId, KakaoId, SessionId, UserId};
 pub use kakao_event::KakaoEvent;
 pub use locale::Locale;

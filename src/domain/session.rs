@@ -15,22 +15,22 @@ pub struct Session {
     pub auth_time: Timestamp,
 }
 
-/// What an authorization request says about the person's presence (OpenID Connect Core §3.1.2.1).
+/// How an authorization request wants its user authenticated (OpenID Connect Core §3.1.2.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wish {
+pub struct AuthnRequirements {
     /// `prompt=none`: no page may be shown.
-    pub silent: bool,
-    /// `prompt=login`, `select_account`, `create` or `consent`: what Kakao is to be told. Each needs a page.
-    pub page: Option<Page>,
+    pub prompt_none: bool,
+    /// `prompt=login`, `select_account`, `create` or `consent`: each needs a page of Kakao's.
+    pub prompt: Option<Prompt>,
     /// `max_age`
     pub max_age: Option<Duration>,
     /// The user of `id_token_hint`.
     pub user: Option<UserId>,
 }
 
-/// Which page of Kakao's a request asks for.
+/// Which page of Kakao's is to be shown (`prompt`, also Kakao's own).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Page {
+pub enum Prompt {
     /// Prove again who you are.
     Login,
     /// Choose among accounts.
@@ -41,9 +41,9 @@ pub enum Page {
     Any,
 }
 
-impl Page {
-    /// The value of Kakao's `prompt`.
-    pub const fn kakao_prompt(self) -> Option<&'static str> {
+impl Prompt {
+    /// The value of `prompt`, which OpenID Connect and Kakao share; `None` where Kakao decides.
+    pub const fn name(self) -> Option<&'static str> {
         match self {
             Self::Login => Some("login"),
             Self::SelectAccount => Some("select_account"),
@@ -59,30 +59,30 @@ pub enum Verdict {
     /// The session is enough: a code at once.
     UseSession(Session),
     /// To Kakao.
-    AskKakao(Page),
+    AskKakao(Prompt),
     /// A page would be needed and may not be shown: `login_required`.
     LoginRequired,
 }
 
 /// Judges a request by the session that the browser has, if any.
-pub fn judge(wish: &Wish, session: Option<Session>, now: Timestamp) -> Verdict {
-    let needs_page = match (wish.page, session) {
-        (Some(page), _) => Some(page),
+pub fn judge(requirements: &AuthnRequirements, session: Option<Session>, now: Timestamp) -> Verdict {
+    let prompt = match (requirements.prompt, session) {
+        (Some(prompt), _) => Some(prompt),
         // How old Kakao's own session is, is not known.
-        (None, None) if wish.max_age.is_some() => Some(Page::Login),
-        (None, None) => Some(Page::Any),
-        (None, Some(session)) if wish.user.is_some_and(|user| user != session.user) => {
-            Some(Page::SelectAccount)
+        (None, None) if requirements.max_age.is_some() => Some(Prompt::Login),
+        (None, None) => Some(Prompt::Any),
+        (None, Some(session)) if requirements.user.is_some_and(|user| user != session.user) => {
+            Some(Prompt::SelectAccount)
         }
         (None, Some(session)) => {
             let too_old = |age: Duration| age.is_zero() || now.since(session.auth_time) > age;
-            wish.max_age.is_some_and(too_old).then_some(Page::Login)
+            requirements.max_age.is_some_and(too_old).then_some(Prompt::Login)
         }
     };
-    match (needs_page, session) {
+    match (prompt, session) {
         (None, Some(session)) => Verdict::UseSession(session),
-        _ if wish.silent => Verdict::LoginRequired,
-        (page, _) => Verdict::AskKakao(page.unwrap_or(Page::Any)),
+        _ if requirements.prompt_none => Verdict::LoginRequired,
+        (prompt, _) => Verdict::AskKakao(prompt.unwrap_or(Prompt::Any)),
     }
 }
 
@@ -99,43 +99,51 @@ mod tests {
             auth_time: now - Duration::from_mins(5),
         };
         let enough = Verdict::UseSession(session);
-        let wish = Wish::default();
+        let any = AuthnRequirements::default();
         let mins = |n| Some(Duration::from_mins(n));
-        for (wish, with, without) in [
-            (wish, enough, Verdict::AskKakao(Page::Any)),
-            (Wish { silent: true, ..wish }, enough, Verdict::LoginRequired),
+        for (requirements, with, without) in [
+            (any, enough, Verdict::AskKakao(Prompt::Any)),
+            (AuthnRequirements { prompt_none: true, ..any }, enough, Verdict::LoginRequired),
             (
-                Wish { page: Some(Page::Login), ..wish },
-                Verdict::AskKakao(Page::Login),
-                Verdict::AskKakao(Page::Login),
+                AuthnRequirements { prompt: Some(Prompt::Login), ..any },
+                Verdict::AskKakao(Prompt::Login),
+                Verdict::AskKakao(Prompt::Login),
             ),
-            (Wish { max_age: mins(10), ..wish }, enough, Verdict::AskKakao(Page::Login)),
-            (Wish { max_age: mins(5), ..wish }, enough, Verdict::AskKakao(Page::Login)),
+            (AuthnRequirements { max_age: mins(10), ..any }, enough, Verdict::AskKakao(Prompt::Login)),
+            (AuthnRequirements { max_age: mins(5), ..any }, enough, Verdict::AskKakao(Prompt::Login)),
             (
-                Wish { max_age: mins(4), ..wish },
-                Verdict::AskKakao(Page::Login),
-                Verdict::AskKakao(Page::Login),
+                AuthnRequirements { max_age: mins(4), ..any },
+                Verdict::AskKakao(Prompt::Login),
+                Verdict::AskKakao(Prompt::Login),
             ),
             (
-                Wish { max_age: mins(0), ..wish },
-                Verdict::AskKakao(Page::Login),
-                Verdict::AskKakao(Page::Login),
+                AuthnRequirements { max_age: mins(0), ..any },
+                Verdict::AskKakao(Prompt::Login),
+                Verdict::AskKakao(Prompt::Login),
             ),
-            (Wish { max_age: mins(4), silent: true, ..wish }, Verdict::LoginRequired, Verdict::LoginRequired),
-            (Wish { user: Some(session.user), silent: true, ..wish }, enough, Verdict::LoginRequired),
             (
-                Wish { user: Some(UserId::generate()), silent: true, ..wish },
+                AuthnRequirements { max_age: mins(4), prompt_none: true, ..any },
                 Verdict::LoginRequired,
                 Verdict::LoginRequired,
             ),
             (
-                Wish { user: Some(UserId::generate()), ..wish },
-                Verdict::AskKakao(Page::SelectAccount),
-                Verdict::AskKakao(Page::Any),
+                AuthnRequirements { user: Some(session.user), prompt_none: true, ..any },
+                enough,
+                Verdict::LoginRequired,
+            ),
+            (
+                AuthnRequirements { user: Some(UserId::generate()), prompt_none: true, ..any },
+                Verdict::LoginRequired,
+                Verdict::LoginRequired,
+            ),
+            (
+                AuthnRequirements { user: Some(UserId::generate()), ..any },
+                Verdict::AskKakao(Prompt::SelectAccount),
+                Verdict::AskKakao(Prompt::Any),
             ),
         ] {
-            assert_eq!(judge(&wish, Some(session), now), with, "{wish:?} with a session");
-            assert_eq!(judge(&wish, None, now), without, "{wish:?} without one");
+            assert_eq!(judge(&requirements, Some(session), now), with, "{requirements:?} with a session");
+            assert_eq!(judge(&requirements, None, now), without, "{requirements:?} without one");
         }
     }
 }

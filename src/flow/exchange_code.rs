@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::issue::{Subject, TokenResponse, issue};
 use super::{Deps, Error, Refusal};
+use crate::domain::access;
 use crate::domain::pkce::{CodeChallenge, CodeVerifier};
 use crate::domain::{Client, EndReason, Grant, GrantId, Secret, SpentCode, UserId};
 use crate::store::Db;
@@ -48,7 +49,7 @@ pub async fn exchange_code(deps: &Deps, db: &mut Db, ask: CodeExchange) -> Resul
         .await?;
         return Err(refusal.into());
     }
-    let audience = ask.client.audience_of(&spent.resource, &ask.resource).ok_or(Refusal::ResourceUnknown)?;
+    let audience = access::audience(&ask.client, &spent.resource, &ask.resource)?;
     let subject = Subject {
         audience,
         grant: spent.id,

@@ -16,11 +16,12 @@ use super::nonces::{self, Origin};
 use super::refusal::{FailedLogin, LoginFailure};
 use super::{CodeExchange, Deps, Error, Refusal, exchange_code, kakao_tokens};
 use crate::cache::{Decision, Quota};
+use crate::domain::access::{self, Basis};
 use crate::domain::{
     Client, Consent, Fingerprint, GrantId, KakaoId, NewGrant, Profile, Scope, Secret, Timestamp, User, UserId,
 };
 use crate::kakao::{Fault, FaultKind, IdToken, Person};
-use crate::keys::random;
+use crate::keys::code;
 use crate::store::logins::{self, NewLogin, Recorded};
 use crate::store::{Db, kakao_links, users};
 
@@ -89,13 +90,13 @@ pub async fn exchange_kakao_token(
     ask: KakaoTokenExchange,
 ) -> Result<TokenResponse, Error> {
     // What the client may not have is refused before a nonce is spent.
-    ask.client.audience_of(&[], &ask.resource).ok_or(Refusal::ResourceUnknown)?;
-    let scope = granted(&ask)?;
+    access::audience(&ask.client, &[], &ask.resource)?;
+    let scope = access::scope(Basis::Login(&ask.client), ask.scope.as_ref())?;
     let known = match &ask.subject {
         Subject::IdToken { token, nonce } => by_id_token(deps, db, token, nonce.as_deref()).await?,
         Subject::AccessToken(token) => by_access_token(deps, db, token).await?,
     };
-    let code = Secret::new(format!("kac_{}", URL_SAFE_NO_PAD.encode(random::<32>()?)));
+    let code = code::generate()?;
     record(deps, db, &ask, Login { scope, known: &known, code: &code }).await?;
     let exchange = CodeExchange {
         client: Arc::clone(&ask.client),
@@ -107,15 +108,6 @@ pub async fn exchange_kakao_token(
     let mut tokens = exchange_code(deps, db, exchange).await?;
     tokens.issued_token_type = Some(ACCESS_TOKEN);
     Ok(tokens)
-}
-
-/// As at the authorization endpoint: unknown scopes are dropped, and nobody gets more than the client may have.
-fn granted(ask: &KakaoTokenExchange) -> Result<Scope, Refusal> {
-    let own = &ask.client.scopes;
-    match &ask.scope {
-        None => Ok(own.iter().filter(|token| *token != "openid").collect()),
-        Some(asked) => Some(asked.within(own)).filter(|scope| !scope.is_empty()).ok_or(Refusal::ScopeInvalid),
-    }
 }
 
 /// A login about to be recorded: for whom, what is granted, and the code that stands for it.

@@ -7,42 +7,42 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tracing::{error, info, warn};
 
-use super::begin_login::{ATTEMPT_SECONDS, Back, FromBrowser, cookie_context, kakao_nonce, kakao_verifier};
+use super::begin_login::FromBrowser;
 use super::error::chain;
-use super::{Deps, FailedLogin, LoginFailure, Params, Refusal, begin_login, kakao_tokens};
+use super::login::attempt::{self, ATTEMPT_TTL, keys_of};
+use super::login::request::ClientResponseTarget;
+use super::login::resume;
+use super::{Deps, FailedLogin, LoginFailure, Params, Refusal, kakao_tokens};
 use crate::domain::{
     AttemptId, AttemptOutcome, Consent, GrantId, KakaoId, LoginAttempt, NewGrant, Secret, ServiceTerm,
     SessionId, Timestamp, UserId, consent,
 };
 use crate::kakao::{Fault, Person, Tokens, callback_fault};
-use crate::keys::Purpose;
 use crate::store::logins::{self, NewLogin, NewSession, Recorded};
 use crate::store::{Db, attempts, kakao_links, sessions, users};
 
 /// How long the loser of a claim waits for the winner: longer than the winner may take at Kakao.
-const PATIENCE: Duration = Duration::from_secs(8);
+const MAX_WAIT: Duration = Duration::from_secs(8);
 
 /// How often the loser looks.
-const LOOK_EVERY: Duration = Duration::from_millis(40);
+const POLL_INTERVAL: Duration = Duration::from_millis(40);
 
 /// What Kakao sent to the redirect URI, together with the attempt that this browser holds.
-pub struct Callback {
+pub(crate) struct Callback {
     /// The attempt of the `state`.
-    pub id: AttemptId,
+    pub(crate) id: AttemptId,
     /// Opened from the browser's cookie.
-    pub attempt: LoginAttempt,
+    pub(crate) attempt: LoginAttempt,
     /// A code, or the error instead of one.
-    pub answer: Answer,
+    pub(crate) answer: Answer,
     /// What the browser shows.
-    pub browser: FromBrowser,
+    pub(crate) browser: FromBrowser,
 }
 
 /// What Kakao answered.
-pub enum Answer {
+pub(crate) enum Answer {
     /// `code`
     Code(Secret),
     /// `error` and `error_description`, already classified.
@@ -50,25 +50,25 @@ pub enum Answer {
 }
 
 /// Where to send the browser.
-pub struct Finished {
-    /// The way back to the client.
-    pub back: Back,
+pub(crate) struct Finished {
+    /// Where the response goes.
+    pub(crate) target: ClientResponseTarget,
     /// The one-time code and the session's cookie, or why there are none.
-    pub outcome: Result<LoggedIn, FailedLogin>,
+    pub(crate) outcome: Result<LoggedIn, FailedLogin>,
 }
 
 /// What a login gives: the same for every repetition of its callback.
-pub struct LoggedIn {
+pub(crate) struct LoggedIn {
     /// The one-time code.
-    pub code: Secret,
+    pub(crate) code: Secret,
     /// The value of the session's cookie.
-    pub session: Secret,
+    pub(crate) session: Secret,
 }
 
 impl Callback {
     /// Whether Kakao could not log the person in without a page, and has not shown one yet.
-    pub fn wants_page(&self) -> bool {
-        self.attempt.silent && matches!(&self.answer, Answer::Error(fault) if fault.wants_page())
+    pub(crate) fn needs_interaction(&self) -> bool {
+        self.attempt.prompt_none && matches!(&self.answer, Answer::Error(fault) if fault.wants_page())
     }
 
     /// Reads the parameters of a callback. `sealed` is the value of the browser's cookie for the attempt that the
@@ -76,68 +76,51 @@ impl Callback {
     ///
     /// # Errors
     /// When the callback contradicts itself, or this browser holds no such attempt (RFC 9700 §4.7).
-    pub fn read(
+    pub(crate) fn read(
         deps: &Deps,
         params: &Params,
         browser: FromBrowser,
         sealed: impl FnOnce(AttemptId) -> Option<String>,
     ) -> Result<Self, Refusal> {
+        let contradictory = |_| Refusal::CallbackContradictory;
         if params.any_repeated() {
             return Err(Refusal::CallbackContradictory);
         }
-        let state = begin_login::secret_part(params.get("state").ok_or(Refusal::AttemptUnknown)?);
+        let state = params.one("state").map_err(contradictory)?.ok_or(Refusal::AttemptUnknown)?;
+        let state = resume::attempt_state(state);
         let id = AttemptId::of_state(state);
-        let attempt = sealed(id).and_then(|text| open(deps, id, &text)).ok_or(Refusal::AttemptUnknown)?;
-        if !Secret::new(attempt.kakao_state.clone()).matches(state) {
-            return Err(Refusal::AttemptUnknown);
-        }
-        if deps.clock.now().since(attempt.began_at) > Duration::from_secs(ATTEMPT_SECONDS) {
+        let attempt = sealed(id).and_then(|cookie| attempt::open(&deps.keys, state, &cookie));
+        let attempt = attempt.ok_or(Refusal::AttemptUnknown)?;
+        if deps.clock.now().since(attempt.began_at) > ATTEMPT_TTL {
             return Err(Refusal::AttemptExpired);
         }
-        let answer = match (params.get("code"), params.get("error")) {
+        let one = |name| params.one(name).map_err(contradictory);
+        let answer = match (one("code")?, one("error")?) {
             (Some(code), None) => Answer::Code(Secret::new(code)),
-            (None, Some(error)) => Answer::Error(callback_fault(error, params.get("error_description"))),
+            (None, Some(error)) => Answer::Error(callback_fault(error, one("error_description")?)),
             _ => return Err(Refusal::CallbackContradictory),
         };
         Ok(Self { id, attempt, answer, browser })
     }
 }
 
-fn open(deps: &Deps, id: AttemptId, sealed: &str) -> Option<LoginAttempt> {
-    let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-    let json = deps.keys.master.open(Purpose::LoginCookie, cookie_context(id).as_bytes(), &bytes)?;
-    serde_json::from_slice(&json).ok()
-}
-
 /// Finishes the attempt, once, however often it is called.
-pub async fn finish_login(deps: &Deps, db: &mut Db, callback: Callback) -> Finished {
+pub(crate) async fn finish_login(deps: &Deps, db: &mut Db, callback: Callback) -> Finished {
     let Callback { id, attempt, .. } = &callback;
-    let back =
-        Back { redirect_uri: attempt.redirect_uri.clone(), state: attempt.state.clone(), mode: attempt.mode };
+    let target = ClientResponseTarget::of(attempt);
     let now = deps.clock.now();
-    let expires_at = attempt.began_at + Duration::from_secs(2 * ATTEMPT_SECONDS);
+    let expires_at = attempt.began_at + 2 * ATTEMPT_TTL;
     let outcome = match attempts::claim(db, *id, now, expires_at).await {
-        Ok(true) => win(deps, db, &callback).await,
+        Ok(true) => complete(deps, db, &callback).await,
         Ok(false) => wait_for_winner(db, *id).await,
         Err(error) => Err(unavailable(&error)),
     };
-    let logged_in = |()| LoggedIn { code: code_of(deps, attempt), session: session_of(deps, attempt) };
-    Finished { back, outcome: outcome.map(logged_in) }
+    let keys = keys_of(&deps.keys, attempt);
+    let logged_in = |()| LoggedIn { code: keys.code(), session: keys.session_cookie() };
+    Finished { target, outcome: outcome.map(logged_in) }
 }
 
-/// The cookie of the attempt's session, derived like its code.
-fn session_of(deps: &Deps, attempt: &LoginAttempt) -> Secret {
-    Secret::new(URL_SAFE_NO_PAD.encode(deps.keys.master.derive_session(attempt.seed.as_bytes())))
-}
-
-/// The attempt's code: derived, so that it stands nowhere and every repetition of the callback gives the same one.
-fn code_of(deps: &Deps, attempt: &LoginAttempt) -> Secret {
-    let mut text = String::from("kac_");
-    URL_SAFE_NO_PAD.encode_string(deps.keys.master.derive_code(attempt.seed.as_bytes()), &mut text);
-    Secret::new(text)
-}
-
-async fn win(deps: &Deps, db: &mut Db, callback: &Callback) -> Result<(), FailedLogin> {
+async fn complete(deps: &Deps, db: &mut Db, callback: &Callback) -> Result<(), FailedLogin> {
     let outcome = match &callback.answer {
         Answer::Code(code) => log_in(deps, db, callback, code).await,
         Answer::Error(fault) => Err(found(deps, fault)),
@@ -158,12 +141,12 @@ async fn wait_for_winner(db: &mut Db, id: AttemptId) -> Result<(), FailedLogin> 
                 AttemptOutcome::LoggedIn => return Ok(()),
                 AttemptOutcome::Failed(stored) => return Err(FailedLogin::from_stored(&stored)),
                 AttemptOutcome::Unclaimed => return Err(LoginFailure::StartAgain.into()),
-                AttemptOutcome::Running => tokio::time::sleep(LOOK_EVERY).await,
+                AttemptOutcome::Running => tokio::time::sleep(POLL_INTERVAL).await,
             }
         }
     };
     // A winner that died mid-way leaves its claim behind: the code at Kakao is spent, so only a new start helps.
-    tokio::time::timeout(PATIENCE, look).await.unwrap_or(Err(LoginFailure::StartAgain.into()))
+    tokio::time::timeout(MAX_WAIT, look).await.unwrap_or(Err(LoginFailure::StartAgain.into()))
 }
 
 /// What Kakao told about the person.
@@ -182,22 +165,23 @@ async fn ask_kakao(
     attempt: &LoginAttempt,
     code: &Secret,
 ) -> Result<Known, FailedLogin> {
-    let asking = ask_kakao_unhurried(deps, db, attempt, code);
+    let fetching = fetch_identity(deps, db, attempt, code);
     let late = |_| Err(found(deps, &Fault::late()));
-    tokio::time::timeout(deps.kakao.timeout(), asking).await.unwrap_or_else(late)
+    tokio::time::timeout(deps.kakao.timeout(), fetching).await.unwrap_or_else(late)
 }
 
-async fn ask_kakao_unhurried(
+async fn fetch_identity(
     deps: &Deps,
     db: &mut Db,
     attempt: &LoginAttempt,
     code: &Secret,
 ) -> Result<Known, FailedLogin> {
     let fault = |fault: Fault| fault_met(&fault);
-    let tokens = deps.kakao.exchange_code(code, &kakao_verifier(attempt)).await.map_err(fault)?;
+    let keys = keys_of(&deps.keys, attempt);
+    let tokens = deps.kakao.exchange_code(code, &keys.verifier()).await.map_err(fault)?;
     // The ID token is checked before anything it vouches for is used.
     let id_token = match &tokens.id_token {
-        Some(token) => Some(deps.kakao.verify_id_token(token, &kakao_nonce(attempt)).await.map_err(fault)?),
+        Some(token) => Some(deps.kakao.verify_id_token(token, &keys.nonce()).await.map_err(fault)?),
         None => None,
     };
     let (person, service_terms) =
@@ -243,7 +227,7 @@ async fn log_in(deps: &Deps, db: &mut Db, callback: &Callback, code: &Secret) ->
     let read_at = deps.clock.now();
     let Known { tokens, auth_time, person, service_terms } = ask_kakao(deps, db, attempt, code).await?;
     let now = deps.clock.now();
-    let client = deps.clients.find(attempt.client.as_str()).ok_or(LoginFailure::Internal)?;
+    let client = deps.clients.find(attempt.request.client.as_str()).ok_or(LoginFailure::Internal)?;
     if let Some(expected) = attempt.expected {
         let found = users::find_by_kakao_id(db, person.id).await.map_err(|error| unavailable(&error))?;
         if found.is_none_or(|user| user.id != expected) {
@@ -261,6 +245,7 @@ async fn log_in(deps: &Deps, db: &mut Db, callback: &Callback, code: &Secret) ->
         service_terms,
     };
     let session = SessionId::generate();
+    let keys = keys_of(&deps.keys, attempt);
     let login = NewLogin {
         user: UserId::generate(),
         kakao_id: person.id,
@@ -270,7 +255,7 @@ async fn log_in(deps: &Deps, db: &mut Db, callback: &Callback, code: &Secret) ->
         consent: &consent,
         session: Some(NewSession {
             id: session,
-            token: session_of(deps, attempt).fingerprint(),
+            token: keys.session_cookie().fingerprint(),
             idle_expires_at: now + deps.session_idle,
             expires_at: now + deps.session_absolute,
         }),
@@ -281,16 +266,16 @@ async fn log_in(deps: &Deps, db: &mut Db, callback: &Callback, code: &Secret) ->
     let grant = NewGrant {
         id: GrantId::generate(),
         client: client.id.clone(),
-        scope: attempt.scope.clone(),
+        scope: attempt.request.scope.clone(),
         attempt: Some(*id),
-        code: code_of(deps, attempt).fingerprint(),
+        code: keys.code().fingerprint(),
         code_expires_at: now + client.lifetimes.code,
-        redirect_uri: attempt.redirect_uri.clone(),
-        challenge: attempt.challenge.clone(),
-        nonce: attempt.nonce.clone(),
+        redirect_uri: attempt.binding.redirect_uri.clone(),
+        challenge: attempt.binding.challenge.clone(),
+        nonce: attempt.binding.nonce.clone(),
         auth_time: auth_time.unwrap_or(now),
         expires_at: now + client.lifetimes.refresh_absolute,
-        resource: attempt.resource.clone(),
+        resource: attempt.request.resource.clone(),
         user_agent: browser.user_agent.clone(),
     };
     let recorded = logins::record(db, &login, &grant).await.map_err(|error| unavailable(&error))?;

@@ -58,7 +58,7 @@ pub async fn introspect(
     caller: &Arc<Client>,
     token: &Secret,
 ) -> Result<Introspection, Error> {
-    if token.reveal().starts_with("kart_") {
+    if refresh_token::is_meant(token.reveal()) {
         return of_refresh_token(deps, db, caller, token).await;
     }
     let Some(claims) = AccessToken::read(deps, token) else { return Ok(INACTIVE) };

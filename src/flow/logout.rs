@@ -44,10 +44,8 @@ const KNOWN: [&str; 7] =
 /// Ends the browser's session, or asks for a confirmation.
 pub async fn logout(deps: &Deps, db: &mut Db, ask: Logout<'_>) -> Result<LoggedOut, Error> {
     let Logout { params, session: cookie } = ask;
-    if let Some(name) = params.repeated(&KNOWN) {
-        return Err(Refusal::ParameterRepeated(name).into());
-    }
-    let hint = match params.get("id_token_hint") {
+    params.refuse_repeated(&KNOWN)?;
+    let hint = match params.one("id_token_hint")? {
         None => None,
         Some(text) => Some(id_token_hint::read(deps, text).ok_or(Refusal::HintInvalid)?),
     };
@@ -70,7 +68,7 @@ pub async fn logout(deps: &Deps, db: &mut Db, ask: Logout<'_>) -> Result<LoggedO
         }
     } else if let (Some(session), Some(cookie)) = (session, &cookie) {
         let token = confirmation(cookie);
-        if !params.get("confirm").is_some_and(|given| Secret::new(token.as_str()).matches(given)) {
+        if !params.one("confirm")?.is_some_and(|given| Secret::new(token.as_str()).matches(given)) {
             return Ok(LoggedOut::Confirm { token });
         }
         end_session(deps, db, session).await?;
@@ -80,17 +78,17 @@ pub async fn logout(deps: &Deps, db: &mut Db, ask: Logout<'_>) -> Result<LoggedO
 
 /// Where the client wants the browser. Only a genuine hint shows which client it is that asks.
 fn target(deps: &Deps, params: &Params, hint: Option<&Hint>) -> Result<Option<String>, Refusal> {
-    if let (Some(hint), Some(client)) = (hint, params.get("client_id"))
+    if let (Some(hint), Some(client)) = (hint, params.one("client_id")?)
         && hint.client != client
     {
         return Err(Refusal::HintInvalid);
     }
-    let (Some(uri), Some(hint)) = (params.get("post_logout_redirect_uri"), hint) else { return Ok(None) };
+    let (Some(uri), Some(hint)) = (params.one("post_logout_redirect_uri")?, hint) else { return Ok(None) };
     let client = deps.clients.find(&hint.client).ok_or(Refusal::ClientUnknown)?;
     if !client.post_logout_redirect_uris.iter().any(|registered| registered.matches(uri)) {
         return Err(Refusal::PostLogoutUriUnknown);
     }
-    Ok(Some(match params.get("state") {
+    Ok(Some(match params.one("state")? {
         None => uri.to_owned(),
         Some(state) => {
             let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -102,7 +100,7 @@ fn target(deps: &Deps, params: &Params, hint: Option<&Hint>) -> Result<Option<St
 
 /// `kakao=true` ends the Kakao account's session in this browser too; Kakao sends it back to us, and we on to the client.
 fn way_out(deps: &Deps, params: &Params, target: Option<String>) -> Result<Option<String>, Error> {
-    if params.get("kakao") != Some("true") {
+    if params.one("kakao")? != Some("true") {
         return Ok(target);
     }
     let state = match target {

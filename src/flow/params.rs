@@ -1,5 +1,7 @@
 //! The parameters of an OAuth request (RFC 6749 §3.1 and §3.2): none twice, and an empty one counts as absent.
 
+use super::{Error, Refusal};
+
 /// The decoded parameters of one request, in order.
 #[derive(Clone, Default)]
 pub struct Params(Vec<(String, String)>);
@@ -18,6 +20,18 @@ pub enum Unreadable {
 /// The parameter stands in the request more than once (RFC 6749 §3.1).
 #[derive(Debug, PartialEq, Eq)]
 pub struct Repeated(pub &'static str);
+
+impl From<Repeated> for Refusal {
+    fn from(Repeated(name): Repeated) -> Self {
+        Self::ParameterRepeated(name)
+    }
+}
+
+impl From<Repeated> for Error {
+    fn from(repeated: Repeated) -> Self {
+        Self::Refused(repeated.into())
+    }
+}
 
 impl Params {
     /// Reads `application/x-www-form-urlencoded` bytes, of a query or a body.
@@ -51,14 +65,12 @@ impl Params {
         Ok(first.filter(|value| !value.is_empty()))
     }
 
-    /// Whether any of these stands more than once; the first that does.
-    pub fn repeated(&self, names: &[&'static str]) -> Option<&'static str> {
-        names.iter().copied().find(|name| self.one(name).is_err())
-    }
-
-    /// The value of a parameter that is already known to stand at most once.
-    pub fn get(&self, name: &'static str) -> Option<&str> {
-        self.one(name).ok().flatten()
+    /// Refuses a request in which any of these stands more than once, read or not.
+    ///
+    /// # Errors
+    /// The first that does.
+    pub fn refuse_repeated(&self, names: &[&'static str]) -> Result<(), Repeated> {
+        names.iter().try_for_each(|name| self.one(name).map(drop))
     }
 
     /// All values of `resource`, the one parameter that may stand more than once (RFC 8707 §2).

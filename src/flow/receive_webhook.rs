@@ -73,13 +73,13 @@ pub async fn receive_unlink(
     if !authorization.is_some_and(|value| deps.kakao.is_admin_key(value)) {
         return Err(Refusal::WebhookUnproven);
     }
-    let app_id = params.one("app_id").map_err(|_| Refusal::ParameterRepeated("app_id"))?;
+    let app_id = params.one("app_id")?;
     if let (Some(ours), Some(given)) = (deps.kakao.app_id(), app_id)
         && given.parse() != Ok(ours)
     {
         return Err(Refusal::WebhookOfAnotherApp);
     }
-    let user = params.one("user_id").map_err(|_| Refusal::ParameterRepeated("user_id"))?;
+    let user = params.one("user_id")?;
     let user = user.ok_or(Refusal::ParameterMissing("user_id"))?;
     let Some(user) = user.parse().ok().filter(|id| *id > 0).map(KakaoId) else {
         return Err(Refusal::ParameterInvalid("user_id", "it must be a member number"));
@@ -90,7 +90,7 @@ pub async fn receive_unlink(
         user,
         // The call has no time of its own, and comes after the fact.
         at: deps.clock.now(),
-        reason: params.get("referrer_type").map(|reason| reason.chars().take(64).collect()),
+        reason: params.one("referrer_type").ok().flatten().map(|reason| reason.chars().take(64).collect()),
         items: Vec::new(),
     };
     store(deps, db, event, None).await;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::exchange_code::{Ending, end};
 use super::issue::{Subject, TokenResponse, issue};
 use super::{Deps, Error, Refusal};
+use crate::domain::access::{self, Basis};
 use crate::domain::refresh::{Verdict, judge};
 use crate::domain::{Client, EndReason, Rotated, Scope, Secret};
 use crate::keys::refresh_token::{self, Presented};
@@ -46,13 +47,13 @@ pub async fn refresh(deps: &Deps, db: &mut Db, ask: Refresh) -> Result<TokenResp
         Some(rotated) => rotated,
         None => current_again(deps, db, &ask, presented).await?,
     };
-    let audience =
-        ask.client.audience_of(&rotated.resource, &ask.resource).ok_or(Refusal::ResourceUnknown)?;
+    let scope = access::scope(Basis::Granted(&rotated.scope), ask.scope.as_ref())?;
+    let audience = access::audience(&ask.client, &rotated.resource, &ask.resource)?;
     let subject = Subject {
         audience,
         grant: presented.grant,
         user: rotated.user,
-        scope: ask.scope.as_ref().unwrap_or(&rotated.scope),
+        scope: &scope,
         auth_time: rotated.auth_time,
         roles: &rotated.roles,
         generation: rotated.generation,
@@ -69,10 +70,8 @@ async fn refuse_wider(db: &mut Db, ask: &Refresh, presented: Presented) -> Resul
     }
     let found = grants::find(db, presented.grant).await?;
     let Some(grant) = found.filter(|grant| grant.client == ask.client.id) else { return Ok(()) };
-    if ask.scope.as_ref().is_some_and(|scope| !scope.is_within(&grant.scope)) {
-        return Err(Refusal::ScopeWider.into());
-    }
-    ask.client.audience_of(&grant.resource, &ask.resource).ok_or(Refusal::ResourceUnknown)?;
+    access::scope(Basis::Granted(&grant.scope), ask.scope.as_ref())?;
+    access::audience(&ask.client, &grant.resource, &ask.resource)?;
     Ok(())
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::Error;
+use crate::domain::access::{ScopeError, UnknownResource};
 use crate::kakao::{Fault, FaultKind, KnownFault};
 
 /// A finding about a request. `web::error` has the one table of statuses, codes and sentences.
@@ -243,5 +245,32 @@ impl FailedLogin {
 impl From<LoginFailure> for FailedLogin {
     fn from(why: LoginFailure) -> Self {
         Self { why, fault: None }
+    }
+}
+
+impl From<ScopeError> for Refusal {
+    fn from(error: ScopeError) -> Self {
+        match error {
+            ScopeError::NotTheClients => Self::ScopeInvalid,
+            ScopeError::Wider => Self::ScopeWider,
+        }
+    }
+}
+
+impl From<UnknownResource> for Refusal {
+    fn from(_: UnknownResource) -> Self {
+        Self::ResourceUnknown
+    }
+}
+
+impl From<ScopeError> for Error {
+    fn from(error: ScopeError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<UnknownResource> for Error {
+    fn from(unknown: UnknownResource) -> Self {
+        Self::Refused(unknown.into())
     }
 }

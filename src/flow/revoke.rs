@@ -11,7 +11,7 @@ use crate::store::grants;
 /// Ends the grant of a token of this client. A token that is unknown, expired or somebody else's is left alone, and the
 /// answer does not tell (RFC 7009 §2.2).
 pub async fn revoke(deps: &Deps, db: &mut Db, client: &Client, token: &Secret) -> Result<(), Error> {
-    let grant = if token.reveal().starts_with("kart_") {
+    let grant = if refresh_token::is_meant(token.reveal()) {
         refresh_token::read(&deps.keys.master, token.reveal()).map(|presented| presented.grant)
     } else {
         match AccessToken::read(deps, token) {

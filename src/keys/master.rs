@@ -23,8 +23,8 @@ pub enum Purpose {
     SigningKey,
     /// Where a logout goes on after Kakao's.
     LogoutState,
-    /// How a login may begin again whose cookie is lost.
-    Restart,
+    /// The request of a login whose cookie may be lost.
+    ResumeToken,
 }
 
 impl Purpose {
@@ -34,7 +34,7 @@ impl Purpose {
         Self::KakaoAccessToken,
         Self::SigningKey,
         Self::LogoutState,
-        Self::Restart,
+        Self::ResumeToken,
     ];
 
     const fn label(self) -> &'static str {
@@ -44,7 +44,7 @@ impl Purpose {
             Self::KakaoAccessToken => "kakao-auth kakao access token",
             Self::SigningKey => "kakao-auth signing key",
             Self::LogoutState => "kakao-auth logout state",
-            Self::Restart => "kakao-auth restart",
+            Self::ResumeToken => "kakao-auth resume token",
         }
     }
 }
@@ -91,7 +91,7 @@ impl Derived {
             id.copy_from_slice(&expand(&format!("{} id", purpose.label()))?[..KEY_ID_LEN]);
             Ok((LessSafeKey::new(key), id))
         };
-        let [cookie, refresh, access, signing, logout, restart] = Purpose::ALL;
+        let [cookie, refresh, access, signing, logout, resume] = Purpose::ALL;
         Ok(Self {
             seal: [
                 sealing(cookie)?,
@@ -99,7 +99,7 @@ impl Derived {
                 sealing(access)?,
                 sealing(signing)?,
                 sealing(logout)?,
-                sealing(restart)?,
+                sealing(resume)?,
             ],
             refresh_token: hmac::Key::new(hmac::HMAC_SHA256, &expand("kakao-auth refresh token")?),
             code: hmac::Key::new(hmac::HMAC_SHA256, &expand("kakao-auth authorization code")?),
@@ -181,14 +181,14 @@ impl MasterKeys {
     }
 
     /// 32 bytes that only this service can derive from `seed`: the same for whoever holds the attempt's cookie.
-    pub fn derive_code(&self, seed: &[u8]) -> [u8; 32] {
+    pub(super) fn derive_code(&self, seed: &[u8]) -> [u8; 32] {
         let mut out = [0; 32];
         out.copy_from_slice(hmac::sign(&self.current.code, seed).as_ref());
         out
     }
 
     /// The same for the cookie of the session that the attempt begins.
-    pub fn derive_session(&self, seed: &[u8]) -> [u8; 32] {
+    pub(super) fn derive_session(&self, seed: &[u8]) -> [u8; 32] {
         let mut out = [0; 32];
         out.copy_from_slice(hmac::sign(&self.current.session, seed).as_ref());
         out

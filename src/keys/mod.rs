@@ -4,6 +4,8 @@
 //! keys of the database, served from memory ([`Keyring`]).
 
 pub mod assertion;
+pub(crate) mod attempt;
+pub(crate) mod code;
 pub mod jwk;
 pub mod keyring;
 pub mod lifecycle;

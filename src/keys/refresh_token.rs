@@ -37,6 +37,11 @@ pub fn mint(keys: &MasterKeys, grant: GrantId, generation: i64) -> Secret {
     Secret::new(text)
 }
 
+/// Whether this text means to be a refresh token of ours, which says nothing of who wrote it.
+pub(crate) fn is_meant(token: &str) -> bool {
+    token.starts_with(PREFIX)
+}
+
 /// Reads a refresh token; `None` if we did not write it.
 pub fn read(keys: &MasterKeys, token: &str) -> Option<Presented> {
     let mut bytes = [0; BODY + TAG];

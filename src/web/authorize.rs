@@ -8,7 +8,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::read::{self, Unread};
 use super::{Shared, page, redirect, reply};
 use crate::domain::{AttemptId, Secret};
-use crate::flow::begin_login::{ATTEMPT_SECONDS, AuthorizeError, Begun, begin_login, cookie_context};
+use crate::flow::begin_login::{AuthorizeError, Begun, begin_login};
+use crate::flow::login::attempt::{self, ATTEMPT_TTL};
 use crate::flow::{Error, Params};
 
 /// Attempts that one browser may have under way: each has a cookie, and proxies refuse requests with too many.
@@ -35,9 +36,9 @@ async fn begin(request: &HttpRequest, site: &Shared, params: &Params) -> HttpRes
     let flow = begin_login(&site.deps, &mut db, params, &browser);
     match tokio::time::timeout(super::DEADLINE, flow).await {
         Ok(Ok(begun)) => send(request, site, begun),
-        Ok(Err(AuthorizeError { error, back: None })) => page::refused(request, &error),
-        Ok(Err(AuthorizeError { error, back: Some(back) })) => {
-            redirect::back_to_client(request, site, &error, &back)
+        Ok(Err(AuthorizeError { error, target: None })) => page::refused(request, &error),
+        Ok(Err(AuthorizeError { error, target: Some(target) })) => {
+            redirect::back_to_client(request, site, &error, &target)
         }
         Err(_) => page::refused(request, &Error::unavailable("a flow took too long")),
     }
@@ -46,11 +47,11 @@ async fn begin(request: &HttpRequest, site: &Shared, params: &Params) -> HttpRes
 /// To Kakao with the attempt's cookie, or back to the client with the code.
 pub(super) fn send(request: &HttpRequest, site: &Shared, begun: Begun) -> HttpResponse {
     let (location, attempt, sealed) = match begun {
-        Begun::Done { code, back } => return redirect::with_code(request, site, &code, &back),
+        Begun::Done { code, target } => return redirect::with_code(request, site, &code, &target),
         Begun::AtKakao { location, attempt, sealed } => (location, attempt, sealed),
     };
     let mut response = redirect::redirect(&location);
-    let cookie = attempt_cookie(site.https, attempt, sealed, ATTEMPT_SECONDS);
+    let cookie = attempt_cookie(site.https, attempt, sealed, ATTEMPT_TTL.as_secs());
     let mut failed = response.add_cookie(&cookie).is_err();
     for old in surplus_attempts(request, site.https) {
         failed |= response.add_removal_cookie(&old).is_err();
@@ -85,7 +86,7 @@ fn cookie(name: String, value: String, https: bool, seconds: u64) -> Cookie<'sta
 
 /// `__Host-login-<attempt>`, or `login-<attempt>` where there is no https.
 pub(super) fn cookie_name(https: bool, attempt: AttemptId) -> String {
-    format!("{}{}", if https { "__Host-" } else { "" }, cookie_context(attempt))
+    format!("{}{}", if https { "__Host-" } else { "" }, attempt::cookie_name(attempt))
 }
 
 /// The attempt's cookie. Lax, because Strict would not survive the way back from Kakao.

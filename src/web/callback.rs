@@ -8,8 +8,9 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::authorize::{attempt_cookie, cookie_name, send, session_cookie};
 use super::{Shared, page, read, redirect};
-use crate::flow::begin_login::{begin_again, with_page};
+use crate::flow::begin_login::retry_interactively;
 use crate::flow::finish_login::LoggedIn;
+use crate::flow::login::resume;
 use crate::flow::{Callback, Error, Finished, Refusal, finish_login};
 
 /// A repeated callback finds its cookie for as long as its code may live; after that the page says to start again.
@@ -31,13 +32,14 @@ pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
     let callback = match callback {
         Ok(callback) => callback,
         Err(refusal @ (Refusal::AttemptUnknown | Refusal::AttemptExpired)) => {
-            let again = begin_again(&site.deps, params.get("state"));
-            return page::lost(&request, &refusal.into(), again.as_ref());
+            let resume = resume::link(&site.deps, &params);
+            return page::lost(&request, &refusal.into(), resume.as_ref());
         }
         Err(refusal) => return page::refused(&request, &refusal.into()),
     };
-    if callback.wants_page() {
-        return match with_page(&site.deps, &callback.attempt, params.get("state")) {
+    if callback.needs_interaction() {
+        let state = params.one("state").ok().flatten();
+        return match retry_interactively(&site.deps, &callback.attempt, state) {
             Ok(begun) => send(&request, &site, begun),
             Err(error) => page::refused(&request, &error),
         };
@@ -49,19 +51,19 @@ pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
             finish_login(&site.deps, &mut site.db(), callback).await
         }))
     };
-    let Finished { back, outcome } = match tokio::time::timeout(DEADLINE, flow).await {
+    let Finished { target, outcome } = match tokio::time::timeout(DEADLINE, flow).await {
         Ok(Ok(finished)) => finished,
         Ok(Err(panic)) => return page::refused(&request, &Error::broken(panic)),
         Err(_) => return page::refused(&request, &Error::unavailable("a login took too long")),
     };
     let mut response = match outcome {
         Ok(LoggedIn { code, session }) => {
-            let mut response = redirect::with_code(&request, &site, &code, &back);
+            let mut response = redirect::with_code(&request, &site, &code, &target);
             let seconds = site.deps.session_absolute.as_secs();
             set(&mut response, &session_cookie(site.https, &session, seconds));
             response
         }
-        Err(failed) => redirect::failed_login(&request, &site, failed, &back),
+        Err(failed) => redirect::failed_login(&request, &site, failed, &target),
     };
     set(&mut response, &attempt_cookie(site.https, attempt, sealed.unwrap_or_default(), COOKIE_STAYS));
     response

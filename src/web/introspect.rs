@@ -25,6 +25,6 @@ async fn answer(request: &HttpRequest, site: &Shared, params: &Params) -> Result
         // Anyone could name itself so (RFC 7662 §2.1).
         return Err(Refusal::ClientUnproven { by_basic: false }.into());
     }
-    let shown = Secret::new(params.get("token").ok_or(Refusal::ParameterMissing("token"))?);
+    let shown = Secret::new(params.one("token")?.ok_or(Refusal::ParameterMissing("token"))?);
     super::in_time(flow::introspect(&site.deps, &mut site.db(), &client, &shown)).await
 }

@@ -53,7 +53,7 @@ async fn answer(request: &HttpRequest, site: &Shared, params: Params) -> HttpRes
 
 /// Kakao has ended its session, or the person chose to keep it.
 pub(super) async fn back_from_kakao(request: HttpRequest, site: Shared) -> HttpResponse {
-    let state = read::query(&request).ok().and_then(|params| params.get("state").map(str::to_owned));
+    let state = read::query(&request).ok().and_then(|params| params.one("state").ok()?.map(str::to_owned));
     match after_kakao(&site.deps, state.as_deref()) {
         Some(to) => redirect::redirect(&to),
         None => page::logged_out(&request),

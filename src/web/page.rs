@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::error::{Said, said};
 use crate::domain::Locale;
-use crate::flow::begin_login::Again;
+use crate::flow::login::resume::ResumeLink;
 use crate::flow::{Error, Refusal};
 use crate::telemetry::request_id;
 
@@ -42,17 +42,17 @@ struct Link<'a> {
     href: &'a str,
 }
 
-/// The page for a login that this browser has lost: one tap begins it again, if the callback tells where.
-pub(super) fn lost(request: &HttpRequest, error: &Error, again: Option<&Again>) -> HttpResponse {
-    let Some(again) = again else { return refused(request, error) };
+/// The page for a login that this browser has lost: one tap resumes it, if the callback tells where.
+pub(super) fn lost(request: &HttpRequest, error: &Error, resume: Option<&ResumeLink>) -> HttpResponse {
+    let Some(resume) = resume else { return refused(request, error) };
     let mut words = words(error);
     words.act = [
         "아래 버튼을 누르면 이 브라우저에서 처음부터 다시 로그인해요. 입력한 내용은 사라지지 않아요.",
         "The button below begins the login again in this browser. Nothing is lost.",
     ];
     let button = locale(request).pick("다시 로그인하기", "Log in again");
-    let label = format!("{} · {button}", again.client);
-    render(request, &said(error), &words, Some(Link { words: &label, href: &again.href }))
+    let label = format!("{} · {button}", resume.client);
+    render(request, &said(error), &words, Some(Link { words: &label, href: &resume.href }))
 }
 
 /// The page for an error that has no client to go back to.

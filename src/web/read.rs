@@ -130,16 +130,16 @@ pub(super) fn credentials(request: &HttpRequest, params: &Params) -> Result<Cred
             Some(read.ok_or(Refusal::ClientUnproven { by_basic: true })?)
         }
     };
-    let assertion = params.get("client_assertion").map(Secret::new);
-    if assertion.is_some() && params.get("client_assertion_type") != Some(JWT_BEARER) {
+    let assertion = params.one("client_assertion")?.map(Secret::new);
+    if assertion.is_some() && params.one("client_assertion_type")? != Some(JWT_BEARER) {
         let sentence = "it must be urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
         return Err(Refusal::ParameterInvalid("client_assertion_type", sentence).into());
     }
     Ok(Credentials {
         assertion,
         basic,
-        id: params.get("client_id").map(str::to_owned),
-        secret: params.get("client_secret").map(Secret::new),
+        id: params.one("client_id")?.map(str::to_owned),
+        secret: params.one("client_secret")?.map(Secret::new),
     })
 }
 

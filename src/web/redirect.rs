@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::error::{said, told_of};
 use super::{Site, kakao_errors, page};
 use crate::domain::{ResponseMode, Secret};
-use crate::flow::begin_login::Back;
+use crate::flow::login::request::ClientResponseTarget;
 use crate::flow::{Error, FailedLogin};
 
 /// See Other: after a POST too, the browser follows with GET (RFC 9700 §4.12).
@@ -22,14 +22,24 @@ pub(super) fn redirect(location: &str) -> HttpResponse {
 }
 
 /// Sends a refusal back to the client (RFC 6749 §4.1.2.1, RFC 9207).
-pub(super) fn back_to_client(request: &HttpRequest, site: &Site, error: &Error, back: &Back) -> HttpResponse {
+pub(super) fn back_to_client(
+    request: &HttpRequest,
+    site: &Site,
+    error: &Error,
+    target: &ClientResponseTarget,
+) -> HttpResponse {
     let said = said(error);
-    answer(request, site, back, &[("error", said.oauth), ("error_description", &said.sentence)])
+    answer(request, site, target, &[("error", said.oauth), ("error_description", &said.sentence)])
 }
 
 /// Sends a code to the client (RFC 6749 §4.1.2, RFC 9207).
-pub(super) fn with_code(request: &HttpRequest, site: &Site, code: &Secret, back: &Back) -> HttpResponse {
-    answer(request, site, back, &[("code", code.reveal())])
+pub(super) fn with_code(
+    request: &HttpRequest,
+    site: &Site,
+    code: &Secret,
+    target: &ClientResponseTarget,
+) -> HttpResponse {
+    answer(request, site, target, &[("code", code.reveal())])
 }
 
 /// Sends the client word of a login that failed. Of what went wrong at Kakao the URL holds the id alone, and where to read
@@ -38,30 +48,35 @@ pub(super) fn failed_login(
     request: &HttpRequest,
     site: &Site,
     failed: FailedLogin,
-    back: &Back,
+    target: &ClientResponseTarget,
 ) -> HttpResponse {
     let (oauth, sentence) = told_of(failed.why);
     let Some(fault) = failed.fault else {
-        return answer(request, site, back, &[("error", oauth), ("error_description", sentence)]);
+        return answer(request, site, target, &[("error", oauth), ("error_description", sentence)]);
     };
     let description = format!("{sentence} ({})", fault.id);
     let uri = format!("{}{}#{}", site.deps.issuer, kakao_errors::PATH, fault.id);
     let parameters = [("error", oauth), ("error_description", &description), ("error_uri", &uri)];
-    answer(request, site, back, &parameters)
+    answer(request, site, target, &parameters)
 }
 
 /// Appends the parameters to the redirect URI, keeping its own query as it is (RFC 6749 §3.1.2), or has the browser post
 /// them there (Form Post Response Mode §2).
-fn answer(request: &HttpRequest, site: &Site, back: &Back, parameters: &[(&str, &str)]) -> HttpResponse {
+fn answer(
+    request: &HttpRequest,
+    site: &Site,
+    target: &ClientResponseTarget,
+    parameters: &[(&str, &str)],
+) -> HttpResponse {
     let mut pairs = parameters.to_vec();
-    pairs.extend(back.state.as_deref().map(|state| ("state", state)));
+    pairs.extend(target.state.as_deref().map(|state| ("state", state)));
     pairs.push(("iss", &site.deps.issuer));
-    match back.mode {
+    match target.mode {
         ResponseMode::Query => {
             let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-            let separator = if back.redirect_uri.contains('?') { '&' } else { '?' };
-            redirect(&format!("{}{separator}{query}", back.redirect_uri))
+            let separator = if target.redirect_uri.contains('?') { '&' } else { '?' };
+            redirect(&format!("{}{separator}{query}", target.redirect_uri))
         }
-        ResponseMode::FormPost => page::form_post(request, &back.redirect_uri, &pairs),
+        ResponseMode::FormPost => page::form_post(request, &target.redirect_uri, &pairs),
     }
 }

@@ -22,7 +22,7 @@ pub(super) async fn post(request: HttpRequest, site: Shared, payload: Payload) -
 
 async fn answer(request: &HttpRequest, site: &Shared, params: &Params) -> Result<(), Error> {
     let client = token::client_of(request, site, params).await?;
-    let shown = Secret::new(params.get("token").ok_or(Refusal::ParameterMissing("token"))?);
+    let shown = Secret::new(params.one("token")?.ok_or(Refusal::ParameterMissing("token"))?);
     let site = Arc::clone(site);
     detached(async move { flow::revoke(&site.deps, &mut site.db(), &client, &shown).await }).await?
 }

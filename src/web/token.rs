@@ -39,7 +39,7 @@ pub(super) async fn client_of(
 }
 
 async fn answer(request: &HttpRequest, site: &Shared, params: &Params) -> Result<TokenResponse, Error> {
-    let grant_type = params.one("grant_type").map_err(|_| Refusal::ParameterRepeated("grant_type"))?;
+    let grant_type = params.one("grant_type")?;
     let grant_type = grant_type.ok_or(Refusal::ParameterMissing("grant_type"))?;
     let client = client_of(request, site, params).await?;
     let grant = GrantType::from_name(grant_type).ok_or(Refusal::GrantTypeUnsupported)?;
@@ -73,9 +73,9 @@ fn kakao_token_exchange(
     params: &Params,
 ) -> Result<KakaoTokenExchange, Refusal> {
     let missing = |name| Refusal::ParameterMissing(name);
-    let token = Secret::new(params.get("subject_token").ok_or(missing("subject_token"))?);
-    let kind = params.get("subject_token_type").ok_or(missing("subject_token_type"))?;
-    let nonce = params.get("nonce").map(str::to_owned);
+    let token = Secret::new(params.one("subject_token")?.ok_or(missing("subject_token"))?);
+    let kind = params.one("subject_token_type")?.ok_or(missing("subject_token_type"))?;
+    let nonce = params.one("nonce")?.map(str::to_owned);
     let subject = match kind {
         ID_TOKEN => Subject::IdToken { token, nonce },
         ACCESS_TOKEN => Subject::AccessToken(token),
@@ -87,31 +87,31 @@ fn kakao_token_exchange(
             ));
         }
     };
-    if params.get("actor_token").is_some() {
+    if params.one("actor_token")?.is_some() {
         return Err(Refusal::ParameterInvalid("actor_token", "nobody acts for somebody else here"));
     }
-    if !matches!(params.get("requested_token_type"), None | Some(ACCESS_TOKEN)) {
+    if !matches!(params.one("requested_token_type")?, None | Some(ACCESS_TOKEN)) {
         return Err(Refusal::ParameterInvalid(
             "requested_token_type",
             "it must be urn:ietf:params:oauth:token-type:access_token",
         ));
     }
     let mut resource = params.resources();
-    resource.extend(params.get("audience").map(str::to_owned));
+    resource.extend(params.one("audience")?.map(str::to_owned));
     let user_agent = read::browser(request, false).user_agent;
     Ok(KakaoTokenExchange { client, subject, scope: scope(params)?, resource, user_agent })
 }
 
 fn scope(params: &Params) -> Result<Option<Scope>, Refusal> {
-    params.get("scope").map(Scope::parse).transpose().map_err(|_| Refusal::ScopeInvalid)
+    params.one("scope")?.map(Scope::parse).transpose().map_err(|_| Refusal::ScopeInvalid)
 }
 
 fn code_exchange(client: Arc<Client>, params: &Params) -> Result<CodeExchange, Refusal> {
-    let verifier = params.get("code_verifier").map(CodeVerifier::parse).transpose();
+    let verifier = params.one("code_verifier")?.map(CodeVerifier::parse).transpose();
     Ok(CodeExchange {
         client,
-        code: Secret::new(params.get("code").ok_or(Refusal::ParameterMissing("code"))?),
-        redirect_uri: params.get("redirect_uri").map(str::to_owned),
+        code: Secret::new(params.one("code")?.ok_or(Refusal::ParameterMissing("code"))?),
+        redirect_uri: params.one("redirect_uri")?.map(str::to_owned),
         verifier: verifier.map_err(|_| {
             Refusal::ParameterInvalid("code_verifier", "it must be 43 to 128 unreserved characters")
         })?,
@@ -122,7 +122,7 @@ fn code_exchange(client: Arc<Client>, params: &Params) -> Result<CodeExchange, R
 fn refresh(client: Arc<Client>, params: &Params) -> Result<Refresh, Refusal> {
     Ok(Refresh {
         client,
-        token: Secret::new(params.get("refresh_token").ok_or(Refusal::ParameterMissing("refresh_token"))?),
+        token: Secret::new(params.one("refresh_token")?.ok_or(Refusal::ParameterMissing("refresh_token"))?),
         scope: scope(params)?,
         resource: params.resources(),
     })

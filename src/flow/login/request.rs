@@ -1,0 +1,447 @@
+//! The authorization request (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1): what a client asks, read and checked.
+//!
+//! Pure: nothing but the parameters and the settings of the client. Until the redirect URI is proven a refusal is a page of
+//! ours; from then on it goes back to the client, for which there must be a [`ClientResponseTarget`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::access::{self, Basis};
+use crate::domain::consent::{is_item, items};
+use crate::domain::pkce::CodeChallenge;
+use crate::domain::session::{AuthnRequirements, Prompt};
+use crate::domain::{
+    Client, Clients, CodeBinding, GrantRequest, GrantType, LoginAttempt, ResponseMode, Scope,
+};
+use crate::flow::Refusal;
+use crate::flow::params::{Params, Repeated};
+
+/// The longest `state` or `nonce` we carry, bytes: more would not fit into the attempt's cookie.
+const MAX_ECHO: usize = 2048;
+const TOO_LONG: &str = "it is longer than 2048 bytes";
+
+/// How many consent items one request may name.
+const MAX_CONSENT_ITEMS: usize = 20;
+const BAD_CONSENT_ITEMS: &str =
+    "it must name up to 20 consent items of Kakao, such as talk_message, separated by spaces";
+
+/// All parameters that mean something here; any of them twice is an error (RFC 6749 §3.1).
+const KNOWN: [&str; 20] = [
+    "state",
+    "response_type",
+    "response_mode",
+    "scope",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "prompt",
+    "max_age",
+    "display",
+    "login_hint",
+    "ui_locales",
+    "claims",
+    "claims_locales",
+    "id_token_hint",
+    "acr_values",
+    "request",
+    "request_uri",
+    "registration",
+    "kakao_scope",
+];
+
+/// The parameters that a resumed login repeats beside those that the attempt holds.
+const RESUMED_PARAMS: [&str; 5] = ["prompt", "max_age", "id_token_hint", "login_hint", "ui_locales"];
+
+/// Where an authorization response goes: a redirect URI that is proven to be the client's.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientResponseTarget {
+    /// The redirect URI, as requested.
+    pub(crate) redirect_uri: String,
+    /// The client's `state`.
+    pub(crate) state: Option<String>,
+    /// How the response travels.
+    pub(crate) mode: ResponseMode,
+}
+
+impl ClientResponseTarget {
+    /// Proves that the requested redirect URI is the client's (RFC 9700 §2.1: exact comparison with what was registered).
+    pub(crate) fn prove(client: &Client, params: &Params) -> Result<Self, Refusal> {
+        let requested = params.one("redirect_uri").map_err(|Repeated(name)| Refusal::TargetRepeated(name))?;
+        let requested = requested.ok_or(Refusal::RedirectUriMissing)?;
+        if !client.has_redirect_uri(requested) {
+            return Err(Refusal::RedirectUriUnknown);
+        }
+        // What stands here twice is refused with the rest of the request, and does not go back.
+        let once = |name| params.one(name).ok().flatten();
+        let mode = match once("response_mode") {
+            Some("form_post") => ResponseMode::FormPost,
+            _ => ResponseMode::Query,
+        };
+        Ok(Self { redirect_uri: requested.to_owned(), state: once("state").map(str::to_owned), mode })
+    }
+
+    /// Of an attempt, whose request was proven when it began.
+    pub(crate) fn of(attempt: &LoginAttempt) -> Self {
+        Self {
+            redirect_uri: attempt.binding.redirect_uri.clone(),
+            state: attempt.state.clone(),
+            mode: attempt.mode,
+        }
+    }
+}
+
+/// The client that a request names.
+pub(crate) fn find_client<'a>(clients: &'a Clients, params: &Params) -> Result<&'a Arc<Client>, Refusal> {
+    let id = params.one("client_id").map_err(|Repeated(name)| Refusal::TargetRepeated(name))?;
+    clients.find(id.ok_or(Refusal::ClientMissing)?).ok_or(Refusal::ClientUnknown)
+}
+
+/// A checked request: what of it is more than where the response goes.
+#[derive(Debug)]
+pub(crate) struct AuthorizationRequest<'a> {
+    /// What the client asks to be granted, and may have.
+    pub(crate) grant: GrantRequest,
+    /// What its code is to be bound to.
+    pub(crate) binding: CodeBinding,
+    /// How the user is to be authenticated, save for `id_token_hint`.
+    pub(crate) authn: AuthnRequirements,
+    /// `id_token_hint`, unverified.
+    pub(crate) id_token_hint: Option<&'a str>,
+    /// `login_hint`
+    pub(crate) login_hint: Option<&'a str>,
+    /// `ui_locales`
+    pub(crate) ui_locales: Option<&'a str>,
+    /// Kakao consent items to ask for beyond the configured ones (`kakao_scope`).
+    pub(crate) consent_items: Vec<String>,
+    /// What else of the request a resumed login repeats.
+    resumed: Vec<(&'static str, &'a str)>,
+}
+
+impl<'a> AuthorizationRequest<'a> {
+    /// The rules of the authorization endpoint, in the order in which a client developer meets them.
+    pub(crate) fn read(
+        params: &'a Params,
+        client: &Client,
+        target: &ClientResponseTarget,
+    ) -> Result<Self, Refusal> {
+        params.refuse_repeated(&KNOWN)?;
+        refuse_request_objects(params)?;
+        require_code_response(client, params)?;
+        refuse_too_long(params, "state")?;
+        refuse_too_long(params, "nonce")?;
+        let challenge = read_challenge(client, params)?;
+        let scope = read_scope(client, params)?;
+        refuse_bad_claims(params)?;
+        let authn = read_authn(params)?;
+        let consent_items = read_consent_items(params)?;
+        let authn = with_consent(authn, &consent_items)?;
+        let resource = params.resources();
+        access::audience(client, &[], &resource)?;
+        let nonce = params.one("nonce")?.map(str::to_owned);
+        Ok(Self {
+            grant: GrantRequest { client: client.id.clone(), scope, resource },
+            binding: CodeBinding { redirect_uri: target.redirect_uri.clone(), challenge, nonce },
+            authn,
+            id_token_hint: params.one("id_token_hint")?,
+            login_hint: params.one("login_hint")?,
+            ui_locales: params.one("ui_locales")?,
+            consent_items,
+            resumed: resumed(params)?,
+        })
+    }
+
+    /// The same request as a query, for a browser in which the login is lost.
+    pub(crate) fn to_query(&self, target: &ClientResponseTarget) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query
+            .append_pair("client_id", self.grant.client.as_str())
+            .append_pair("redirect_uri", &target.redirect_uri)
+            .append_pair("response_type", "code")
+            .append_pair("scope", self.grant.scope.as_str());
+        query.extend_pairs(target.state.as_deref().map(|state| ("state", state)));
+        query.extend_pairs(self.binding.nonce.as_deref().map(|nonce| ("nonce", nonce)));
+        if let Some(challenge) = &self.binding.challenge {
+            query
+                .append_pair("code_challenge", challenge.as_str())
+                .append_pair("code_challenge_method", "S256");
+        }
+        if target.mode == ResponseMode::FormPost {
+            query.append_pair("response_mode", "form_post");
+        }
+        if !self.consent_items.is_empty() {
+            query.append_pair("kakao_scope", &self.consent_items.join(" "));
+        }
+        query.extend_pairs(&self.resumed);
+        query.extend_pairs(self.grant.resource.iter().map(|resource| ("resource", resource)));
+        query.finish()
+    }
+}
+
+/// OpenID Connect Core §3.1.2.6: refused by name, never fetched, never silently ignored.
+fn refuse_request_objects(params: &Params) -> Result<(), Refusal> {
+    for (name, refusal) in [
+        ("request", Refusal::RequestObject),
+        ("request_uri", Refusal::RequestUri),
+        ("registration", Refusal::Registration),
+    ] {
+        if params.one(name)?.is_some() {
+            return Err(refusal);
+        }
+    }
+    Ok(())
+}
+
+fn require_code_response(client: &Client, params: &Params) -> Result<(), Refusal> {
+    match params.one("response_type")? {
+        None => return Err(Refusal::ParameterMissing("response_type")),
+        Some("code") => {}
+        Some(_) => return Err(Refusal::ResponseTypeUnsupported),
+    }
+    if !matches!(params.one("response_mode")?, None | Some("query" | "form_post")) {
+        return Err(Refusal::ParameterInvalid("response_mode", "it must be query or form_post"));
+    }
+    if client.may(GrantType::AuthorizationCode) { Ok(()) } else { Err(Refusal::GrantNotAllowed) }
+}
+
+fn refuse_too_long(params: &Params, name: &'static str) -> Result<(), Refusal> {
+    if params.one(name)?.is_some_and(|value| value.len() > MAX_ECHO) {
+        return Err(Refusal::ParameterInvalid(name, TOO_LONG));
+    }
+    Ok(())
+}
+
+/// RFC 7636 §4.3: S256 only; a challenge without a method would mean `plain`.
+fn read_challenge(client: &Client, params: &Params) -> Result<Option<CodeChallenge>, Refusal> {
+    match (params.one("code_challenge")?, params.one("code_challenge_method")?) {
+        (Some(challenge), Some("S256")) => CodeChallenge::parse(challenge).map(Some).map_err(|_| {
+            Refusal::ParameterInvalid("code_challenge", "it must be 43 to 128 unreserved characters")
+        }),
+        (Some(_), _) => Err(Refusal::ChallengeMethodUnsupported),
+        (None, Some(_)) => Err(Refusal::ParameterMissing("code_challenge")),
+        (None, None) if client.require_pkce || client.is_public() => Err(Refusal::ChallengeMissing),
+        (None, None) => Ok(None),
+    }
+}
+
+fn read_scope(client: &Client, params: &Params) -> Result<Scope, Refusal> {
+    let requested = params.one("scope")?.map(Scope::parse).transpose().map_err(|_| Refusal::ScopeInvalid)?;
+    Ok(access::scope(Basis::Login(client), requested.as_ref())?)
+}
+
+/// `claims` is not evaluated (OpenID Connect Core §5.5), but must be what it claims to be.
+fn refuse_bad_claims(params: &Params) -> Result<(), Refusal> {
+    let Some(claims) = params.one("claims")? else { return Ok(()) };
+    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(claims)
+        .map(drop)
+        .map_err(|_| Refusal::ParameterInvalid("claims", "it must be a JSON object"))
+}
+
+fn read_authn(params: &Params) -> Result<AuthnRequirements, Refusal> {
+    let mut authn = AuthnRequirements::default();
+    if let Some(text) = params.one("max_age")? {
+        let seconds: u32 = text
+            .parse()
+            .map_err(|_| Refusal::ParameterInvalid("max_age", "it must be a whole number of seconds"))?;
+        authn.max_age = Some(Duration::from_secs(seconds.into()));
+    }
+    for word in params.one("prompt")?.unwrap_or_default().split_ascii_whitespace() {
+        let prompt = match word {
+            "none" => {
+                authn.prompt_none = true;
+                continue;
+            }
+            "login" => Prompt::Login,
+            "select_account" => Prompt::SelectAccount,
+            "create" => Prompt::Create,
+            "consent" => Prompt::Any,
+            _ => {
+                return Err(Refusal::ParameterInvalid(
+                    "prompt",
+                    "known values are none, login, consent, select_account and create",
+                ));
+            }
+        };
+        // The strictest wins: a fresh login shows accounts too.
+        authn.prompt = match authn.prompt {
+            Some(earlier) if earlier != Prompt::Any && prompt != Prompt::Login => Some(earlier),
+            _ => Some(prompt),
+        };
+    }
+    if authn.prompt_none && authn.prompt.is_some() {
+        return Err(Refusal::ParameterInvalid("prompt", "none cannot stand beside another value"));
+    }
+    Ok(authn)
+}
+
+fn read_consent_items(params: &Params) -> Result<Vec<String>, Refusal> {
+    let items = items(params.one("kakao_scope")?.unwrap_or_default());
+    if items.len() > MAX_CONSENT_ITEMS || !items.iter().all(|item| is_item(item)) {
+        return Err(Refusal::ParameterInvalid("kakao_scope", BAD_CONSENT_ITEMS));
+    }
+    Ok(items)
+}
+
+/// Asking for consent needs a page: the browser's session knows nothing of what Kakao would ask.
+fn with_consent(authn: AuthnRequirements, items: &[String]) -> Result<AuthnRequirements, Refusal> {
+    match items {
+        [] => Ok(authn),
+        _ if authn.prompt_none => Err(Refusal::ConsentNeedsPage),
+        _ => Ok(AuthnRequirements { prompt: authn.prompt.or(Some(Prompt::Any)), ..authn }),
+    }
+}
+
+fn resumed(params: &Params) -> Result<Vec<(&'static str, &str)>, Repeated> {
+    let mut resumed = Vec::new();
+    for name in RESUMED_PARAMS {
+        resumed.extend(params.one(name)?.map(|value| (name, value)));
+    }
+    Ok(resumed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::redirect::RedirectUri;
+
+    const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+    fn client() -> Client {
+        Client {
+            redirect_uris: vec![RedirectUri::register("https://app.example/cb").unwrap()],
+            scopes: Scope::parse("openid profile").unwrap(),
+            audience: vec!["orders".into()],
+            ..Client::sample("web")
+        }
+    }
+
+    /// A good request with these parameters changed; an empty value is an absent one.
+    fn params(changes: &[(&str, &str)]) -> Params {
+        let mut pairs = vec![
+            ("redirect_uri", "https://app.example/cb"),
+            ("response_type", "code"),
+            ("code_challenge", CHALLENGE),
+            ("code_challenge_method", "S256"),
+        ];
+        for (name, _) in changes {
+            pairs.retain(|(given, _)| given != name);
+        }
+        pairs.extend(changes);
+        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        Params::read(query.as_bytes()).unwrap()
+    }
+
+    fn refusal(client: &Client, changes: &[(&str, &str)]) -> Option<Refusal> {
+        let params = params(changes);
+        let target = ClientResponseTarget::prove(client, &params).unwrap();
+        AuthorizationRequest::read(&params, client, &target).err()
+    }
+
+    #[test]
+    fn a_target_is_proven_before_anything_else_is_read() {
+        let client = client();
+        let prove = |changes: &[(&str, &str)]| ClientResponseTarget::prove(&client, &params(changes)).err();
+        assert_eq!(prove(&[("redirect_uri", "")]), Some(Refusal::RedirectUriMissing));
+        assert_eq!(prove(&[("redirect_uri", "https://app.example/cb/")]), Some(Refusal::RedirectUriUnknown));
+        let twice = [("redirect_uri", "https://app.example/cb"), ("redirect_uri", "https://app.example/cb")];
+        assert_eq!(prove(&twice), Some(Refusal::TargetRepeated("redirect_uri")));
+        let target = ClientResponseTarget::prove(
+            &client,
+            &params(&[("response_mode", "form_post"), ("state", "a"), ("state", "b")]),
+        );
+        let target = target.unwrap();
+        assert_eq!((target.mode, target.state), (ResponseMode::FormPost, None), "nobody knows which state");
+    }
+
+    #[test]
+    fn each_rule_refuses_what_breaks_it() {
+        let invalid = Refusal::ParameterInvalid;
+        let (long, items) = ("x".repeat(MAX_ECHO + 1), vec!["friends"; MAX_CONSENT_ITEMS + 1].join(" "));
+        let prompts = "known values are none, login, consent, select_account and create";
+        let number = "it must be a whole number of seconds";
+        for (changes, expected) in [
+            (vec![("response_type", "")], Refusal::ParameterMissing("response_type")),
+            (vec![("response_type", "token")], Refusal::ResponseTypeUnsupported),
+            (vec![("response_mode", "fragment")], invalid("response_mode", "it must be query or form_post")),
+            (vec![("request", "eyJ")], Refusal::RequestObject),
+            (vec![("request_uri", "https://app.example/r")], Refusal::RequestUri),
+            (vec![("registration", "{}")], Refusal::Registration),
+            (vec![("state", &*long)], invalid("state", TOO_LONG)),
+            (vec![("nonce", &*long)], invalid("nonce", TOO_LONG)),
+            (
+                vec![("code_challenge", "short")],
+                invalid("code_challenge", "it must be 43 to 128 unreserved characters"),
+            ),
+            (vec![("code_challenge_method", "plain")], Refusal::ChallengeMethodUnsupported),
+            (vec![("code_challenge_method", "")], Refusal::ChallengeMethodUnsupported),
+            (vec![("code_challenge", "")], Refusal::ParameterMissing("code_challenge")),
+            (vec![("code_challenge", ""), ("code_challenge_method", "")], Refusal::ChallengeMissing),
+            (vec![("scope", "open\"id")], Refusal::ScopeInvalid),
+            (vec![("scope", "unknown")], Refusal::ScopeInvalid),
+            (vec![("claims", "[]")], invalid("claims", "it must be a JSON object")),
+            (vec![("max_age", "-1")], invalid("max_age", number)),
+            (vec![("max_age", "4294967296")], invalid("max_age", number)),
+            (vec![("prompt", "sideways")], invalid("prompt", prompts)),
+            (vec![("prompt", "none login")], invalid("prompt", "none cannot stand beside another value")),
+            (vec![("kakao_scope", "a<b")], invalid("kakao_scope", BAD_CONSENT_ITEMS)),
+            (vec![("kakao_scope", &*items)], invalid("kakao_scope", BAD_CONSENT_ITEMS)),
+            (vec![("kakao_scope", "friends"), ("prompt", "none")], Refusal::ConsentNeedsPage),
+            (vec![("resource", "elsewhere")], Refusal::ResourceUnknown),
+        ] {
+            assert_eq!(refusal(&client(), &changes), Some(expected), "{changes:?}");
+        }
+        let codeless = Client { grants: vec![GrantType::TokenExchange], ..client() };
+        assert_eq!(refusal(&codeless, &[]), Some(Refusal::GrantNotAllowed));
+        for name in KNOWN {
+            let twice = [(name, "a"), (name, "a")];
+            assert_eq!(refusal(&client(), &twice), Some(Refusal::ParameterRepeated(name)));
+        }
+    }
+
+    #[test]
+    fn the_sentences_name_the_limits_that_are_checked() {
+        assert!(TOO_LONG.contains(&MAX_ECHO.to_string()));
+        assert!(BAD_CONSENT_ITEMS.contains(&MAX_CONSENT_ITEMS.to_string()));
+    }
+
+    #[test]
+    fn the_strictest_prompt_wins() {
+        for (text, prompt) in [
+            ("login", Prompt::Login),
+            ("consent", Prompt::Any),
+            ("consent create", Prompt::Create),
+            ("select_account login", Prompt::Login),
+            ("login select_account", Prompt::Login),
+            ("select_account create", Prompt::SelectAccount),
+        ] {
+            assert_eq!(read_authn(&params(&[("prompt", text)])).unwrap().prompt, Some(prompt), "{text}");
+        }
+        let asked = with_consent(AuthnRequirements::default(), &["friends".into()]).unwrap();
+        assert_eq!(asked.prompt, Some(Prompt::Any), "consent needs a page");
+    }
+
+    #[test]
+    fn a_request_that_is_written_as_a_query_reads_as_the_same_request() {
+        let client = client();
+        let params = params(&[
+            ("client_id", "web"),
+            ("scope", "openid unknown"),
+            ("state", "a b&c"),
+            ("nonce", "n"),
+            ("response_mode", "form_post"),
+            ("prompt", "login"),
+            ("max_age", "60"),
+            ("login_hint", "+82 10"),
+            ("ui_locales", "ko en"),
+            ("kakao_scope", "friends,talk_message"),
+            ("resource", "orders"),
+        ]);
+        let target = ClientResponseTarget::prove(&client, &params).unwrap();
+        let request = AuthorizationRequest::read(&params, &client, &target).unwrap();
+        let query = request.to_query(&target);
+        let again = Params::read(query.as_bytes()).unwrap();
+        let target_again = ClientResponseTarget::prove(&client, &again).unwrap();
+        let read_again = AuthorizationRequest::read(&again, &client, &target_again).unwrap();
+        assert_eq!(format!("{target:?} {request:?}"), format!("{target_again:?} {read_again:?}"));
+        assert_eq!(request.grant.scope.as_str(), "openid");
+    }
+}
