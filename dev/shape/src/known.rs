@@ -1,0 +1,90 @@
+//! What breaks a rule today. An entry goes when its violation does; none comes.
+
+use crate::Violation;
+
+/// Rule and place of each.
+pub(crate) const KNOWN: &[(&str, &str)] = &[
+    ("fields", "src/flow/mod.rs Deps"),
+    ("lines", "dev/simulator/src/people.rs everybody"),
+    ("lines", "src/flow/exchange_kakao_token.rs by_access_token"),
+    ("lines", "src/flow/finish_login.rs log_in"),
+    ("lines", "src/flow/issue.rs issue"),
+    ("lines", "src/settings/client.rs Table::client"),
+    ("lines", "src/store/logins.rs record"),
+    ("lines", "src/web/error.rs refused"),
+    ("lines", "src/web/mod.rs routes"),
+    ("lints", "Cargo.toml dead_code"),
+    ("lints", "Cargo.toml unreachable_pub"),
+    ("parameters", "dev/simulator/src/webhooks.rs deliver"),
+    ("rings", "src/cache/mod.rs src/cache/memory.rs src/cache/remote.rs"),
+    (
+        "rings",
+        "src/cli/mod.rs src/cli/check.rs src/cli/doctor.rs src/cli/import.rs src/cli/keys.rs src/cli/migrate.rs src/cli/serve.rs src/cli/users.rs",
+    ),
+    ("rings", "src/domain/client.rs src/domain/client_jwk.rs"),
+    ("rings", "src/flow/mod.rs src/flow/kakao_tokens.rs src/flow/receive_webhook.rs src/flow/revocations.rs"),
+    ("rings", "src/kakao/mod.rs src/kakao/id_token.rs src/kakao/wire.rs"),
+    ("rings", "src/settings/mod.rs src/settings/client.rs src/settings/layers.rs src/settings/reader.rs"),
+    ("rings", "src/store/mod.rs src/store/db.rs"),
+    (
+        "rings",
+        "src/web/mod.rs src/web/authorize.rs src/web/callback.rs src/web/documents.rs src/web/error.rs src/web/health.rs src/web/introspect.rs src/web/kakao_errors.rs src/web/kakao_webhooks.rs src/web/logout.rs src/web/me.rs src/web/metrics.rs src/web/page.rs src/web/read.rs src/web/revocations.rs src/web/revoke.rs src/web/token.rs src/web/userinfo.rs src/web/users.rs",
+    ),
+];
+
+/// What was found, held against what is known.
+pub(crate) struct Verdict<'a> {
+    known: Vec<&'a Violation>,
+    new: Vec<&'a Violation>,
+    /// Entries whose violation is gone.
+    stale: Vec<(&'a str, &'a str)>,
+}
+
+/// Sorts what was found.
+pub(crate) fn judge<'a>(found: &'a [Violation], entries: &[(&'a str, &'a str)]) -> Verdict<'a> {
+    let names =
+        |entry: &(&str, &str), violation: &Violation| entry.0 == violation.rule && entry.1 == violation.place;
+    let (known, new) =
+        found.iter().partition(|violation| entries.iter().any(|entry| names(entry, violation)));
+    let stale = entries.iter().filter(|entry| !found.iter().any(|violation| names(entry, violation)));
+    Verdict { known, new, stale: stale.copied().collect() }
+}
+
+impl Verdict<'_> {
+    /// Prints it; whether nothing is new and nothing is stale.
+    pub(crate) fn print(&self) -> bool {
+        for violation in &self.known {
+            let message = violation.message.lines().next().unwrap_or_default();
+            println!("known  {}: {}: {message}", violation.rule, violation.place);
+        }
+        for violation in &self.new {
+            println!("NEW    {}: {}: {}", violation.rule, violation.place, violation.message);
+        }
+        for (rule, place) in &self.stale {
+            println!("GONE   {rule}: {place}: take its entry out of dev/shape/src/known.rs");
+        }
+        println!("violations         {} known, {} new", self.known.len(), self.new.len());
+        self.holds()
+    }
+
+    fn holds(&self) -> bool {
+        self.new.is_empty() && self.stale.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_new_fails_and_so_does_an_entry_for_nothing() {
+        let violation = Violation { rule: "lines", place: "src/x.rs f".into(), message: "61 lines".into() };
+        let found = [violation];
+        let entry = ("lines", "src/x.rs f");
+        assert!(judge(&found, &[entry]).holds());
+        assert!(!judge(&found, &[]).holds(), "new");
+        assert!(!judge(&found, &[("parameters", "src/x.rs f")]).holds(), "another rule");
+        assert!(!judge(&[], &[entry]).holds(), "the violation is gone, and its entry is not");
+        assert!(judge(&[], &[]).holds());
+    }
+}
