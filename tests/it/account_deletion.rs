@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use kakao_auth::domain::UserId;
 use kakao_auth::flow::kakao_tokens;
 use kakao_auth::flow::unlink::unlink_due;
 use kakao_simulator::{Effect, Endpoint, Fault};
@@ -11,21 +10,12 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use sqlx::Row;
 
-use crate::program::Place;
-use crate::rig::{Browser, Rig, Setup, Stores, claims, json as body, parameter};
+use crate::rig::{Browser, Program, Rig, Setup, Stores, access_token, json as body, parameter, user_of};
 
 const KAKAO_ID: i64 = 4_412_345_678;
 
-fn token(tokens: &Value) -> &str {
-    tokens["access_token"].as_str().unwrap()
-}
-
-fn user_of(tokens: &Value) -> UserId {
-    UserId(claims(token(tokens))["sub"].as_str().unwrap().parse().unwrap())
-}
-
 async fn delete(rig: &Rig, tokens: &Value) -> Response {
-    rig.call(Method::DELETE, "/v1/me", token(tokens), None).await
+    rig.call(Method::DELETE, "/v1/me", access_token(tokens), None).await
 }
 
 /// Until the outbox is empty or waits.
@@ -57,7 +47,7 @@ async fn a_person_deletes_the_account_and_kakao_knows_by_their_own_token() {
         rig.kakao.clear_calls();
         assert_eq!(delete(&rig, &tokens).await.status(), StatusCode::NO_CONTENT);
         for ended in [&tokens, &other] {
-            assert_eq!(rig.introspected(0, token(ended)).await["active"], json!(false));
+            assert_eq!(rig.introspected(0, access_token(ended)).await["active"], json!(false));
             let refreshed = rig.refresh(0, ended["refresh_token"].as_str().unwrap()).await;
             assert_eq!(refreshed.status(), StatusCode::BAD_REQUEST);
         }
@@ -253,7 +243,7 @@ async fn an_operator_deletes_by_the_api_and_by_the_command_and_only_once() {
     let id = user_of(&tokens);
     let ops = rig.own_token("ops").await;
     let path = format!("/v1/admin/users/{id}");
-    for (token, status) in [(token(&tokens), 401), ("x", 401)] {
+    for (token, status) in [(access_token(&tokens), 401), ("x", 401)] {
         assert_eq!(rig.call(Method::DELETE, &path, token, None).await.status().as_u16(), status);
     }
     let sibling = rig.own_token("sibling").await;
@@ -269,29 +259,28 @@ async fn an_operator_deletes_by_the_api_and_by_the_command_and_only_once() {
 
     let tokens = rig.tokens().await;
     let id = user_of(&tokens).to_string();
-    let mut place = Place::new(&rig.kakao);
-    place.variables.insert("KAKAO_AUTH__DATABASE__URL".into(), rig.database_url.clone());
-    let (code, said) = place.run(&["users", "delete", &id]).await;
+    let program = Program::on(&rig);
+    let (code, said) = program.run(&["users", "delete", &id]).await;
     assert_eq!(code, Some(1));
     assert!(said.contains("--yes"), "{said}");
-    let (code, said) = place.run(&["users", "delete", &id, "--yes"]).await;
+    let (code, said) = program.run(&["users", "delete", &id, "--yes"]).await;
     assert_eq!(code, Some(0), "{said}");
-    let (code, said) = place.run(&["users", "delete", &id, "--yes"]).await;
+    let (code, said) = program.run(&["users", "delete", &id, "--yes"]).await;
     assert!(code == Some(1) && said.contains("deleted before"), "{said}");
     for bad in ["x", "00000000-0000-0000-0000-000000000000"] {
-        let (code, said) = place.run(&["users", "delete", bad, "--yes"]).await;
+        let (code, said) = program.run(&["users", "delete", bad, "--yes"]).await;
         assert!(code == Some(1) && said.contains(bad), "{said}");
     }
-    assert_eq!(rig.introspected(0, token(&tokens)).await["active"], json!(false));
+    assert_eq!(rig.introspected(0, access_token(&tokens)).await["active"], json!(false));
     // The command's clock is this machine's, and the rig's stood still.
     rig.clock.advance(Duration::from_mins(1));
     let kept_out = user_of(&rig.tokens().await).to_string();
     for (command, code) in [("disable", 0), ("disable", 1), ("enable", 0), ("enable", 1)] {
-        let (got, said) = place.run(&["users", command, &kept_out]).await;
+        let (got, said) = program.run(&["users", command, &kept_out]).await;
         assert!(got == Some(code) && said.contains(&kept_out), "{command}: {said}");
     }
-    let (code, said) = place.run(&["unlinks", "list"]).await;
+    let (code, said) = program.run(&["unlinks", "list"]).await;
     assert_eq!(code, Some(0), "{said}");
-    let (code, said) = place.run(&["unlinks", "retry", &id]).await;
+    let (code, said) = program.run(&["unlinks", "retry", &id]).await;
     assert!(code == Some(1) && said.contains("unlinks list"), "{said}");
 }

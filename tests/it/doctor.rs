@@ -1,39 +1,38 @@
 //! `kakao-auth doctor`: each broken set-up is named, and nothing else is.
 
-use kakao_simulator::{Autopilot, Endpoint, Options, Simulator};
+use kakao_simulator::{Endpoint, Simulator};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::program::Place;
+use crate::rig::{ISSUER, Program, simulator};
 
 struct Ward {
     kakao: Simulator,
-    place: Place,
+    program: Program,
     issuer: String,
 }
 
 impl Ward {
     /// A set-up in which everything is right, and the service runs.
     async fn healthy() -> (Self, tokio::process::Child) {
-        let kakao = Simulator::start(Options::default()).await.unwrap();
-        kakao.autopilot(Autopilot::Person("all-consents".into()));
-        let mut place = Place::new(&kakao);
-        let issuer = place.url("");
+        let kakao = simulator(ISSUER).await;
+        let mut program = Program::new(&kakao);
+        let issuer = program.url("");
         kakao.set_redirect_uris(vec![format!("{issuer}/kakao/callback")]);
-        place.variables.insert("KAKAO_AUTH__SERVER__PUBLIC_URL".into(), issuer.clone());
-        place.variables.insert("KAKAO_AUTH__KAKAO__ADMIN_KEY".into(), kakao.app().admin_key);
-        let child = place.serve().await;
-        (Self { kakao, place, issuer }, child)
+        program.set("SERVER__PUBLIC_URL", &issuer);
+        program.set("KAKAO__ADMIN_KEY", &kakao.app().admin_key);
+        let child = program.serve().await;
+        (Self { kakao, program, issuer }, child)
     }
 
     fn set(&mut self, name: &str, value: &str) {
-        self.place.variables.insert(format!("KAKAO_AUTH__{name}"), value.to_owned());
+        self.program.set(name, value);
     }
 
     async fn examined(&self, more: &[&str]) -> (Option<i32>, Vec<(String, String)>) {
         let arguments: Vec<&str> = ["doctor", "--json"].into_iter().chain(more.iter().copied()).collect();
-        let (code, said) = self.place.run(&arguments).await;
+        let (code, said) = self.program.run(&arguments).await;
         let lines: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let findings = lines.iter().filter(|line| line["id"].is_string()).map(|line| {
             let text = |name: &str| line[name].as_str().unwrap().to_owned();
@@ -62,9 +61,9 @@ impl Ward {
 async fn a_healthy_set_up_has_no_findings_in_both_languages_and_nobody_was_logged_in() {
     let (ward, _child) = Ward::healthy().await;
     assert_eq!(ward.examined(&["--sibling-url", &ward.issuer]).await, (Some(0), vec![]));
-    let (code, said) = ward.place.run(&["doctor", "--lang", "ko"]).await;
+    let (code, said) = ward.program.run(&["doctor", "--lang", "ko"]).await;
     assert!(code == Some(0) && said.contains("로그인할 수 있어요"), "{said}");
-    let (code, said) = ward.place.run(&["doctor", "--lang", "en"]).await;
+    let (code, said) = ward.program.run(&["doctor", "--lang", "en"]).await;
     assert!(code == Some(0) && said.contains("A login can work."), "{said}");
     assert!(!said.contains(&ward.kakao.app().admin_key) && !said.contains(&ward.kakao.app().client_secret));
     assert!(!ward.kakao.is_linked(4_412_345_678));
@@ -81,14 +80,14 @@ async fn keys_secrets_and_redirect_uris_that_kakao_refuses_are_named() {
         ward.finds(id, false).await;
     }
     ward.set("KAKAO__CLIENT_ID", &app.rest_api_key);
-    let file = ward.place.variables.remove("KAKAO_AUTH__KAKAO__CLIENT_SECRET_FILE").unwrap();
+    let file = ward.program.unset("KAKAO__CLIENT_SECRET_FILE").unwrap();
     ward.finds("KOE010", false).await;
     ward.set("KAKAO__CLIENT_SECRET", "wrong");
     ward.finds("KOE010", false).await;
     ward.set("KAKAO__CLIENT_SECRET", &app.client_secret);
     ward.kakao.set_client_secret_required(false);
     ward.finds("client_secret_off", true).await;
-    ward.place.variables.remove("KAKAO_AUTH__KAKAO__CLIENT_SECRET");
+    ward.program.unset("KAKAO__CLIENT_SECRET");
     ward.finds("client_secret_off", true).await;
     ward.kakao.set_client_secret_required(true);
     ward.set("KAKAO__CLIENT_SECRET_FILE", &file);
@@ -110,7 +109,7 @@ async fn switches_of_kakao_s_console_are_named() {
     ward.set("KAKAO__SCOPES", "openid,account_email,profile_nickname");
     ward.kakao.set_consent_item("account_email", false);
     ward.finds("KOE205", false).await;
-    let (_, said) = ward.place.run(&["doctor"]).await;
+    let (_, said) = ward.program.run(&["doctor"]).await;
     assert!(said.contains("kakao.scopes: account_email"), "{said}");
 }
 
@@ -229,11 +228,11 @@ async fn stores_that_are_down_or_too_old_are_named() {
     ward.set("CACHE__URL", "memory:");
     ward.set("DATABASE__URL", "postgres://u:hunter2@127.0.0.1:9/x");
     ward.finds("database_unreachable", false).await;
-    let (_, said) = ward.place.run(&["doctor"]).await;
+    let (_, said) = ward.program.run(&["doctor"]).await;
     assert!(!said.contains("hunter2"), "{said}");
     let (code, _) = {
         ward.set("SERVER__PUBLIC_URL", "nonsense");
-        ward.place.run(&["doctor"]).await
+        ward.program.run(&["doctor"]).await
     };
     assert_eq!(code, Some(78));
 }

@@ -1,10 +1,8 @@
 //! Users of another product become users here: from CSV, Supabase Auth, Auth.js and Better Auth, into both databases,
 //! through the program itself.
 
-use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use kakao_auth::domain::{KakaoId, Timestamp, User};
@@ -13,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tokio::process::Command;
 use uuid::Uuid;
 
-use crate::rig::{Rig, Setup, Stores, claims};
+use crate::rig::{Program, Rig, Setup, Stores, claims};
 
 const BOTH: [Stores; 2] = [Stores::PostgresAndRedis, Stores::SqliteAndMemory];
 const APP: &str = "123456";
@@ -26,13 +24,15 @@ const SECOND: &str = "7d9e2a10-5c41-4f0b-9b7e-2f6a8c1d0e3f";
 struct Place {
     rig: Rig,
     folder: tempfile::TempDir,
-    app_id: Option<&'static str>,
+    program: Program,
 }
 
 impl Place {
     async fn on(stores: Stores) -> Self {
         let rig = Rig::with(Setup { stores, ..Setup::default() }).await;
-        Self { rig, folder: tempfile::tempdir().unwrap(), app_id: Some(APP) }
+        let mut program = Program::on(&rig);
+        program.set("KAKAO__APP_ID", APP);
+        Self { rig, folder: tempfile::tempdir().unwrap(), program }
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -47,24 +47,11 @@ impl Place {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut values: HashMap<&str, &str> = HashMap::from([
-            ("SERVER__PUBLIC_URL", crate::rig::ISSUER),
-            ("DATABASE__URL", self.rig.database_url.as_str()),
-            ("CACHE__URL", "memory:"),
-            ("SECRETS__MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
-            ("KAKAO__CLIENT_ID", "key"),
-        ]);
-        values.extend(self.app_id.map(|id| ("KAKAO__APP_ID", id)));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kakao-auth"));
-        command.arg("import").args(arguments).env_clear().kill_on_drop(true);
-        command.envs(values.iter().map(|(name, value)| (format!("KAKAO_AUTH__{name}"), value)));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
+        self.program.command(&[&["import"], arguments].concat())
     }
 
     async fn run(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let output = self.command(arguments).output().await.unwrap();
-        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+        self.program.run(&[&["import"], arguments].concat()).await
     }
 
     /// Imports with a report, and gives the exit code, what was said, and the report's rows.
@@ -354,7 +341,7 @@ async fn member_numbers_of_another_app_are_not_even_read() {
     let arguments = ["--from", "csv", "--source", "/nowhere", "--app-id", "654321"];
     let (code, said) = place.run(&arguments).await;
     assert!(code == Some(1) && said.contains("--app-id 654321 is not the Kakao app"), "{said}");
-    place.app_id = None;
+    place.program.unset("KAKAO__APP_ID");
     let (code, said) = place.run(&arguments).await;
     assert!(code == Some(1) && said.contains("kakao.app_id is not set"), "{said}");
     let (code, said) = place.run(&arguments[..4]).await;
@@ -364,7 +351,8 @@ async fn member_numbers_of_another_app_are_not_even_read() {
 #[tokio::test]
 async fn a_database_without_the_schema_is_said_so() {
     let mut place = Place::on(Stores::SqliteAndMemory).await;
-    place.rig.database_url = format!("sqlite://{}", place.file("new.sqlite").display());
+    let url = format!("sqlite://{}", place.file("new.sqlite").display());
+    place.program.set("DATABASE__URL", &url);
     let (code, said, _) = place.import("csv", &place.source(many(1)), &[]).await;
     assert!(code == Some(1) && said.contains("run kakao-auth migrate first"), "{said}");
     let place = Place::on(Stores::PostgresAndRedis).await;

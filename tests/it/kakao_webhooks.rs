@@ -18,8 +18,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, Row};
 
 use crate::outages::{Door, host_of, through};
-use crate::program::Place;
-use crate::rig::{Browser, Rig, Setup, Stores, claims, http, json as body, parameter};
+use crate::rig::{Browser, Program, Rig, Setup, Stores, claims, http, json as body, parameter, user_of};
 
 const KAKAO_ID: i64 = 4_412_345_678;
 const OAUTH: &str = "https://schemas.openid.net/secevent/oauth/event-type";
@@ -72,10 +71,6 @@ async fn settle_asking(rig: &Rig) {
         rig.clock.advance(Duration::from_secs(5));
     }
     panic!("events are left");
-}
-
-fn user_of(tokens: &Value) -> UserId {
-    UserId(claims(tokens["access_token"].as_str().unwrap())["sub"].as_str().unwrap().parse().unwrap())
 }
 
 async fn is_live(rig: &Rig, tokens: &Value) -> bool {
@@ -655,17 +650,16 @@ async fn a_process_that_is_killed_between_storing_and_working_off_loses_nothing(
     let tokens = rig.tokens().await;
     let id = user_of(&tokens);
     rig.stop(0).await.unwrap();
-    let mut place = Place::new(&rig.kakao);
-    place.variables.insert("KAKAO_AUTH__DATABASE__URL".into(), rig.database_url.clone());
-    place.variables.insert("KAKAO_AUTH__KAKAO__ADMIN_KEY".into(), rig.kakao.app().admin_key);
-    let mut child = place.serve().await;
+    let mut program = Program::on(&rig);
+    program.set("KAKAO__ADMIN_KEY", &rig.kakao.app().admin_key);
+    let mut child = program.serve().await;
     // Whoever works off must wait for this row: the moment between storing and working off does not pass.
     let mut locker = sqlx::PgConnection::connect(&rig.database_url).await.unwrap();
     sqlx::query("BEGIN").execute(&mut locker).await.unwrap();
     sqlx::query("UPDATE users SET updated_at = updated_at").execute(&mut locker).await.unwrap();
     rig.kakao.unlink(KAKAO_ID, "UNLINK_FROM_APPS").await;
     let form = [("user_id", KAKAO_ID.to_string()), ("referrer_type", "UNLINK_FROM_APPS".to_owned())];
-    let request = http().post(place.url("/kakao/webhooks/unlink")).form(&form);
+    let request = http().post(program.url("/kakao/webhooks/unlink")).form(&form);
     let reply = request
         .header("Authorization", format!("KakaoAK {}", rig.kakao.app().admin_key))
         .send()
@@ -678,7 +672,7 @@ async fn a_process_that_is_killed_between_storing_and_working_off_loses_nothing(
     assert!(user(&rig, id).await.unlinked_at.is_none(), "not worked off");
     // Its claim, if it had one, runs out.
     sqlx::query("UPDATE webhook_events SET next_at = received_at").execute(&mut locker).await.unwrap();
-    let _again = place.serve().await;
+    let _again = program.serve().await;
     let began = Instant::now();
     while user(&rig, id).await.unlinked_at.is_none() {
         assert!(began.elapsed() < Duration::from_secs(15), "the event took effect after the restart");

@@ -6,14 +6,10 @@ use futures_util::future::join_all;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::rig::{Browser, Rig, Setup, Stores, http, json as body, parameter};
+use crate::rig::{Browser, Rig, Setup, Stores, access_token, http, json as body, parameter, refresh_token};
 
 async fn call(rig: &Rig, method: Method, path: &str, token: &str) -> Response {
     http().request(method, rig.url(0, path)).bearer_auth(token).send().await.unwrap()
-}
-
-fn token(tokens: &Value) -> &str {
-    tokens["access_token"].as_str().unwrap()
 }
 
 async fn sessions(rig: &Rig, token: &str) -> Vec<Value> {
@@ -23,9 +19,8 @@ async fn sessions(rig: &Rig, token: &str) -> Vec<Value> {
 }
 
 async fn is_live(rig: &Rig, tokens: &Value) -> bool {
-    let active = rig.introspected(0, token(tokens)).await["active"] == json!(true);
-    let refreshes =
-        rig.refresh(0, tokens["refresh_token"].as_str().unwrap()).await.status() == StatusCode::OK;
+    let active = rig.introspected(0, access_token(tokens)).await["active"] == json!(true);
+    let refreshes = rig.refresh(0, refresh_token(tokens)).await.status() == StatusCode::OK;
     assert_eq!(active, refreshes);
     active
 }
@@ -34,7 +29,7 @@ async fn is_live(rig: &Rig, tokens: &Value) -> bool {
 async fn a_person_sees_what_the_scopes_tell_and_the_roles() {
     let rig = Rig::start().await;
     let tokens = rig.tokens().await;
-    let me = body(call(&rig, Method::GET, "/v1/me", token(&tokens)).await).await;
+    let me = body(call(&rig, Method::GET, "/v1/me", access_token(&tokens)).await).await;
     assert_eq!(me["nickname"], "김하늘");
     assert_eq!(me["roles"], json!([]));
     assert!(me["id"].is_string() && me["created_at"].is_i64() && me.get("phone_number").is_none(), "{me}");
@@ -47,12 +42,12 @@ async fn logins_are_listed_with_device_and_last_use_and_the_current_one_is_marke
     rig.clock.advance(Duration::from_mins(1));
     let second = Browser::new(&rig).tokens(&[]).await;
     Browser::new(&rig).log_in(&crate::rig::authorization_request(&[])).await;
-    let list = sessions(&rig, token(&second)).await;
+    let list = sessions(&rig, access_token(&second)).await;
     assert_eq!(list.len(), 2, "a code that nobody redeemed is no login");
     assert_eq!((&list[0]["current"], &list[1]["current"]), (&json!(true), &json!(false)));
     assert_eq!((&list[0]["client_id"], &list[0]["client_name"]), (&json!("web"), &json!("<b>Shop</b>")));
     assert!(list[0]["last_used_at"].as_i64() > list[1]["last_used_at"].as_i64());
-    assert_eq!(list[1]["id"], crate::rig::claims(token(&first))["sid"]);
+    assert_eq!(list[1]["id"], crate::rig::claims(access_token(&first))["sid"]);
 }
 
 #[tokio::test]
@@ -60,13 +55,16 @@ async fn one_login_is_ended_with_its_browser_s_session() {
     let rig = Rig::start().await;
     let (lost, here) = (Browser::new(&rig), Browser::new(&rig));
     let (phone, laptop) = (lost.tokens(&[]).await, here.tokens(&[]).await);
-    let devices = sessions(&rig, token(&laptop)).await;
+    let devices = sessions(&rig, access_token(&laptop)).await;
     let id =
         devices.iter().find(|one| one["current"] == json!(false)).unwrap()["id"].as_str().unwrap().to_owned();
     let path = format!("/v1/me/sessions/{id}");
-    assert_eq!(call(&rig, Method::DELETE, &path, token(&laptop)).await.status(), StatusCode::NO_CONTENT);
     assert_eq!(
-        call(&rig, Method::DELETE, &path, token(&laptop)).await.status(),
+        call(&rig, Method::DELETE, &path, access_token(&laptop)).await.status(),
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(
+        call(&rig, Method::DELETE, &path, access_token(&laptop)).await.status(),
         StatusCode::NOT_FOUND,
         "once"
     );
@@ -82,13 +80,13 @@ async fn elsewhere_ends_all_but_this_browser_and_everywhere_ends_all() {
     let here = Browser::new(&rig);
     let (mine, tab) = (here.tokens(&[]).await, here.redeem(&here.at_once(&[]).await).await);
     let elsewhere = [Browser::new(&rig).tokens(&[]).await, Browser::new(&rig).tokens(&[]).await];
-    let keep = call(&rig, Method::DELETE, "/v1/me/sessions?keep=current", token(&mine)).await;
+    let keep = call(&rig, Method::DELETE, "/v1/me/sessions?keep=current", access_token(&mine)).await;
     assert_eq!(keep.status(), StatusCode::NO_CONTENT);
     for other in &elsewhere {
         assert!(!is_live(&rig, other).await);
     }
     assert!(is_live(&rig, &tab).await, "the same browser");
-    let all = call(&rig, Method::DELETE, "/v1/me/sessions", token(&mine)).await;
+    let all = call(&rig, Method::DELETE, "/v1/me/sessions", access_token(&mine)).await;
     assert_eq!(all.status(), StatusCode::NO_CONTENT);
     assert!(!is_live(&rig, &mine).await && !is_live(&rig, &tab).await);
     assert_eq!(
@@ -110,8 +108,8 @@ async fn forty_who_log_out_elsewhere_at_once_do_not_block_one_another_nor_an_inn
         rig.kakao.autopilot(kakao_simulator::Autopilot::Person("no-email".into()));
         let theirs = rig.tokens().await;
         let path = "/v1/me/sessions?keep=current";
-        let ends = join_all((0..40).map(|_| call(&rig, Method::DELETE, path, token(&mine))));
-        let (ends, reader) = tokio::join!(ends, call(&rig, Method::GET, "/v1/me", token(&theirs)));
+        let ends = join_all((0..40).map(|_| call(&rig, Method::DELETE, path, access_token(&mine))));
+        let (ends, reader) = tokio::join!(ends, call(&rig, Method::GET, "/v1/me", access_token(&theirs)));
         let done = ends.iter().filter(|reply| reply.status() == StatusCode::NO_CONTENT).count();
         assert_eq!((done, reader.status()), (40, StatusCode::OK), "{stores:?}");
         assert!(!is_live(&rig, &elsewhere).await, "{stores:?}");
@@ -125,14 +123,14 @@ async fn nobody_ends_what_is_somebody_else_s_and_bad_input_says_what_to_do() {
     let mine = Browser::new(&rig).tokens(&[]).await;
     rig.kakao.autopilot(kakao_simulator::Autopilot::Person("no-email".into()));
     let theirs = Browser::new(&rig).tokens(&[]).await;
-    let sid = crate::rig::claims(token(&theirs))["sid"].as_str().unwrap().to_owned();
+    let sid = crate::rig::claims(access_token(&theirs))["sid"].as_str().unwrap().to_owned();
     for id in [sid.as_str(), "x", "00000000-0000-0000-0000-000000000000", "%00"] {
-        let reply = call(&rig, Method::DELETE, &format!("/v1/me/sessions/{id}"), token(&mine)).await;
+        let reply = call(&rig, Method::DELETE, &format!("/v1/me/sessions/{id}"), access_token(&mine)).await;
         assert_eq!(reply.status(), StatusCode::NOT_FOUND, "{id}");
         assert_eq!(reply.headers()["content-type"], "application/problem+json");
     }
     assert!(is_live(&rig, &theirs).await);
-    let bad = call(&rig, Method::DELETE, "/v1/me/sessions?keep=all", token(&mine)).await;
+    let bad = call(&rig, Method::DELETE, "/v1/me/sessions?keep=all", access_token(&mine)).await;
     assert_eq!(bad.status(), StatusCode::BAD_REQUEST, "a misspelt keep ends nothing");
     assert!(is_live(&rig, &mine).await);
     for path in ["/v1/me", "/v1/me/sessions"] {

@@ -1,116 +1,14 @@
 //! The program as an operator meets it: commands, exit codes, signals, and log lines without secrets.
 
-use std::collections::HashMap;
-use std::net::TcpListener;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use kakao_simulator::{Autopilot, Options, Simulator};
 use reqwest::StatusCode;
 use tokio::process::{Child, Command};
 
 use crate::rig::{
-    BACKEND_SECRET, ISSUER, VERIFIER, WEB, authorization_request, claims, http, json, location, parameter,
+    BACKEND_SECRET, ISSUER, Program, VERIFIER, WEB, authorization_request, claims, http, json, location,
+    parameter, simulator,
 };
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_kakao-auth");
-
-/// A folder with a settings file, and the variables of a service on SQLite.
-pub(crate) struct Place {
-    folder: tempfile::TempDir,
-    port: u16,
-    pub(crate) variables: HashMap<String, String>,
-}
-
-impl Place {
-    pub(crate) fn new(kakao: &Simulator) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let clients = folder.path().join("settings.toml");
-        let secret = kakao_auth::domain::Fingerprint::of(BACKEND_SECRET.as_bytes()).to_hex();
-        let text = format!(
-            r#"
-[[clients]]
-id = "web"
-type = "public"
-redirect_uris = ["{WEB}"]
-audience = ["orders"]
-
-[[clients]]
-id = "app"
-type = "public"
-grants = ["urn:ietf:params:oauth:grant-type:token-exchange", "refresh_token"]
-
-[[clients]]
-id = "sibling"
-type = "confidential"
-secret_sha256 = ["{secret}"]
-grants = ["client_credentials"]
-scopes = ["kakao:token"]
-"#
-        );
-        std::fs::write(&clients, text).unwrap();
-        std::fs::write(folder.path().join("secret"), "simulated-client-secret-0123456789\n").unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let variables = [
-            ("CONFIG", clients.display().to_string()),
-            ("_SERVER__BIND", format!("127.0.0.1:{port}")),
-            ("_SERVER__MANAGEMENT_BIND", "127.0.0.1:0".to_owned()),
-            ("_SERVER__PUBLIC_URL", ISSUER.to_owned()),
-            ("_DATABASE__URL", format!("sqlite://{}/db.sqlite", folder.path().display())),
-            ("_CACHE__URL", "memory:".to_owned()),
-            ("_SECRETS__MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
-            ("_KAKAO__CLIENT_ID", kakao.app().rest_api_key),
-            ("_KAKAO__CLIENT_SECRET_FILE", folder.path().join("secret").display().to_string()),
-            ("_KAKAO__AUTH_BASE_URL", kakao.base_url().to_owned()),
-            ("_KAKAO__API_BASE_URL", kakao.base_url().to_owned()),
-            ("_TELEMETRY__LOG_LEVEL", "trace".to_owned()),
-        ];
-        let variables = variables.map(|(name, value)| (format!("KAKAO_AUTH_{name}"), value)).into();
-        Self { folder, port, variables }
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
-        command.args(arguments).env_clear().envs(&self.variables).kill_on_drop(true);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    pub(crate) async fn run(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let output = self.command(arguments).output().await.unwrap();
-        let text = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8(text).unwrap())
-    }
-
-    pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
-    }
-
-    fn log(&self) -> std::path::PathBuf {
-        self.folder.path().join("log")
-    }
-
-    pub(crate) async fn serve(&self) -> Child {
-        // Into a file: a pipe that nobody reads fills up, and then whoever logs waits.
-        let log = std::fs::File::create(self.log()).unwrap();
-        let mut command = self.command(&["serve"]);
-        command.stdout(log.try_clone().unwrap()).stderr(log);
-        let child = command.spawn().unwrap();
-        let began = Instant::now();
-        while http().get(self.url("/health/ready")).send().await.is_err() {
-            assert!(began.elapsed() < Duration::from_secs(20), "the service did not start");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        child
-    }
-}
-
-async fn kakao() -> Simulator {
-    let options = Options { redirect_uris: vec![format!("{ISSUER}/kakao/callback")], ..Options::default() };
-    let kakao = Simulator::start(options).await.unwrap();
-    kakao.autopilot(Autopilot::Person("all-consents".into()));
-    kakao
-}
 
 async fn terminate(child: &Child) {
     let id = child.id().unwrap().to_string();
@@ -119,22 +17,22 @@ async fn terminate(child: &Child) {
 
 #[tokio::test]
 async fn settings_that_are_wrong_end_with_78_and_every_problem() {
-    let kakao = kakao().await;
-    let mut place = Place::new(&kakao);
+    let kakao = simulator(ISSUER).await;
+    let mut program = Program::new(&kakao);
     for (name, value) in [
-        ("KAKAO_AUTH__SERVER__PUBLIC_URL", "http://auth.example.com"),
-        ("KAKAO_AUTH__SECRETS__MASTER_KEY", "c2VjcmV0"),
-        ("KAKAO_AUTH__TOKENS__ACCESS_TTL", "ten bananas"),
-        ("KAKAO_AUTH__SERVER__PUBLIC_ULR", "x"),
-        ("KAKAO_AUTH__KAKAO__ADMIN_KEY_FILE", "/nowhere/at/all"),
+        ("SERVER__PUBLIC_URL", "http://auth.example.com"),
+        ("SECRETS__MASTER_KEY", "c2VjcmV0"),
+        ("TOKENS__ACCESS_TTL", "ten bananas"),
+        ("SERVER__PUBLIC_ULR", "x"),
+        ("KAKAO__ADMIN_KEY_FILE", "/nowhere/at/all"),
     ] {
-        place.variables.insert(name.into(), value.into());
+        program.set(name, value);
     }
-    let (code, said) = place.run(&["serve"]).await;
+    let (code, said) = program.run(&["serve"]).await;
     assert_eq!(code, Some(78), "{said}");
     assert!(said.contains("KAKAO_AUTH__KAKAO__ADMIN_KEY_FILE") && said.contains("cannot be read"), "{said}");
-    place.variables.remove("KAKAO_AUTH__KAKAO__ADMIN_KEY_FILE");
-    let (code, said) = place.run(&["check"]).await;
+    program.unset("KAKAO__ADMIN_KEY_FILE");
+    let (code, said) = program.run(&["check"]).await;
     assert_eq!(code, Some(78), "{said}");
     for part in [
         "server.public_url",
@@ -150,16 +48,16 @@ async fn settings_that_are_wrong_end_with_78_and_every_problem() {
 
 #[tokio::test]
 async fn a_life_of_a_service_check_migrate_serve_health_and_a_drained_end() {
-    let kakao = kakao().await;
-    let place = Place::new(&kakao);
-    assert_ne!(place.run(&["health"]).await.0, Some(0));
-    let (code, said) = place.run(&["check", "--connect"]).await;
+    let kakao = simulator(ISSUER).await;
+    let program = Program::new(&kakao);
+    assert_ne!(program.run(&["health"]).await.0, Some(0));
+    let (code, said) = program.run(&["check", "--connect"]).await;
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("http://auth.localhost/kakao/callback"), "{said}");
-    assert_eq!(place.run(&["migrate"]).await.0, Some(0));
-    let mut child = place.serve().await;
-    assert_eq!(place.run(&["health"]).await, (Some(0), "ready\n".to_owned()));
-    let (code, said) = place.run(&["serve"]).await;
+    assert_eq!(program.run(&["migrate"]).await.0, Some(0));
+    let mut child = program.serve().await;
+    assert_eq!(program.run(&["health"]).await, (Some(0), "ready\n".to_owned()));
+    let (code, said) = program.run(&["serve"]).await;
     assert_eq!(code, Some(1));
     assert!(said.contains("server.bind"), "a taken port is said so: {said}");
     terminate(&child).await;
@@ -168,36 +66,37 @@ async fn a_life_of_a_service_check_migrate_serve_health_and_a_drained_end() {
 
 #[tokio::test]
 async fn a_new_client_can_be_put_into_the_settings_as_it_is_printed() {
-    let kakao = kakao().await;
-    let place = Place::new(&kakao);
+    let kakao = simulator(ISSUER).await;
+    let program = Program::new(&kakao);
     let uri = "--redirect-uri=https://shop.example/cb";
-    let (code, printed) = place.run(&["clients", "new", "--id", "shop", "--type", "confidential", uri]).await;
+    let (code, printed) =
+        program.run(&["clients", "new", "--id", "shop", "--type", "confidential", uri]).await;
     assert_eq!(code, Some(0), "{printed}");
     assert!(printed.contains("# client_secret = kacs_"));
-    std::fs::write(place.folder.path().join("settings.toml"), printed).unwrap();
-    let (code, said) = place.run(&["check"]).await;
+    std::fs::write(program.folder().join("settings.toml"), printed).unwrap();
+    let (code, said) = program.run(&["check"]).await;
     assert_eq!((code, said.contains("clients: shop")), (Some(0), true), "{said}");
     let (code, said) =
-        place.run(&["clients", "new", "--id", "x", "--redirect-uri", "http://shop.example"]).await;
+        program.run(&["clients", "new", "--id", "x", "--redirect-uri", "http://shop.example"]).await;
     assert_eq!((code, said.contains("use https")), (Some(1), true), "{said}");
 }
 
 #[tokio::test]
 async fn no_log_line_of_a_whole_run_holds_a_secret_or_a_personal_datum() {
-    let kakao = kakao().await;
-    let place = Place::new(&kakao);
-    let mut child = place.serve().await;
+    let kakao = simulator(ISSUER).await;
+    let program = Program::new(&kakao);
+    let mut child = program.serve().await;
     let mut secrets: Vec<String> =
         vec!["simulated-client-secret".into(), "client-state".into(), "client-nonce".into()];
     let authorize =
-        http().get(place.url("/oauth/authorize")).query(&authorization_request(&[])).send().await.unwrap();
+        http().get(program.url("/oauth/authorize")).query(&authorization_request(&[])).send().await.unwrap();
     let cookie = authorize.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
     secrets.push(cookie.split_once('=').unwrap().1.to_owned());
     let callback = location(&http().get(location(&authorize)).send().await.unwrap());
     secrets.push(parameter(&callback, "code").unwrap());
     secrets.push(parameter(&callback, "state").unwrap());
     let path = callback.strip_prefix(ISSUER).unwrap();
-    let landed = location(&http().get(place.url(path)).header("Cookie", cookie).send().await.unwrap());
+    let landed = location(&http().get(program.url(path)).header("Cookie", cookie).send().await.unwrap());
     let code = parameter(&landed, "code").unwrap();
     let form = [
         ("grant_type", "authorization_code"),
@@ -207,7 +106,7 @@ async fn no_log_line_of_a_whole_run_holds_a_secret_or_a_personal_datum() {
         ("code_verifier", VERIFIER),
     ];
     let post = |form: Vec<(&'static str, String)>| {
-        let request = http().post(place.url("/oauth/token")).form(&form);
+        let request = http().post(program.url("/oauth/token")).form(&form);
         async move { request.send().await.unwrap() }
     };
     let form = form.map(|(name, value)| (name, value.to_owned())).to_vec();
@@ -220,7 +119,7 @@ async fn no_log_line_of_a_whole_run_holds_a_secret_or_a_personal_datum() {
     assert_eq!(post(refresh("kart_not-a-token".into())).await.status(), StatusCode::BAD_REQUEST);
     assert_eq!(post(form).await.status(), StatusCode::BAD_REQUEST, "the code again");
     let failed =
-        http().get(place.url("/kakao/callback?code=LEAKED-CODE&state=LEAKED-STATE")).send().await.unwrap();
+        http().get(program.url("/kakao/callback?code=LEAKED-CODE&state=LEAKED-STATE")).send().await.unwrap();
     assert_eq!(failed.status(), StatusCode::BAD_REQUEST);
     secrets.extend([code, VERIFIER.into(), token("access_token"), token("refresh_token"), token("id_token")]);
     secrets.extend(
@@ -230,7 +129,7 @@ async fn no_log_line_of_a_whole_run_holds_a_secret_or_a_personal_datum() {
 
     terminate(&child).await;
     assert!(child.wait().await.unwrap().success());
-    let log = std::fs::read_to_string(place.log()).unwrap();
+    let log = std::fs::read_to_string(program.log()).unwrap();
     assert!(log.contains("logged in") && log.contains("a grant was ended"), "the run was logged");
     for secret in secrets {
         let line = log.lines().find(|line| line.contains(&secret));
@@ -243,16 +142,16 @@ async fn no_log_line_of_a_whole_run_holds_a_secret_or_a_personal_datum() {
 
 #[tokio::test]
 async fn no_log_line_of_kakao_s_tokens_webhooks_and_a_deletion_holds_a_secret() {
-    let kakao = kakao().await;
-    let mut place = Place::new(&kakao);
+    let kakao = simulator(ISSUER).await;
+    let mut program = Program::new(&kakao);
     let app = kakao.app();
-    place.variables.insert("KAKAO_AUTH__KAKAO__ADMIN_KEY".into(), app.admin_key.clone());
-    place.variables.insert("KAKAO_AUTH__KAKAO__APP_ID".into(), app.app_id.to_string());
-    let mut child = place.serve().await;
+    program.set("KAKAO__ADMIN_KEY", &app.admin_key);
+    program.set("KAKAO__APP_ID", &app.app_id.to_string());
+    let mut child = program.serve().await;
     let sdk = kakao.sdk_login("all-consents", &app.rest_api_key, Some("a-nonce-of-the-app"), None);
     let id_token = sdk.id_token.unwrap();
     let post =
-        |path: &str, form: Vec<(&'static str, String)>| http().post(place.url(path)).form(&form).send();
+        |path: &str, form: Vec<(&'static str, String)>| http().post(program.url(path)).form(&form).send();
     let exchange = |token: &str, kind: &str| {
         let form = vec![
             ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange".to_owned()),
@@ -274,32 +173,33 @@ async fn no_log_line_of_kakao_s_tokens_webhooks_and_a_deletion_holds_a_secret() 
         json(post("/oauth/token", own).await.unwrap()).await["access_token"].as_str().unwrap().to_owned();
     let access = tokens["access_token"].as_str().unwrap().to_owned();
     let path = format!("/v1/users/{}/kakao-token", claims(&access)["sub"].as_str().unwrap());
-    let given = http().post(place.url(&path)).bearer_auth(&own).send().await.unwrap();
+    let given = http().post(program.url(&path)).bearer_auth(&own).send().await.unwrap();
     assert_eq!(json(given).await["access_token"], sdk.access_token.as_str());
     let ask = serde_json::json!({ "refused_token": sdk.access_token });
-    let given = http().post(place.url(&path)).bearer_auth(&own).json(&ask).send().await.unwrap();
+    let given = http().post(program.url(&path)).bearer_auth(&own).json(&ask).send().await.unwrap();
     assert_eq!(given.status(), StatusCode::CONFLICT, "the SDK's refresh token is not ours");
     for key in [app.admin_key.as_str(), "LEAKED-ADMIN-KEY"] {
-        let request = http().post(place.url("/kakao/webhooks/unlink")).form(&[("user_id", "77")]);
+        let request = http().post(program.url("/kakao/webhooks/unlink")).form(&[("user_id", "77")]);
         request.header("Authorization", format!("KakaoAK {key}")).send().await.unwrap();
     }
     let event = kakao.sign_event(&kakao_simulator::Event::new(77, "x"));
     for token in [event.clone(), format!("{event}LEAKED")] {
-        http().post(place.url("/kakao/webhooks/account-status")).body(token).send().await.unwrap();
+        http().post(program.url("/kakao/webhooks/account-status")).body(token).send().await.unwrap();
     }
     // Kakao repeats a wrong admin key in its answer.
     kakao.revoke_tokens(sdk.id);
     kakao.allow_admin(kakao_simulator::Endpoint::Unlink, false);
-    let deleted = http().delete(place.url("/v1/me")).bearer_auth(&access).send().await.unwrap();
+    let deleted = http().delete(program.url("/v1/me")).bearer_auth(&access).send().await.unwrap();
     assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
     let began = Instant::now();
-    while !std::fs::read_to_string(place.log()).unwrap().contains("could not be told of a deleted account") {
+    while !std::fs::read_to_string(program.log()).unwrap().contains("could not be told of a deleted account")
+    {
         assert!(began.elapsed() < Duration::from_secs(20), "the unlink was not tried");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     terminate(&child).await;
     assert!(child.wait().await.unwrap().success());
-    let log = std::fs::read_to_string(place.log()).unwrap();
+    let log = std::fs::read_to_string(program.log()).unwrap();
     let secrets = [
         app.admin_key.as_str(),
         "LEAKED",
@@ -322,41 +222,41 @@ async fn no_log_line_of_kakao_s_tokens_webhooks_and_a_deletion_holds_a_secret() 
 
 #[tokio::test]
 async fn an_operator_lists_rotates_and_retires_keys() {
-    let kakao = kakao().await;
-    let place = Place::new(&kakao);
-    assert_eq!(place.run(&["migrate"]).await.0, Some(0));
-    let child = place.serve().await;
-    let (code, listed) = place.run(&["keys", "list"]).await;
+    let kakao = simulator(ISSUER).await;
+    let program = Program::new(&kakao);
+    assert_eq!(program.run(&["migrate"]).await.0, Some(0));
+    let child = program.serve().await;
+    let (code, listed) = program.run(&["keys", "list"]).await;
     assert_eq!((code, listed.lines().count()), (Some(0), 4), "{listed}");
-    let (code, said) = place.run(&["keys", "rotate"]).await;
+    let (code, said) = program.run(&["keys", "rotate"]).await;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("ES256 in 6m") || said.contains("ES256 in 5m"), "{said}");
-    let (code, said) = place.run(&["keys", "rotate", "--alg", "EdDSA"]).await;
+    let (code, said) = program.run(&["keys", "rotate", "--alg", "EdDSA"]).await;
     assert!(code == Some(1) && said.contains("not among keys.algorithms"), "{said}");
 
-    let (_, listed) = place.run(&["keys", "list", "--json"]).await;
+    let (_, listed) = program.run(&["keys", "list", "--json"]).await;
     let find = |listed: &str, stage: &str| {
         let keys = listed.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
         let mut found = keys.filter(|key| key["alg"] == "ES256" && key["stage"] == stage);
         found.next().map(|key| key["kid"].as_str().unwrap().to_owned())
     };
     let (current, next) = (find(&listed, "current").unwrap(), find(&listed, "next").unwrap());
-    let (code, said) = place.run(&["keys", "retire", &current]).await;
+    let (code, said) = program.run(&["keys", "retire", &current]).await;
     assert!(
         code == Some(1) && said.contains("concerns the clients: app, sibling, web") && said.contains("--now"),
         "{said}"
     );
-    let (code, said) = place.run(&["keys", "retire", "nonsense", "--now"]).await;
+    let (code, said) = program.run(&["keys", "retire", "nonsense", "--now"]).await;
     assert!(code == Some(1) && said.contains("keys list"), "{said}");
-    let (code, said) = place.run(&["keys", "retire", &current, "--now"]).await;
+    let (code, said) = program.run(&["keys", "retire", &current, "--now"]).await;
     assert!(code == Some(0) && said.contains("retired"), "{said}");
-    let (_, listed) = place.run(&["keys", "list", "--json"]).await;
+    let (_, listed) = program.run(&["keys", "list", "--json"]).await;
     assert_eq!(find(&listed, "current"), Some(next), "{listed}");
 
     // The running service follows within seconds.
     let began = Instant::now();
     loop {
-        let jwks = json(http().get(place.url("/.well-known/jwks.json")).send().await.unwrap()).await;
+        let jwks = json(http().get(program.url("/.well-known/jwks.json")).send().await.unwrap()).await;
         if !jwks.to_string().contains(&current) {
             break;
         }

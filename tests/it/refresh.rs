@@ -5,13 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use reqwest::StatusCode;
-use serde_json::Value;
 
-use crate::rig::{BACKEND_SECRET, Rig, Setup, Stores, claims, json};
-
-fn refresh_token(tokens: &Value) -> &str {
-    tokens["refresh_token"].as_str().unwrap()
-}
+use crate::rig::{BACKEND_SECRET, Rig, Setup, Stores, access_token, claims, json, refresh_token};
 
 async fn assert_refused(rig: &Rig, token: &str) {
     let reply = rig.refresh(0, token).await;
@@ -27,10 +22,7 @@ async fn a_refresh_brings_new_tokens_of_the_same_grant() {
         rig.clock.advance(Duration::from_mins(5));
         let second = json(rig.refresh(0, refresh_token(&first)).await).await;
         assert_ne!(refresh_token(&first), refresh_token(&second));
-        let (old, new) = (
-            claims(first["access_token"].as_str().unwrap()),
-            claims(second["access_token"].as_str().unwrap()),
-        );
+        let (old, new) = (claims(access_token(&first)), claims(access_token(&second)));
         for same in ["sub", "sid", "aud", "auth_time", "client_id", "scope"] {
             assert_eq!(old[same], new[same], "{same}");
         }

@@ -1,22 +1,28 @@
-//! The actors of the tests: a service (one or two instances), a Kakao, and a browser that a person sits at.
+//! The actors of the tests: a service (instances in this process, or the program), a Kakao, and a browser that a person
+//! sits at.
+
+mod browser;
+mod http;
+mod program;
 
 use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex};
-use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kakao_auth::app::{App, Migrate};
 use kakao_auth::domain::Clock;
-use kakao_auth::domain::pkce::CodeChallenge;
 use kakao_auth::settings::Settings;
 use kakao_auth::store::{Db, Pool};
 use kakao_simulator::{Autopilot, Options, Simulator};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 use sqlx::{Connection, Executor};
 use tokio::sync::oneshot;
 use url::Url;
+
+pub(crate) use self::browser::{Browser, authorization_request};
+pub(crate) use self::http::{
+    access_token, claims, header, http, json, location, parameter, redirect, refresh_token, user_of,
+};
+pub(crate) use self::program::Program;
 
 /// The issuer of the tests. Nothing listens there: browsers of the tests know where the instances are.
 pub(crate) const ISSUER: &str = "http://auth.localhost";
@@ -110,10 +116,7 @@ impl Rig {
     }
 
     pub(crate) async fn with(setup: Setup) -> Self {
-        let options =
-            Options { redirect_uris: vec![format!("{ISSUER}/kakao/callback")], ..Options::default() };
-        let kakao = Simulator::start(options).await.unwrap();
-        kakao.autopilot(Autopilot::Person("all-consents".into()));
+        let kakao = simulator(ISSUER).await;
         let folder = tempfile::tempdir().unwrap();
         let (database_url, database) = match setup.stores {
             Stores::SqliteAndMemory => (format!("sqlite://{}/test.sqlite", folder.path().display()), None),
@@ -153,30 +156,19 @@ impl Rig {
         };
         let file = self.folder.path().join("clients.toml");
         std::fs::write(&file, clients() + &setup.clients).unwrap();
-        let mut values: HashMap<&str, String> = HashMap::from([
-            ("SERVER__BIND", "127.0.0.1:0".to_owned()),
-            ("SERVER__MANAGEMENT_BIND", "127.0.0.1:0".to_owned()),
-            ("SERVER__PUBLIC_URL", ISSUER.to_owned()),
+        let mut variables = settings(&self.kakao, ISSUER, &self.database_url, &cache);
+        let of_the_rig = [
             ("SERVER__SHUTDOWN_GRACE", "2s".to_owned()),
-            ("DATABASE__URL", self.database_url.clone()),
-            // Whatever takes a second connection while it holds one waits in vain.
-            ("DATABASE__MAX_CONNECTIONS", "1".to_owned()),
-            ("CACHE__URL", cache),
             // Failures are counted in a cache that all tests share; the test of the limit names its own.
             ("LIMITS__CLIENT_AUTH_FAILURES", "10000".to_owned()),
-            ("SECRETS__MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
-            ("KAKAO__CLIENT_ID", app.rest_api_key),
-            ("KAKAO__CLIENT_SECRET", app.client_secret),
             ("KAKAO__ADMIN_KEY", app.admin_key),
             ("KAKAO__APP_ID", app.app_id.to_string()),
             ("KAKAO__APP_KEYS", app.native_app_key),
-            ("KAKAO__AUTH_BASE_URL", self.kakao.base_url().to_owned()),
-            ("KAKAO__API_BASE_URL", self.kakao.base_url().to_owned()),
-        ]);
-        values.extend(setup.settings.iter().cloned());
-        let environment = values.into_iter().map(|(name, value)| (format!("KAKAO_AUTH__{name}"), value));
-        let settings =
-            Settings::load(Some(&file), environment).unwrap_or_else(|problems| panic!("{problems}"));
+        ];
+        for (name, value) in of_the_rig.into_iter().chain(setup.settings.iter().cloned()) {
+            variables.insert(format!("KAKAO_AUTH__{name}"), value);
+        }
+        let settings = Settings::load(Some(&file), variables).unwrap_or_else(|problems| panic!("{problems}"));
         let app = App::build(settings, self.clock.clone(), Migrate::First).await.unwrap();
         let address = format!("http://{}", app.address());
         let site = app.site();
@@ -326,6 +318,34 @@ impl Rig {
     }
 }
 
+/// A Kakao that knows this issuer's callback, and at which a person always logs in at once.
+pub(crate) async fn simulator(issuer: &str) -> Simulator {
+    let options = Options { redirect_uris: vec![format!("{issuer}/kakao/callback")], ..Options::default() };
+    let kakao = Simulator::start(options).await.unwrap();
+    kakao.autopilot(Autopilot::Person("all-consents".into()));
+    kakao
+}
+
+/// What every service of the tests is told, in process or as a program, by its environment variable.
+fn settings(kakao: &Simulator, issuer: &str, database_url: &str, cache_url: &str) -> HashMap<String, String> {
+    let app = kakao.app();
+    let values = [
+        ("SERVER__BIND", "127.0.0.1:0"),
+        ("SERVER__MANAGEMENT_BIND", "127.0.0.1:0"),
+        ("SERVER__PUBLIC_URL", issuer),
+        ("DATABASE__URL", database_url),
+        // Whatever takes a second connection while it holds one waits in vain.
+        ("DATABASE__MAX_CONNECTIONS", "1"),
+        ("CACHE__URL", cache_url),
+        ("SECRETS__MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+        ("KAKAO__CLIENT_ID", &app.rest_api_key),
+        ("KAKAO__CLIENT_SECRET", &app.client_secret),
+        ("KAKAO__AUTH_BASE_URL", kakao.base_url()),
+        ("KAKAO__API_BASE_URL", kakao.base_url()),
+    ];
+    values.map(|(name, value)| (format!("KAKAO_AUTH__{name}"), value.to_owned())).into()
+}
+
 async fn new_database() -> Database {
     let admin_url = variable("DATABASE_URL");
     let name = format!("it_{}", uuid::Uuid::now_v7().simple());
@@ -414,157 +434,4 @@ grants = ["client_credentials"]
         hash(BACKEND_SECRET),
         hash(BACKEND_SECRET),
     )
-}
-
-/// A client without cookies that follows nothing.
-pub(crate) fn http() -> Client {
-    // Making one costs more than a request: two hundred at once would keep the others waiting past the service's patience.
-    // It keeps no connection, so tests do not meet in it.
-    static ONE: LazyLock<Client> = LazyLock::new(|| {
-        Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(20))
-            .pool_max_idle_per_host(0)
-            .build()
-            .unwrap()
-    });
-    ONE.clone()
-}
-
-/// A valid authorization request of the web client, with changes: a value replaces, an empty one removes.
-pub(crate) fn authorization_request(changes: &[(&str, &str)]) -> Vec<(String, String)> {
-    let challenge = CodeChallenge::of(VERIFIER);
-    let mut pairs: Vec<(String, String)> = [
-        ("client_id", "web"),
-        ("redirect_uri", WEB),
-        ("response_type", "code"),
-        ("scope", "openid profile email"),
-        ("state", "client-state"),
-        ("nonce", "client-nonce"),
-        ("code_challenge", challenge.as_str()),
-        ("code_challenge_method", "S256"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .to_vec();
-    for (name, value) in changes {
-        pairs.retain(|(given, _)| given != name);
-        if !value.is_empty() {
-            pairs.push(((*name).to_owned(), (*value).to_owned()));
-        }
-    }
-    pairs
-}
-
-/// A browser: keeps cookies, and stops at the client's address.
-pub(crate) struct Browser<'a> {
-    rig: &'a Rig,
-    http: Client,
-    pub(crate) cookies: Mutex<HashMap<String, String>>,
-}
-
-impl<'a> Browser<'a> {
-    pub(crate) fn new(rig: &'a Rig) -> Self {
-        Self { rig, http: http(), cookies: Mutex::default() }
-    }
-
-    pub(crate) async fn get(&self, url: &str) -> Response {
-        self.send(self.http.request(Method::GET, url)).await
-    }
-
-    pub(crate) async fn send(&self, request: RequestBuilder) -> Response {
-        let cookies: Vec<String> =
-            self.cookies.lock().unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let request = if cookies.is_empty() { request } else { request.header("Cookie", cookies.join("; ")) };
-        let response = request.send().await.unwrap();
-        let mut jar = self.cookies.lock().unwrap();
-        for header in response.headers().get_all("set-cookie") {
-            let text = header.to_str().unwrap();
-            let (name, rest) = text.split_once('=').unwrap();
-            let value = rest.split(';').next().unwrap();
-            if text.contains("Max-Age=0") {
-                jar.remove(name);
-            } else {
-                jar.insert(name.to_owned(), value.to_owned());
-            }
-        }
-        drop(jar);
-        response
-    }
-
-    /// `/oauth/authorize` at an instance.
-    pub(crate) async fn authorize(&self, request: &[(String, String)]) -> Response {
-        self.send(self.http.get(self.rig.url(0, "/oauth/authorize")).query(request)).await
-    }
-
-    /// From the client's button to Kakao's redirect: the URL of the callback, at an instance.
-    pub(crate) async fn until_callback(&self, request: &[(String, String)]) -> String {
-        let to_kakao = location(&self.authorize(request).await);
-        let callback = location(&self.get(&to_kakao).await);
-        assert!(callback.starts_with(ISSUER), "{callback}");
-        callback
-    }
-
-    /// Opens the callback at an instance.
-    pub(crate) async fn open_callback(&self, instance: usize, callback: &str) -> Response {
-        let path = callback.strip_prefix(ISSUER).unwrap();
-        self.get(&self.rig.url(instance, path)).await
-    }
-
-    /// Posts a form to an instance.
-    pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Response {
-        self.send(self.http.post(self.rig.url(0, path)).form(form)).await
-    }
-
-    /// Logs in at the web client and redeems the code.
-    pub(crate) async fn tokens(&self, changes: &[(&str, &str)]) -> Value {
-        let landed = self.log_in(&authorization_request(changes)).await;
-        self.redeem(&landed).await
-    }
-
-    /// A login without Kakao: where the browser's session leads at once.
-    pub(crate) async fn at_once(&self, changes: &[(&str, &str)]) -> String {
-        let landed = location(&self.authorize(&authorization_request(changes)).await);
-        assert!(!landed.starts_with(self.rig.kakao.base_url()), "to Kakao: {landed}");
-        landed
-    }
-
-    /// Redeems the code of the web client's address.
-    pub(crate) async fn redeem(&self, landed: &str) -> Value {
-        let code = parameter(landed, "code").unwrap_or_else(|| panic!("no code in {landed}"));
-        self.rig.redeem(0, &code).await.json().await.unwrap()
-    }
-
-    /// The whole way: the address at the client where the browser lands.
-    pub(crate) async fn log_in(&self, request: &[(String, String)]) -> String {
-        let callback = self.until_callback(request).await;
-        location(&self.open_callback(0, &callback).await)
-    }
-}
-
-pub(crate) fn location(response: &Response) -> String {
-    let target = response.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
-    target.unwrap_or_else(|| panic!("no redirect but {}", response.status()))
-}
-
-pub(crate) fn parameter(url: &str, name: &str) -> Option<String> {
-    let url = Url::parse(url).unwrap();
-    url.query_pairs().find(|(given, _)| given == name).map(|(_, value)| value.into_owned())
-}
-
-/// The claims of a token, unverified.
-pub(crate) fn claims(token: &str) -> Value {
-    part(token, 1)
-}
-
-pub(crate) fn header(token: &str) -> Value {
-    part(token, 0)
-}
-
-fn part(token: &str, index: usize) -> Value {
-    let text = token.split('.').nth(index).unwrap();
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap()
-}
-
-pub(crate) async fn json(response: Response) -> Value {
-    response.json().await.unwrap()
 }

@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::suite::{ISSUER, Suite};
+use super::suite::{ISSUER, Suite};
 
 #[tokio::test]
 async fn oidcc_discovery_endpoint_verification() {

@@ -5,10 +5,7 @@
 //! that keeps cookies stand in. Three modules of the Basic plan apply to dynamic registration alone, which this service does not
 //! offer; what they assert is asserted all the same.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![expect(clippy::panic, reason = "a test that cannot go on has failed")]
-
 mod basic;
 mod config;
 mod logout;
-mod suite;
+pub(crate) mod suite;

@@ -3,10 +3,11 @@
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
-use crate::suite::{BYE, Browser, Suite, location};
+use super::suite::{BYE, Browser, Suite};
+use crate::rig::{http, redirect};
 
 async fn logout(suite: &Suite, browser: &Browser<'_>, query: &[(&str, &str)]) -> Response {
-    browser.open(suite.http().get(suite.reach("/oauth/logout")).query(query)).await
+    browser.send(http().get(suite.reach("/oauth/logout")).query(query)).await
 }
 
 async fn assert_logged_out(browser: &Browser<'_>) {
@@ -16,7 +17,7 @@ async fn assert_logged_out(browser: &Browser<'_>) {
 
 /// No redirect: a page, of an error or asking for a confirmation.
 fn assert_page(reply: &Response) {
-    assert!(location(reply).is_none(), "{:?}", location(reply));
+    assert_eq!(redirect(reply), None);
     assert!(reply.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
 }
 
@@ -108,8 +109,8 @@ async fn oidcc_rp_initiated_logout_no_params() {
     assert_page(&asked);
     let page = asked.text().await.unwrap();
     let token = page.split("name=\"confirm\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    let request = suite.http().post(suite.reach("/oauth/logout")).form(&[("confirm", token)]);
-    assert_page(&browser.open(request).await);
+    let request = http().post(suite.reach("/oauth/logout")).form(&[("confirm", token)]);
+    assert_page(&browser.send(request).await);
     assert_logged_out(&browser).await;
 }
 

@@ -1,17 +1,14 @@
-//! The suite's side: three registered clients, a browser, and the checks that many modules share.
-
-use std::collections::HashMap;
-use std::process::Stdio;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+//! The suite's side: its registered clients, how its browser goes on, and the checks that many modules share.
 
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use kakao_simulator::{Autopilot, Options, Simulator};
-use reqwest::{Client, Response, StatusCode};
+use kakao_simulator::Simulator;
+use reqwest::{Response, StatusCode};
 use serde_json::Value;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use url::Url;
+
+use crate::rig::{self, Program, http, location, simulator};
 
 pub(crate) const ISSUER: &str = "https://op.localhost";
 pub(crate) const CALLBACK: &str = "https://suite.example/callback";
@@ -20,91 +17,28 @@ pub(crate) const NONCE: &str = "a-nonce-of-the-suite";
 pub(crate) const CLIENT: (&str, &str) = ("client", "kacs_secret-of-the-first-client-0123456789");
 pub(crate) const CLIENT2: (&str, &str) = ("client2", "kacs_secret-of-the-second-client-0123456789");
 
-/// The provider under test.
+/// The provider under test: the built program.
 pub(crate) struct Suite {
     pub(crate) kakao: Simulator,
-    base: String,
-    http: Client,
-    _program: Child,
-    _folder: tempfile::TempDir,
+    program: Program,
+    _running: Child,
 }
 
 impl Suite {
     pub(crate) async fn start() -> Self {
-        let options =
-            Options { redirect_uris: vec![format!("{ISSUER}/kakao/callback")], ..Options::default() };
-        let kakao = Simulator::start(options).await.unwrap();
-        kakao.autopilot(Autopilot::Person("all-consents".into()));
-        let folder = tempfile::tempdir().unwrap();
-        let hash = |secret: &str| kakao_auth::domain::Fingerprint::of(secret.as_bytes()).to_hex();
-        let clients = [CLIENT, CLIENT2].map(|(id, secret)| {
-            format!(
-                "[[clients]]\nid = \"{id}\"\ntype = \"confidential\"\nsecret_sha256 = [\"{}\"]\n\
-                 redirect_uris = [\"{CALLBACK}\"]\npost_logout_redirect_uris = [\"{BYE}\"]\nrequire_pkce = false\n\
-                 scopes = [\"openid\", \"profile\", \"email\", \"phone\"]\n",
-                hash(secret)
-            )
-        });
-        let settings = folder.path().join("settings.toml");
-        let others = format!(
-            "[[clients]]\nid = \"spa\"\ntype = \"public\"\nredirect_uris = [\"{CALLBACK}\"]\n\
-             [[clients]]\nid = \"service\"\ntype = \"confidential\"\nsecret_sha256 = [\"{}\"]\n\
-             grants = [\"client_credentials\"]\nscopes = [\"orders:read\"]\n",
-            hash(CLIENT.1)
-        );
-        std::fs::write(&settings, clients.join("\n") + &others).unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let app = kakao.app();
-        let variables = [
-            ("CONFIG", settings.display().to_string()),
-            ("_SERVER__BIND", format!("127.0.0.1:{port}")),
-            ("_SERVER__MANAGEMENT_BIND", "127.0.0.1:0".to_owned()),
-            ("_SERVER__PUBLIC_URL", ISSUER.to_owned()),
-            ("_DATABASE__URL", format!("sqlite://{}/db.sqlite", folder.path().display())),
-            ("_CACHE__URL", "memory:".to_owned()),
-            ("_SECRETS__MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
-            ("_KAKAO__CLIENT_ID", app.rest_api_key),
-            ("_KAKAO__CLIENT_SECRET", app.client_secret),
-            ("_KAKAO__AUTH_BASE_URL", kakao.base_url().to_owned()),
-            ("_KAKAO__API_BASE_URL", kakao.base_url().to_owned()),
-        ];
-        let program = Command::new(env!("CARGO_BIN_EXE_kakao-auth"))
-            .arg("serve")
-            .env_clear()
-            .envs(variables.map(|(name, value)| (format!("KAKAO_AUTH_{name}"), value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let http = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(20))
-            .build()
-            .unwrap();
-        let suite = Self {
-            kakao,
-            base: format!("http://127.0.0.1:{port}"),
-            http,
-            _program: program,
-            _folder: folder,
-        };
-        let began = Instant::now();
-        while suite.http.get(suite.reach("/health/ready")).send().await.is_err() {
-            assert!(began.elapsed() < Duration::from_secs(30), "the provider did not start");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        suite
+        let kakao = simulator(ISSUER).await;
+        let program = Program::with(&kakao, ISSUER, &clients());
+        let running = program.serve().await;
+        Self { kakao, program, _running: running }
     }
 
     /// Where a URL of the issuer, or a path, is reached in this test: nothing listens at the public address.
     pub(crate) fn reach(&self, url: &str) -> String {
-        format!("{}{}", self.base, url.strip_prefix(ISSUER).unwrap_or(url))
+        self.program.url(url.strip_prefix(ISSUER).unwrap_or(url))
     }
 
     pub(crate) async fn get(&self, url: &str) -> Response {
-        self.http.get(self.reach(url)).send().await.unwrap()
+        http().get(self.reach(url)).send().await.unwrap()
     }
 
     pub(crate) async fn metadata(&self) -> Value {
@@ -114,12 +48,12 @@ impl Suite {
     }
 
     pub(crate) async fn token_by_basic(&self, client: (&str, &str), form: &[(&str, &str)]) -> Response {
-        let request = self.http.post(self.reach("/oauth/token")).basic_auth(client.0, Some(client.1));
+        let request = http().post(self.reach("/oauth/token")).basic_auth(client.0, Some(client.1));
         request.form(form).send().await.unwrap()
     }
 
     pub(crate) async fn token_by_post(&self, form: &[(&str, &str)]) -> Response {
-        self.http.post(self.reach("/oauth/token")).form(form).send().await.unwrap()
+        http().post(self.reach("/oauth/token")).form(form).send().await.unwrap()
     }
 
     /// Redeems a code as the first client does, and checks all that a token response must be.
@@ -166,25 +100,33 @@ impl Suite {
 
     pub(crate) async fn userinfo(&self, tokens: &Value) -> Value {
         let token = tokens["access_token"].as_str().unwrap();
-        let reply = self.http.get(self.reach("/oauth/userinfo")).bearer_auth(token).send().await.unwrap();
+        let reply = http().get(self.reach("/oauth/userinfo")).bearer_auth(token).send().await.unwrap();
         assert_eq!(reply.status(), StatusCode::OK);
         reply.json().await.unwrap()
     }
-
-    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Response {
-        request.send().await.unwrap()
-    }
-
-    pub(crate) fn http(&self) -> &Client {
-        &self.http
-    }
 }
 
-/// A browser that keeps cookies and stops at the suite's addresses.
-pub(crate) struct Browser<'a> {
-    suite: &'a Suite,
-    jar: Mutex<HashMap<String, String>>,
+fn clients() -> String {
+    let hash = |secret: &str| kakao_auth::domain::Fingerprint::of(secret.as_bytes()).to_hex();
+    let confidential = [CLIENT, CLIENT2].map(|(id, secret)| {
+        format!(
+            "[[clients]]\nid = \"{id}\"\ntype = \"confidential\"\nsecret_sha256 = [\"{}\"]\n\
+             redirect_uris = [\"{CALLBACK}\"]\npost_logout_redirect_uris = [\"{BYE}\"]\nrequire_pkce = false\n\
+             scopes = [\"openid\", \"profile\", \"email\", \"phone\"]\n",
+            hash(secret)
+        )
+    });
+    let others = format!(
+        "[[clients]]\nid = \"spa\"\ntype = \"public\"\nredirect_uris = [\"{CALLBACK}\"]\n\
+         [[clients]]\nid = \"service\"\ntype = \"confidential\"\nsecret_sha256 = [\"{}\"]\n\
+         grants = [\"client_credentials\"]\nscopes = [\"orders:read\"]\n",
+        hash(CLIENT.1)
+    );
+    confidential.join("\n") + &others
 }
+
+/// A browser that stops at the suite's addresses.
+pub(crate) type Browser<'a> = rig::Browser<'a, Suite>;
 
 /// The request of most modules, with changes: a value replaces, an empty one removes.
 pub(crate) fn request<'a>(changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
@@ -201,44 +143,21 @@ pub(crate) fn request<'a>(changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a s
     pairs
 }
 
-impl<'a> Browser<'a> {
-    pub(crate) fn new(suite: &'a Suite) -> Self {
-        Self { suite, jar: Mutex::default() }
-    }
-
-    pub(crate) async fn open(&self, request: reqwest::RequestBuilder) -> Response {
-        let cookies: Vec<String> =
-            self.jar.lock().unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let reply = request.header("Cookie", cookies.join("; ")).send().await.unwrap();
-        let mut jar = self.jar.lock().unwrap();
-        for header in reply.headers().get_all("set-cookie") {
-            let text = header.to_str().unwrap();
-            let (name, rest) = text.split_once('=').unwrap();
-            if text.contains("Max-Age=0") {
-                jar.remove(name);
-            } else {
-                jar.insert(name.to_owned(), rest.split(';').next().unwrap().to_owned());
-            }
-        }
-        drop(jar);
-        reply
-    }
-
+impl rig::Browser<'_, Suite> {
     /// The first answer to an authorization request.
     pub(crate) async fn ask(&self, changes: &[(&str, &str)]) -> Response {
-        let http = self.suite.http();
-        self.open(http.get(self.suite.reach("/oauth/authorize")).query(&request(changes))).await
+        self.send(http().get(self.service.reach("/oauth/authorize")).query(&request(changes))).await
     }
 
     /// Follows redirects until the browser lands at the suite.
     pub(crate) async fn follow(&self, mut reply: Response) -> Landed {
         for _ in 0..5 {
-            let to = location(&reply).unwrap_or_else(|| panic!("no redirect but {}", reply.status()));
+            let to = location(&reply);
             if to.starts_with("https://suite.example/") {
                 return Landed(Url::parse(&to).unwrap());
             }
-            let url = if to.starts_with(ISSUER) { self.suite.reach(&to) } else { to };
-            reply = self.open(self.suite.http().get(url)).await;
+            let url = if to.starts_with(ISSUER) { self.service.reach(&to) } else { to };
+            reply = self.get(&url).await;
         }
         panic!("a loop of redirects")
     }
@@ -251,12 +170,8 @@ impl<'a> Browser<'a> {
     /// A login, checked, and its tokens.
     pub(crate) async fn tokens(&self, changes: &[(&str, &str)]) -> Value {
         let landed = self.authorize(changes).await;
-        self.suite.redeem(&landed.code()).await
+        self.service.redeem(&landed.code()).await
     }
-}
-
-pub(crate) fn location(reply: &Response) -> Option<String> {
-    reply.headers().get("location").map(|value| value.to_str().unwrap().to_owned())
 }
 
 /// Where the browser landed.

@@ -1,20 +1,9 @@
 //! Real clients, with their default options, against the built binary. `scripts/test-interop` brings them.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![expect(clippy::panic, reason = "a test that cannot go on has failed")]
-
-#[path = "../conformance/suite.rs"]
-#[expect(dead_code, reason = "the conformance modules use the rest")]
-mod suite;
-
-use kakao_auth::settings::Settings;
-use suite::{BYE, CALLBACK, CLIENT, ISSUER, Suite};
 use tokio::process::Command;
 
-fn variable(name: &str) -> String {
-    let given = Settings::environment().find(|(given, _)| given == name);
-    given.unwrap_or_else(|| panic!("{name} is not set: run scripts/test-interop")).1
-}
+use crate::conformance::suite::{BYE, CALLBACK, CLIENT, ISSUER, Suite};
+use crate::rig::variable;
 
 async fn run(mut command: Command) {
     let suite = Suite::start().await;

@@ -7,7 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::suite::{Browser, CALLBACK, CLIENT, CLIENT2, ISSUER, NONCE, Suite, location, request};
+use super::suite::{Browser, CALLBACK, CLIENT, CLIENT2, ISSUER, NONCE, Suite, request};
+use crate::rig::{http, location, redirect};
 
 #[tokio::test]
 async fn oidcc_server() {
@@ -54,8 +55,8 @@ async fn oidcc_userinfo_get() {
 async fn oidcc_userinfo_post_header() {
     let suite = Suite::start().await;
     let tokens = Browser::new(&suite).tokens(&[]).await;
-    let request = suite.http().post(suite.reach("/oauth/userinfo"));
-    let reply = suite.send(request.bearer_auth(tokens["access_token"].as_str().unwrap())).await;
+    let request = http().post(suite.reach("/oauth/userinfo"));
+    let reply = request.bearer_auth(tokens["access_token"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(reply.status(), StatusCode::OK);
     assert_eq!(reply.json::<Value>().await.unwrap()["sub"], suite.id_token(&tokens).await["sub"]);
 }
@@ -66,7 +67,7 @@ async fn oidcc_userinfo_post_body() {
     let suite = Suite::start().await;
     let tokens = Browser::new(&suite).tokens(&[]).await;
     let form = [("access_token", tokens["access_token"].as_str().unwrap())];
-    let reply = suite.send(suite.http().post(suite.reach("/oauth/userinfo")).form(&form)).await;
+    let reply = http().post(suite.reach("/oauth/userinfo")).form(&form).send().await.unwrap();
     assert_eq!(reply.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(reply.headers()["www-authenticate"], "Bearer");
 }
@@ -125,7 +126,7 @@ async fn oidcc_alternate_happy_flow() {
     let browser = Browser::new(&suite);
     let mut reversed = request(&[("scope", "email profile openid")]);
     reversed.reverse();
-    let reply = browser.open(suite.http().get(suite.reach("/oauth/authorize")).query(&reversed)).await;
+    let reply = browser.send(http().get(suite.reach("/oauth/authorize")).query(&reversed)).await;
     suite.redeem(&browser.follow(reply).await.code()).await;
     let state = "x".repeat(120) + "+/= &%";
     let landed = Browser::new(&suite).authorize(&[("state", &state)]).await;
@@ -155,7 +156,7 @@ async fn logs_in_again(parameter: (&str, &str)) {
     let first = suite.id_token(&browser.tokens(&[]).await).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let asked = browser.ask(&[parameter]).await;
-    let to = location(&asked).unwrap();
+    let to = location(&asked);
     assert!(
         to.starts_with(suite.kakao.base_url()) && to.contains("prompt=login"),
         "a second login page: {to}"
@@ -174,7 +175,7 @@ async fn oidcc_prompt_login() {
 async fn oidcc_prompt_none_not_logged_in() {
     let suite = Suite::start().await;
     let reply = Browser::new(&suite).ask(&[("prompt", "none")]).await;
-    assert!(location(&reply).unwrap().starts_with(CALLBACK), "no page, no detour");
+    assert!(location(&reply).starts_with(CALLBACK), "no page, no detour");
     let error = Browser::new(&suite).follow(reply).await.error();
     let allowed =
         ["interaction_required", "login_required", "account_selection_required", "consent_required"];
@@ -186,7 +187,7 @@ async fn stays_logged_in(parameter: (&str, &str)) {
     let browser = Browser::new(&suite);
     let first = suite.id_token(&browser.tokens(&[("max_age", "15000")]).await).await;
     let reply = browser.ask(&[parameter]).await;
-    assert!(location(&reply).unwrap().starts_with(CALLBACK), "no page");
+    assert!(location(&reply).starts_with(CALLBACK), "no page");
     let second = suite.id_token(&suite.redeem(&browser.follow(reply).await.code()).await).await;
     assert_eq!((&first["sub"], &first["auth_time"]), (&second["sub"], &second["auth_time"]));
     assert!(second["auth_time"].is_i64());
@@ -252,7 +253,7 @@ async fn code_reuse(pause: Duration) {
     assert_eq!(again.status(), StatusCode::BAD_REQUEST);
     assert_eq!(again.json::<Value>().await.unwrap()["error"], "invalid_grant");
     let token = tokens["access_token"].as_str().unwrap();
-    let reply = suite.send(suite.http().get(suite.reach("/oauth/userinfo")).bearer_auth(token)).await;
+    let reply = http().get(suite.reach("/oauth/userinfo")).bearer_auth(token).send().await.unwrap();
     assert_eq!(reply.status(), StatusCode::UNAUTHORIZED, "the first access token is dead too");
 }
 
@@ -276,7 +277,7 @@ async fn oidcc_ensure_registered_redirect_uri() {
         "https://evil.example/",
     ] {
         let page = Browser::new(&suite).ask(&[("redirect_uri", uri)]).await;
-        assert_eq!((page.status(), location(&page)), (StatusCode::BAD_REQUEST, None), "{uri}");
+        assert_eq!((page.status(), redirect(&page)), (StatusCode::BAD_REQUEST, None), "{uri}");
         assert!(page.text().await.unwrap().contains("redirect_uri_unknown"), "the page says why");
     }
 }
@@ -285,7 +286,7 @@ async fn oidcc_ensure_registered_redirect_uri() {
 async fn oidcc_ensure_post_request_succeeds() {
     let suite = Suite::start().await;
     let browser = Browser::new(&suite);
-    let reply = browser.open(suite.http().post(suite.reach("/oauth/authorize")).form(&request(&[]))).await;
+    let reply = browser.send(http().post(suite.reach("/oauth/authorize")).form(&request(&[]))).await;
     suite.redeem(&browser.follow(reply).await.code()).await;
 }
 
@@ -340,7 +341,7 @@ async fn oidcc_ensure_request_object_with_redirect_uri() {
     let object = unsigned(&json!({"client_id": CLIENT.0, "redirect_uri": CALLBACK, "response_type": "code"}));
     let changes = [("redirect_uri", "https://evil.example/cb"), ("request", object.as_str())];
     let page = Browser::new(&suite).ask(&changes).await;
-    assert_eq!((page.status(), location(&page)), (StatusCode::BAD_REQUEST, None));
+    assert_eq!((page.status(), redirect(&page)), (StatusCode::BAD_REQUEST, None));
 }
 
 #[tokio::test]
