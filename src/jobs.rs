@@ -95,7 +95,7 @@ async fn keep_house(deps: &Deps, mut db: Db, mut ticks: Ticks) {
 
 async fn follow_keys(deps: &Deps, mut db: Db, mut ticks: Ticks) {
     while ticks.next().await {
-        match deps.keys.reload(&mut db, deps.clock.now()).await {
+        match reload_keys_once(deps, &mut db).await {
             Ok(true) => info!("other signing keys are in use now"),
             Ok(false) => {}
             Err(error) => debug!(cause = chain(&error), "the signing keys could not be read"),
@@ -104,7 +104,7 @@ async fn follow_keys(deps: &Deps, mut db: Db, mut ticks: Ticks) {
 }
 
 async fn feed(deps: &Deps, mut db: Db, mut ticks: Ticks) {
-    while ticks.next_or(deps.revocations.poked()).await {
+    while ticks.next_or(deps.signals.revocations.poked()).await {
         if let Err(error) = revocations::refresh(deps, &mut db).await {
             debug!(cause = chain(&error), "the revocation feed could not be read");
         }
@@ -123,7 +123,7 @@ async fn outbox(deps: &Deps, pool: &Pool, mut ticks: Ticks) {
 }
 
 async fn webhooks(deps: &Deps, pool: &Pool, mut ticks: Ticks) {
-    while ticks.next_or(deps.inbox.rung()).await {
+    while ticks.next_or(deps.signals.inbox.rung()).await {
         loop {
             match work_webhooks::work_webhooks(deps, pool).await {
                 Ok(0) => break,
@@ -149,7 +149,7 @@ async fn kakao(deps: &Deps, pool: &Pool, mut ticks: Ticks) {
 }
 
 async fn renewal(deps: &Deps, mut db: Db, mut ticks: Ticks) {
-    if deps.renew_per_minute == 0 {
+    if deps.policy.kakao.renew_per_minute == 0 {
         return;
     }
     let holder = Uuid::now_v7();
@@ -172,7 +172,7 @@ pub async fn renew_once(
     if !leases::acquire(db, "renewal", holder, now, now + RENEWAL).await? {
         return Ok(None);
     }
-    read_profile::renew_links(deps, db, deps.renew_per_minute, stop).await.map(Some)
+    read_profile::renew_links(deps, db, deps.policy.kakao.renew_per_minute, stop).await.map(Some)
 }
 
 fn put_off(error: &Error, what: &str) {
@@ -192,6 +192,11 @@ pub async fn keys_once(deps: &Deps, db: &mut Db, holder: Uuid) -> Result<Option<
         info!(resealed, "values were sealed anew with the current master key");
     }
     Ok(Some(steps))
+}
+
+/// Takes over the signing keys that another replica changed; whether any was.
+pub async fn reload_keys_once(deps: &Deps, db: &mut Db) -> Result<bool, keys::Error> {
+    deps.keys.reload(db, deps.clock.now()).await
 }
 
 /// Deletes what is over, if this replica has the lease; `None` if another has it.

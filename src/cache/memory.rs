@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Decision, Quota};
-use crate::domain::{Clock, Timestamp};
+use super::Decision;
+use crate::domain::{Clock, Quota, Timestamp};
 
 /// Entries of each kind kept at most.
 const MOST: usize = 100_000;

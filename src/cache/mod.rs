@@ -9,7 +9,7 @@ mod remote;
 
 use std::time::Duration;
 
-use crate::domain::Clock;
+use crate::domain::{Clock, Quota};
 
 /// The longest a call may take.
 pub const PER_CALL: Duration = Duration::from_millis(250);
@@ -35,15 +35,6 @@ pub enum Error {
     /// Redis did not answer a moment ago; it is not asked again yet.
     #[error("the cache is unavailable and was not asked")]
     Resting,
-}
-
-/// So many at once, refilled evenly over a period.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// How many at once.
-    pub burst: u32,
-    /// In how long they are all refilled.
-    pub per: Duration,
 }
 
 /// The word of a rate limit.

@@ -10,7 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use tracing::{debug, warn};
 
 use super::memory::Memory;
-use super::{Decision, Error, PER_CALL, Quota};
+use super::{Decision, Error, PER_CALL};
+use crate::domain::Quota;
 
 /// How long Redis is left alone after it did not answer.
 const REST: Duration = Duration::from_secs(1);

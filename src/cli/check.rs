@@ -17,11 +17,8 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options, settings: &Settings) -> anyhow::Result<()> {
-    println!("the settings are good: issuer {}", settings.server.public_url.as_str());
-    println!(
-        "register at Kakao the redirect URI {}",
-        settings.server.public_url.join(crate::app::KAKAO_CALLBACK)
-    );
+    println!("the settings are good: issuer {}", settings.policy.issuer.as_str());
+    println!("register at Kakao the redirect URI {}", settings.kakao.redirect_uri);
     let mut clients: Vec<&str> = settings.clients.iter().map(|client| client.id.as_str()).collect();
     clients.sort_unstable();
     println!("clients: {}", if clients.is_empty() { "none".to_owned() } else { clients.join(", ") });

@@ -6,10 +6,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::block_on;
-use crate::app::kakao_client;
 use crate::cache::Cache;
 use crate::domain::{Clock, Locale};
 use crate::flow::doctor::{Check, Level, Patient, examine};
+use crate::kakao::Kakao;
 use crate::notify::Notifier;
 use crate::settings::Settings;
 use crate::store::Pool;
@@ -32,9 +32,9 @@ pub(super) fn run(options: &Options, settings: &Settings) -> anyhow::Result<Exit
         let mut db = Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle();
         let patient = Patient {
             cache: &Cache::open(settings.cache.url.reveal(), Clock::System)?,
-            kakao: &kakao_client(settings, Clock::System)?,
+            kakao: &Kakao::new(settings.kakao.clone(), Clock::System)?,
             notifier: &Notifier::new()?,
-            issuer: settings.server.public_url.as_str(),
+            issuer: settings.policy.issuer.as_str(),
             scopes: &settings.kakao.scopes,
             has_secret: settings.kakao.client_secret.is_some(),
             siblings: &options.sibling_url,

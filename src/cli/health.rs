@@ -18,7 +18,7 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
         ip => ip,
     };
     let address = SocketAddr::new(ip, bind.port());
-    let path = format!("{}/health/ready", settings.server.public_url.path());
+    let path = format!("{}/health/ready", settings.policy.issuer.path());
     let status = ask(address, &path).with_context(|| format!("nothing answers at {address}"))?;
     if status != "200" {
         bail!("{path} answers {status}");

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::block_on;
-use crate::domain::rotation::{KeyState, Policy, Stage};
+use crate::domain::rotation::{KeyPolicy, KeyState, Stage};
 use crate::domain::{Clock, SigningAlg, Timestamp};
 use crate::keys::MasterKeys;
 use crate::keys::lifecycle::{self, Rotated};
@@ -51,7 +51,7 @@ pub(super) struct RetireOptions {
 struct Bench {
     db: Db,
     master: Arc<MasterKeys>,
-    policy: Policy,
+    policy: KeyPolicy,
     now: Timestamp,
 }
 
@@ -62,7 +62,7 @@ pub(super) fn run(command: &Command, settings: &Settings) -> anyhow::Result<()> 
         let mut bench = Bench {
             db: Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle(),
             master: Arc::new(MasterKeys::new(&settings.secrets.master_key, previous)?),
-            policy: settings.key_policy(),
+            policy: settings.keys.clone(),
             now: Clock::System.now(),
         };
         match command {

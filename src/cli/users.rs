@@ -100,7 +100,7 @@ fn delete_one(options: &DeleteOptions, settings: &Settings) -> anyhow::Result<()
     }
     block_on(async {
         let mut db = Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle();
-        let returning = settings.account.returning;
+        let returning = settings.policy.account.returning;
         match delete(&mut db, returning, id, By::Operator(None), Clock::System.now()).await {
             Ok(()) => {
                 println!("deleted; the running service tells Kakao within seconds");

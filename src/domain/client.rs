@@ -263,6 +263,11 @@ impl Clients {
         self.0.get(id)
     }
 
+    /// The longest that one kind of token of any client lives; zero without clients.
+    pub fn longest(&self, life: impl Fn(&Lifetimes) -> Duration) -> Duration {
+        self.iter().map(|client| life(&client.lifetimes)).max().unwrap_or_default()
+    }
+
     /// All of them, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Client>> {
         self.0.values()

@@ -55,7 +55,7 @@ impl KeyState {
 
 /// What the settings say.
 #[derive(Clone, Debug)]
-pub struct Policy {
+pub struct KeyPolicy {
     /// Algorithms to have keys of.
     pub algorithms: Vec<SigningAlg>,
     /// How long a key signs.
@@ -66,7 +66,7 @@ pub struct Policy {
     pub longest_token: Duration,
 }
 
-impl Policy {
+impl KeyPolicy {
     /// How long a key is published before it signs.
     pub fn published_first(&self) -> Duration {
         self.jwks_max_age + MARGIN
@@ -99,7 +99,7 @@ pub enum Step {
 }
 
 /// What is to be done now. Applied, it leaves nothing to do until time passes.
-pub fn plan(keys: &[KeyState], policy: &Policy, now: Timestamp) -> Vec<Step> {
+pub fn plan(keys: &[KeyState], policy: &KeyPolicy, now: Timestamp) -> Vec<Step> {
     let mut steps = Vec::new();
     for alg in SigningAlg::ALL {
         let at = |stage| keys.iter().find(move |key| key.alg == alg && key.stage(now) == stage);
@@ -131,7 +131,7 @@ pub fn plan(keys: &[KeyState], policy: &Policy, now: Timestamp) -> Vec<Step> {
 }
 
 /// Whether every cached JWKS holds this key by now.
-pub fn is_known(next: &KeyState, policy: &Policy, now: Timestamp) -> bool {
+pub fn is_known(next: &KeyState, policy: &KeyPolicy, now: Timestamp) -> bool {
     now.since(next.published_at) >= policy.published_first()
 }
 
@@ -141,8 +141,8 @@ mod tests {
 
     const HOUR: Duration = Duration::from_hours(1);
 
-    fn policy() -> Policy {
-        Policy {
+    fn policy() -> KeyPolicy {
+        KeyPolicy {
             algorithms: vec![SigningAlg::Es256, SigningAlg::Rs256],
             rotate_every: 24 * HOUR,
             jwks_max_age: Duration::from_mins(5),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     /// Does to a list what the store does to its table.
-    fn apply(keys: &mut Vec<KeyState>, steps: &[Step], policy: &Policy, now: Timestamp, made: &mut u32) {
+    fn apply(keys: &mut Vec<KeyState>, steps: &[Step], policy: &KeyPolicy, now: Timestamp, made: &mut u32) {
         let mut new_key = |alg, activated_at| {
             *made += 1;
             KeyState {

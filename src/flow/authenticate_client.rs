@@ -50,7 +50,7 @@ pub async fn authenticate_client(
         (None, Some(id), secret) => (id, secret.as_ref()),
         (None, None, _) => return Err(Refusal::ClientUnproven { by_basic }.into()),
     };
-    if let Some(retry_after) = deps.lockout.remaining(id, address) {
+    if let Some(retry_after) = deps.signals.lockout.remaining(id, address) {
         return Err(Refusal::TooManyFailures { retry_after }.into());
     }
     let client = deps.clients.find(id);
@@ -64,7 +64,7 @@ pub async fn authenticate_client(
     };
     match client {
         Some(client) if proven => Ok(Arc::clone(client)),
-        _ => match deps.lockout.failed(&deps.cache, id, address).await {
+        _ => match deps.signals.lockout.failed(&deps.cache, id, address).await {
             Some(retry_after) => Err(Refusal::TooManyFailures { retry_after }.into()),
             None => Err(Refusal::ClientUnproven { by_basic }.into()),
         },
@@ -83,7 +83,7 @@ async fn by_assertion(
         return Err(Refusal::TwoCredentials.into());
     }
     let named = shown.id.clone().or_else(|| assertion::subject(assertion.reveal())).unwrap_or_default();
-    if let Some(retry_after) = deps.lockout.remaining(&named, address) {
+    if let Some(retry_after) = deps.signals.lockout.remaining(&named, address) {
         return Err(Refusal::TooManyFailures { retry_after }.into());
     }
     let client = deps.clients.find(&named);
@@ -97,17 +97,17 @@ async fn by_assertion(
             return Ok(Arc::clone(client));
         }
     }
-    match deps.lockout.failed(&deps.cache, &named, address).await {
+    match deps.signals.lockout.failed(&deps.cache, &named, address).await {
         Some(retry_after) => Err(Refusal::TooManyFailures { retry_after }.into()),
         None => Err(Refusal::ClientUnproven { by_basic: false }.into()),
     }
 }
 
 fn is_for_us(deps: &Deps, claims: &Assertion, client: &str, now: i64) -> bool {
-    let endpoint = format!("{}/oauth/token", deps.issuer);
+    let endpoint = format!("{}/oauth/token", deps.policy.issuer.as_str());
     claims.iss == client
         && claims.sub == client
-        && claims.aud.is_within(&[&deps.issuer, &endpoint])
+        && claims.aud.is_within(&[deps.policy.issuer.as_str(), &endpoint])
         && claims.exp > now.saturating_sub(LEEWAY)
         && claims.exp <= now.saturating_add(LONGEST_ASSERTION + LEEWAY)
         && claims.nbf.is_none_or(|from| from <= now.saturating_add(LEEWAY))

@@ -57,7 +57,7 @@ impl AccessToken {
     /// clocks wrote the times, so no leeway is needed.
     pub fn read(deps: &Deps, token: &Secret) -> Option<Self> {
         let claims: Self = deps.keys.ring().verify(TokenType::AccessToken, token.reveal())?;
-        (claims.iss == *deps.issuer && claims.exp > deps.clock.now().secs()).then_some(claims)
+        (claims.iss == deps.policy.issuer.as_str() && claims.exp > deps.clock.now().secs()).then_some(claims)
     }
 
     /// Whether the login that it came of has not been ended. One SELECT by primary key.

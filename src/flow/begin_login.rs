@@ -110,7 +110,7 @@ async fn judge_and_begin(
         Verdict::LoginRequired => return Err(Refusal::LoginRequired.into()),
     };
     let locale = Locale::choose(request.ui_locales, browser.language.as_deref());
-    let prompt_none = deps.in_app_login
+    let prompt_none = deps.policy.kakao.in_app_login
         && prompt == Prompt::Any
         && request.authn.prompt.is_none()
         && browser.is_kakaotalk();
@@ -196,7 +196,7 @@ async fn grant_by_session(
         resource: request.grant.resource.clone(),
         user_agent: browser.user_agent.clone(),
     };
-    let idle = now + deps.session_idle;
+    let idle = now + deps.policy.session.idle;
     let made = sessions::grant(db, session.id, &grant, now, idle).await?;
     if made {
         info!(user = %session.user, client = %client.id, grant = %grant.id, "logged in by the browser's session");

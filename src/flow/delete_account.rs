@@ -20,8 +20,8 @@ pub enum By {
 
 /// Deletes the account of a user, and has Kakao told.
 pub async fn delete_account(deps: &Deps, db: &mut Db, user: UserId, by: By) -> Result<(), Error> {
-    delete(db, deps.account.returning, user, by, deps.clock.now()).await?;
-    deps.revocations.poke();
+    delete(db, deps.policy.account.returning, user, by, deps.clock.now()).await?;
+    deps.signals.revocations.poke();
     Ok(())
 }
 

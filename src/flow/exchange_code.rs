@@ -128,7 +128,7 @@ pub(super) async fn end(deps: &Deps, db: &mut Db, client: &Client, ending: Endin
             request_id: None,
             detail: json!({ "reason": reason.name() }),
         };
-        deps.revocations.poke();
+        deps.signals.revocations.poke();
         audit::record(db, &event).await?;
     }
     Ok(())

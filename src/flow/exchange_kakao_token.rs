@@ -15,10 +15,11 @@ use super::issue::TokenResponse;
 use super::nonces::{self, Origin};
 use super::refusal::{FailedLogin, LoginFailure};
 use super::{CodeExchange, Deps, Error, Refusal, exchange_code, kakao_tokens};
-use crate::cache::{Decision, Quota};
+use crate::cache::Decision;
 use crate::domain::access::{self, Basis};
 use crate::domain::{
-    Client, Consent, Fingerprint, GrantId, KakaoId, NewGrant, Profile, Scope, Secret, Timestamp, User, UserId,
+    Client, Consent, Fingerprint, GrantId, KakaoId, NewGrant, Profile, Quota, Scope, Secret, Timestamp, User,
+    UserId,
 };
 use crate::kakao::{Fault, FaultKind, IdToken, Person};
 use crate::keys::code;

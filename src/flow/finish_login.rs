@@ -204,7 +204,7 @@ async fn fetch_identity(
 
 /// The terms of Kakao Sync, if the settings say that the app has some. A login does not fail for them.
 pub(super) async fn service_terms(deps: &Deps, access_token: &Secret) -> Option<Vec<ServiceTerm>> {
-    if !deps.asks_service_terms {
+    if !deps.policy.kakao.service_terms {
         return None;
     }
     let read = deps.kakao.service_terms(access_token).await;
@@ -256,8 +256,8 @@ async fn log_in(deps: &Deps, db: &mut Db, callback: &Callback, code: &Secret) ->
         session: Some(NewSession {
             id: session,
             token: keys.session_cookie().fingerprint(),
-            idle_expires_at: now + deps.session_idle,
-            expires_at: now + deps.session_absolute,
+            idle_expires_at: now + deps.policy.session.idle,
+            expires_at: now + deps.policy.session.absolute,
         }),
         read_at,
         vouched_at: read_at,

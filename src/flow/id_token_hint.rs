@@ -22,5 +22,5 @@ pub struct Hint {
 /// The hint, if a key of ours signed it.
 pub fn read(deps: &Deps, text: &str) -> Option<Hint> {
     let hint: Hint = deps.keys.ring().verify(TokenType::IdToken, text)?;
-    (hint.iss == *deps.issuer).then_some(hint)
+    (hint.iss == deps.policy.issuer.as_str()).then_some(hint)
 }

@@ -71,7 +71,7 @@ pub async fn introspect(
     Ok(Introspection::Active(Box::new(Live {
         active: true,
         token_type: "Bearer",
-        iss: deps.issuer.to_string(),
+        iss: deps.policy.issuer.as_str().to_owned(),
         client_id: claims.client_id,
         sub: claims.sub,
         scope: claims.scope,
@@ -105,7 +105,7 @@ async fn of_refresh_token(
     Ok(Introspection::Active(Box::new(Live {
         active: true,
         token_type: "refresh_token",
-        iss: deps.issuer.to_string(),
+        iss: deps.policy.issuer.as_str().to_owned(),
         client_id: grant.client.0,
         sub: grant.user.to_string(),
         scope: grant.scope.as_str().to_owned(),

@@ -218,7 +218,7 @@ pub async fn issue(
         client.access_token_alg,
         TokenType::AccessToken,
         &AccessClaims {
-            iss: &deps.issuer,
+            iss: deps.policy.issuer.as_str(),
             sub: Sub::User(subject.user),
             aud: OneOrMany::of(subject.audience),
             client_id: client.id.as_str(),
@@ -240,7 +240,7 @@ pub async fn issue(
                 client.id_token_alg,
                 TokenType::IdToken,
                 &IdClaims {
-                    iss: &deps.issuer,
+                    iss: deps.policy.issuer.as_str(),
                     sub: subject.user,
                     aud: client.id.as_str(),
                     iat: now.secs(),
@@ -280,7 +280,7 @@ pub fn issue_to_client(
 ) -> Result<TokenResponse, Error> {
     let now = deps.clock.now();
     let claims = AccessClaims {
-        iss: &deps.issuer,
+        iss: deps.policy.issuer.as_str(),
         sub: Sub::Client(client.id.as_str()),
         aud: OneOrMany::of(audience),
         client_id: client.id.as_str(),

@@ -145,7 +145,7 @@ pub async fn fresh(
     }
     let (lease, holder) = (format!("kakao-token:{user}"), Uuid::now_v7());
     let wait = async {
-        let turn = deps.turns.of(user).lock().await;
+        let turn = deps.signals.turns.of(user).lock().await;
         loop {
             if let Some(held) = look().await {
                 return Ok::<_, Error>((turn, Some(held)));

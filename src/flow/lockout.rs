@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::cache::{Cache, Decision, Quota};
-use crate::domain::{Clock, Timestamp};
+use crate::cache::{Cache, Decision};
+use crate::domain::{Clock, Quota, Timestamp};
 
-/// Entries kept at most; beyond that the oldest waits end early rather than memory growing.
+/// Entries kept at most; beyond that all waits end early rather than memory growing.
 const MOST: usize = 10_000;
 
 type Pair = (String, IpAddr);

@@ -141,7 +141,7 @@ pub(super) async fn told(
     logins: u64,
     now: Timestamp,
 ) -> Result<(), Error> {
-    deps.revocations.poke();
+    deps.signals.revocations.poke();
     info!(user = %user, logins, "logged out");
     let event = AuditEvent {
         at: now,

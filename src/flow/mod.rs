@@ -36,9 +36,6 @@ pub mod userinfo;
 pub mod users;
 pub mod work_webhooks;
 
-use std::sync::Arc;
-use std::time::Duration;
-
 pub use authenticate_client::{Credentials, authenticate_client};
 pub use bearer::{Bearer, Service, bearer};
 pub use broker_kakao_token::broker_kakao_token;
@@ -56,7 +53,7 @@ pub use revoke::revoke;
 pub use userinfo::userinfo;
 
 use crate::cache::Cache;
-use crate::domain::{AccountPolicy, Clients, Clock};
+use crate::domain::{Clients, Clock, Policy};
 use crate::kakao::Kakao;
 pub use crate::kakao::{Actor, KnownFault};
 use crate::keys::Keys;
@@ -65,39 +62,43 @@ use crate::notify::Notifier;
 /// What the flows stand on, built once by `app`, save the database: a flow is given its caller's one way to that.
 pub struct Deps {
     /// What may be lost.
-    pub cache: Cache,
-    /// Signing, sealing, proving.
-    pub keys: Keys,
+    pub(crate) cache: Cache,
+    /// Signing, encrypting, proving.
+    pub(crate) keys: Keys,
     /// The one way in.
-    pub kakao: Kakao,
-    /// Speaks to clients' own servers.
-    pub notifier: Notifier,
-    /// Who may ask.
-    pub clients: Clients,
-    /// `server.public_url`, byte for byte: the `iss` of everything.
-    pub issuer: Arc<str>,
+    pub(crate) kakao: Kakao,
+    /// Calls the servers of clients.
+    pub(crate) notifier: Notifier,
+    /// The clients that the settings list.
+    pub(crate) clients: Clients,
+    /// What the operator decided.
+    pub(crate) policy: Policy,
     /// Where the time comes from.
-    pub clock: Clock,
-    /// How long the previous refresh token is answered with the current one.
-    pub reuse_window: Duration,
-    /// How long a browser session lives unused.
-    pub session_idle: Duration,
-    /// How long a browser session lives at all.
-    pub session_absolute: Duration,
-    /// What becomes of accounts whose person leaves.
-    pub account: AccountPolicy,
-    /// Whether the app at Kakao has terms of Kakao Sync, which a login then reads.
-    pub asks_service_terms: bool,
-    /// Whether KakaoTalk's own browser is tried without a page first.
-    pub in_app_login: bool,
-    /// How many links to Kakao are renewed a minute; 0: none.
-    pub renew_per_minute: u32,
-    /// Whoever asks Kakao for a person's token takes turns.
-    pub turns: kakao_tokens::Turns,
-    /// What Kakao's webhooks told and the database could not take yet.
-    pub inbox: receive_webhook::Inbox,
-    /// What siblings are told of ended logins.
-    pub revocations: revocations::Revocations,
+    pub(crate) clock: Clock,
+    /// What the flows of this process tell each other.
+    pub(crate) signals: Signals,
+}
+
+/// What the flows of one process share in memory: none of it is the truth, and all of it may be lost with the process.
+pub(crate) struct Signals {
+    /// The signed feed of what was ended.
+    pub(crate) revocations: revocations::Revocations,
+    /// What Kakao's webhooks brought and the database could not take yet.
+    pub(crate) inbox: receive_webhook::Inbox,
+    /// One at a time asks Kakao for a token of a user.
+    pub(crate) turns: kakao_tokens::Turns,
     /// Who guesses client secrets.
-    pub lockout: lockout::Lockout,
+    pub(crate) lockout: lockout::Lockout,
+}
+
+impl Signals {
+    /// Empty, for a process that starts.
+    pub(crate) fn new(policy: &Policy, clock: Clock) -> Self {
+        Self {
+            revocations: revocations::Revocations::new(policy.longest_access_token),
+            inbox: receive_webhook::Inbox::default(),
+            turns: kakao_tokens::Turns::default(),
+            lockout: lockout::Lockout::new(policy.limits.client_auth_failures, clock),
+        }
+    }
 }

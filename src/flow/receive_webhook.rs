@@ -122,13 +122,13 @@ async fn store(deps: &Deps, db: &mut Db, event: KakaoEvent, dedupe: Option<Finge
     let cause = match tokio::time::timeout(STORE_WITHIN, storing).await {
         Ok(Ok(new)) => {
             info!(source = event.source.name(), kind = event.kind, new, "Kakao told of an event");
-            deps.inbox.bell.notify_one();
+            deps.signals.inbox.bell.notify_one();
             return true;
         }
         Ok(Err(error)) => chain(&error),
         Err(_) => "the database took too long".to_owned(),
     };
-    if deps.inbox.wait(Received { event, dedupe, at: now }) {
+    if deps.signals.inbox.wait(Received { event, dedupe, at: now }) {
         warn!(cause, "an event of Kakao's waits in memory for the database");
     } else {
         error!(cause, "an event of Kakao's was lost: too many wait for the database");
@@ -138,12 +138,12 @@ async fn store(deps: &Deps, db: &mut Db, event: KakaoEvent, dedupe: Option<Finge
 
 /// Stores what waits in memory.
 pub(super) async fn store_waiting(deps: &Deps, db: &mut Db) -> Result<(), Error> {
-    while let Some(received) = deps.inbox.next() {
+    while let Some(received) = deps.signals.inbox.next() {
         let Received { event, dedupe, at } = &received;
         match webhook_events::store(db, event, dedupe.as_ref(), *at).await {
             Ok(_) => {}
             Err(error @ store::Error::Unavailable(_)) => {
-                deps.inbox.back(received);
+                deps.signals.inbox.back(received);
                 return Err(error.into());
             }
             // It would stand in the way of all others.

@@ -85,7 +85,13 @@ async fn current_again(
     let Some(grant) = grants::find(db, presented.grant).await? else {
         return Err(Refusal::RefreshTokenInvalid.into());
     };
-    match judge(&grant, &ask.client.id, presented.generation, deps.clock.now(), deps.reuse_window) {
+    match judge(
+        &grant,
+        &ask.client.id,
+        presented.generation,
+        deps.clock.now(),
+        deps.policy.refresh.reuse_window,
+    ) {
         Verdict::GiveCurrentAgain => Ok(Rotated {
             user: grant.user,
             scope: grant.scope,

@@ -121,7 +121,7 @@ impl Known {
 
 /// Reads what is new and signs it; whether the feed changed. A store that does not answer leaves the feed as it is.
 pub async fn refresh(deps: &Deps, db: &mut Db) -> Result<bool, Error> {
-    let feed = &deps.revocations;
+    let feed = &deps.signals.revocations;
     let now = deps.clock.now();
     let mut known = feed.known.lock().await;
     let all = now - feed.window;
@@ -134,7 +134,7 @@ pub async fn refresh(deps: &Deps, db: &mut Db) -> Result<bool, Error> {
         return Ok(false);
     }
     let claims = Claims {
-        iss: &deps.issuer,
+        iss: deps.policy.issuer.as_str(),
         iat: now.secs(),
         window: feed.window.as_secs(),
         sids: known.sids.keys().copied().collect(),

@@ -60,7 +60,7 @@ pub async fn tell_clients(deps: &Deps, pool: &Pool) -> Result<usize, Error> {
 async fn tell(deps: &Deps, db: &mut Db, client: &Client, uri: &str, due: Due) -> Result<bool, Error> {
     let now = deps.clock.now();
     let claims = LogoutToken {
-        iss: &deps.issuer,
+        iss: deps.policy.issuer.as_str(),
         sub: due.user,
         aud: client.id.as_str(),
         iat: now.secs(),

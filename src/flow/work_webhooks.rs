@@ -69,7 +69,7 @@ pub async fn work_webhooks(deps: &Deps, pool: &Pool) -> Result<usize, Error> {
     let work_off = async |events| work_off(deps, &mut pool.handle(), events, now).await;
     stream::iter(of_users).for_each_concurrent(AT_ONCE, work_off).await;
     if count > 0 {
-        deps.revocations.poke();
+        deps.signals.revocations.poke();
     }
     Ok(count)
 }
@@ -155,7 +155,7 @@ async fn apply(deps: &Deps, db: &mut Db, due: &Due, linked: Linked) -> Result<()
         Some(user) => take_effect(deps, &mut tx, user, event, now).await?,
     };
     // Of somebody who is no user, or no longer, nothing is kept.
-    let forget = user.is_none() || done.outcome == ERASED && deps.account.returning == Returning::New;
+    let forget = user.is_none() || done.outcome == ERASED && deps.policy.account.returning == Returning::New;
     if !webhook_events::done(&mut tx, due.id, done.outcome, forget, now).await? {
         return Ok(());
     }
@@ -196,7 +196,7 @@ async fn take_effect(
     match effect_of(&event.kind) {
         Effect::Note => done("noted"),
         Effect::Unlink if unlink(deps, tx, user, event, now).await? => {
-            let outcome = if deps.account.on_unlink == OnUnlink::Erase { ERASED } else { "unlinked" };
+            let outcome = if deps.policy.account.on_unlink == OnUnlink::Erase { ERASED } else { "unlinked" };
             Ok(Done { outcome, forget: Forget::Any })
         }
         Effect::Unlink => done("older_than_login"),
@@ -240,15 +240,15 @@ async fn unlink(
     event: &KakaoEvent,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    if deps.account.on_unlink == OnUnlink::Erase {
+    if deps.policy.account.on_unlink == OnUnlink::Erase {
         if !accounts::mark_deleted(tx, user, now, Some(event.at)).await? {
             return Ok(false);
         }
         accounts::note_unlinked(tx, user, now).await?;
-        delete_account::erase(tx, deps.account.returning, user, EndReason::Unlinked, now).await?;
+        delete_account::erase(tx, deps.policy.account.returning, user, EndReason::Unlinked, now).await?;
         return Ok(true);
     }
-    let disable = deps.account.on_unlink == OnUnlink::Disable;
+    let disable = deps.policy.account.on_unlink == OnUnlink::Disable;
     let reason = event.reason.as_deref().unwrap_or("unknown");
     if !kakao_links::unlink(tx, user, event.at, reason, disable).await? {
         return Ok(false);

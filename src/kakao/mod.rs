@@ -19,7 +19,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use url::Url;
 
-use crate::domain::{Clock, KakaoId, Secret, ServiceTerm, Timestamp};
+use crate::domain::{Clock, KakaoApp, KakaoId, Secret, ServiceTerm, Timestamp};
 use codes::Counts;
 pub use codes::{Actor, FaultKind, KnownFault};
 pub use faults::{Code, Fault, callback_fault};
@@ -37,39 +37,12 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(10);
 /// How long to leave Kakao alone after it said that a quota is used up, when it does not say how long.
 const BACK_OFF: Duration = Duration::from_secs(5);
 
-/// What the settings say about our app at Kakao.
-#[derive(Clone)]
-pub struct Config {
-    /// REST API key.
-    pub client_id: String,
-    /// Its client secret, unless switched off.
-    pub client_secret: Option<Secret>,
-    /// The admin key.
-    pub admin_key: Option<Secret>,
-    /// The app's number.
-    pub app_id: Option<i64>,
-    /// Further keys of the app.
-    pub app_keys: Vec<String>,
-    /// Consent items to ask for.
-    pub scopes: Vec<String>,
-    /// `https://kauth.kakao.com`
-    pub auth_base_url: Url,
-    /// `https://kapi.kakao.com`
-    pub api_base_url: Url,
-    /// As registered at Kakao.
-    pub redirect_uri: String,
-    /// The logout redirect URI, as registered at Kakao.
-    pub logout_redirect_uri: String,
-    /// For one call in all.
-    pub timeout: Duration,
-}
-
 /// A client of Kakao's APIs. Cheap to clone.
 #[derive(Clone)]
 pub struct Kakao(Arc<Inner>);
 
 struct Inner {
-    config: Config,
+    app: KakaoApp,
     http: Client,
     clock: Clock,
     issuer: String,
@@ -85,22 +58,22 @@ impl Kakao {
     ///
     /// # Errors
     /// When the TLS set-up of this machine is unusable.
-    pub fn new(config: Config, clock: Clock) -> Result<Self, reqwest::Error> {
+    pub fn new(app: KakaoApp, clock: Clock) -> Result<Self, reqwest::Error> {
         let http = Client::builder()
             .connect_timeout(Duration::from_secs(2))
-            .timeout(config.timeout)
+            .timeout(app.timeout)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("kakao-auth/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        let issuer = config.auth_base_url.as_str().trim_end_matches('/').to_owned();
+        let issuer = app.auth_base_url.as_str().trim_end_matches('/').to_owned();
         let jwks = Jwks::default();
         let (rests_until, faults) = (AtomicI64::new(0), Counts::new());
-        Ok(Self(Arc::new(Inner { config, http, clock, issuer, jwks, rests_until, faults })))
+        Ok(Self(Arc::new(Inner { app, http, clock, issuer, jwks, rests_until, faults })))
     }
 
     /// How long one call may take in all.
     pub fn timeout(&self) -> Duration {
-        self.0.config.timeout
+        self.0.app.timeout
     }
 
     /// The same client for other consent items.
@@ -108,7 +81,7 @@ impl Kakao {
     pub fn with_scopes(&self, scopes: &[String]) -> Self {
         let inner = &self.0;
         Self(Arc::new(Inner {
-            config: Config { scopes: scopes.to_vec(), ..inner.config.clone() },
+            app: KakaoApp { scopes: scopes.to_vec(), ..inner.app.clone() },
             http: inner.http.clone(),
             clock: inner.clock.clone(),
             issuer: inner.issuer.clone(),
@@ -120,12 +93,12 @@ impl Kakao {
 
     /// Where to send a person to log in.
     pub fn authorize_url(&self, ask: &Authorize<'_>) -> String {
-        wire::authorize_url(&self.0.config, ask)
+        wire::authorize_url(&self.0.app, ask)
     }
 
     /// Where to send a person to end the Kakao account's own session in this browser (`GET /oauth/logout` of kauth).
     pub fn logout_url(&self, state: Option<&str>) -> String {
-        wire::logout_url(&self.0.config, state)
+        wire::logout_url(&self.0.app, state)
     }
 
     /// Exchanges Kakao's code for tokens (`POST /oauth/token`).
@@ -133,7 +106,7 @@ impl Kakao {
     /// # Errors
     /// Every code of Kakao, sorted.
     pub async fn exchange_code(&self, code: &Secret, verifier: &Secret) -> Result<Tokens, Fault> {
-        let form = wire::code_form(&self.0.config, code, verifier);
+        let form = wire::code_form(&self.0.app, code, verifier);
         let url = self.auth("/oauth/token")?;
         self.call(self.0.http.post(url).form(&form), wire::read_tokens).await
     }
@@ -155,7 +128,7 @@ impl Kakao {
     /// cannot be had.
     pub async fn verify_id_token(&self, token: &Secret, nonce: &str) -> Result<IdToken, Fault> {
         let id_token = self.read_id_token(token).await?;
-        id_token.of_login(&self.0.config.client_id, nonce).map_err(|fault| self.noted(fault))?;
+        id_token.of_login(&self.0.app.client_id, nonce).map_err(|fault| self.noted(fault))?;
         Ok(id_token)
     }
 
@@ -178,7 +151,7 @@ impl Kakao {
     /// What is wrong with it, or that Kakao's keys cannot be had.
     pub async fn read_security_events(&self, token: &str) -> Result<SecurityEvents, EventRefused> {
         let claims = self.0.jwks.verify(Kind::SecurityEvent, token, &self.0.clock, || self.jwks()).await?;
-        let number = self.0.config.app_id.map(|id| id.to_string());
+        let number = self.0.app.app_id.map(|id| id.to_string());
         let mut audiences = self.app_keys();
         audiences.extend(number.as_deref());
         SecurityEvents::check(claims, &self.0.issuer, &audiences)
@@ -186,24 +159,24 @@ impl Kakao {
 
     /// All keys of the app whose tokens are ours: the REST API key first.
     pub fn app_keys(&self) -> Vec<&str> {
-        let config = &self.0.config;
-        std::iter::once(&config.client_id).chain(&config.app_keys).map(String::as_str).collect()
+        let app = &self.0.app;
+        std::iter::once(&app.client_id).chain(&app.app_keys).map(String::as_str).collect()
     }
 
     /// The app's number, if the settings know it.
     pub fn app_id(&self) -> Option<i64> {
-        self.0.config.app_id
+        self.0.app.app_id
     }
 
     /// Whether the settings hold an admin key.
     pub fn has_admin_key(&self) -> bool {
-        self.0.config.admin_key.is_some()
+        self.0.app.admin_key.is_some()
     }
 
     /// Whether this is `KakaoAK` and our admin key, in time that does not tell how much of it fits.
     pub fn is_admin_key(&self, authorization: &str) -> bool {
         let Some((scheme, key)) = authorization.split_once(' ') else { return false };
-        let Some(ours) = &self.0.config.admin_key else { return false };
+        let Some(ours) = &self.0.app.admin_key else { return false };
         scheme.eq_ignore_ascii_case("KakaoAK") && ours.matches(key.trim())
     }
 
@@ -212,7 +185,7 @@ impl Kakao {
     /// # Errors
     /// Every code of Kakao, sorted.
     pub async fn refresh(&self, refresh_token: &Secret) -> Result<Tokens, Fault> {
-        let form = wire::refresh_form(&self.0.config, refresh_token);
+        let form = wire::refresh_form(&self.0.app, refresh_token);
         let url = self.auth("/oauth/token")?;
         self.call(self.0.http.post(url).form(&form), wire::read_tokens).await
     }
@@ -289,7 +262,7 @@ impl Kakao {
     }
 
     fn by_admin(&self, request: RequestBuilder) -> Result<RequestBuilder, Fault> {
-        let Some(key) = &self.0.config.admin_key else {
+        let Some(key) = &self.0.app.admin_key else {
             return Err(Fault::setup("kakao.admin_key is not set"));
         };
         let mut value = HeaderValue::try_from(format!("KakaoAK {}", key.reveal()))
@@ -305,11 +278,11 @@ impl Kakao {
     }
 
     fn auth(&self, path: &str) -> Result<Url, Fault> {
-        join(&self.0.config.auth_base_url, path)
+        join(&self.0.app.auth_base_url, path)
     }
 
     fn api(&self, path: &str) -> Result<Url, Fault> {
-        join(&self.0.config.api_base_url, path)
+        join(&self.0.app.api_base_url, path)
     }
 
     /// Sends a request and reads the reply; every fault is noted.

@@ -82,7 +82,7 @@ impl Kakao {
     /// # Errors
     /// KOE101 or KOE010 for a key or secret that is not right; a fault of Kakao's.
     pub async fn probe_secret(&self, with_secret: bool) -> Result<(), Fault> {
-        let mut form = wire::code_form(&self.0.config, &Secret::new(NO_CODE), &Secret::new("a".repeat(43)));
+        let mut form = wire::code_form(&self.0.app, &Secret::new(NO_CODE), &Secret::new("a".repeat(43)));
         if !with_secret {
             form.retain(|(name, _)| *name != "client_secret");
         }

@@ -9,9 +9,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use url::Url;
 
-use super::Config;
 use super::faults::Fault;
-use crate::domain::{KakaoId, Profile, Secret, ServiceTerm, Timestamp};
+use crate::domain::{KakaoApp, KakaoId, Profile, Secret, ServiceTerm, Timestamp};
 
 /// What a login sends along to Kakao's authorize page.
 pub struct Authorize<'a> {
@@ -70,18 +69,18 @@ pub struct TokenInfo {
     pub app_id: i64,
 }
 
-pub(super) fn authorize_url(config: &Config, ask: &Authorize<'_>) -> String {
-    let mut url = config.auth_base_url.clone();
+pub(super) fn authorize_url(app: &KakaoApp, ask: &Authorize<'_>) -> String {
+    let mut url = app.auth_base_url.clone();
     url.set_path("/oauth/authorize");
-    append_query(&mut url, config, ask);
+    append_query(&mut url, app, ask);
     url.into()
 }
 
-fn append_query(url: &mut Url, config: &Config, ask: &Authorize<'_>) {
+fn append_query(url: &mut Url, app: &KakaoApp, ask: &Authorize<'_>) {
     let mut query = url.query_pairs_mut();
     query
-        .append_pair("client_id", &config.client_id)
-        .append_pair("redirect_uri", &config.redirect_uri)
+        .append_pair("client_id", &app.client_id)
+        .append_pair("redirect_uri", &app.redirect_uri)
         .append_pair("response_type", "code")
         .append_pair("state", ask.state)
         .append_pair("nonce", ask.nonce)
@@ -89,8 +88,8 @@ fn append_query(url: &mut Url, config: &Config, ask: &Authorize<'_>) {
         .append_pair("code_challenge_method", "S256");
     // None configured, none sent: a consent item that is not switched on in the console would make every login fail
     // (KOE205), and without the parameter the console decides.
-    let more = ask.more_scopes.iter().filter(|item| !config.scopes.contains(item));
-    let scopes: Vec<&str> = config.scopes.iter().chain(more).map(String::as_str).collect();
+    let more = ask.more_scopes.iter().filter(|item| !app.scopes.contains(item));
+    let scopes: Vec<&str> = app.scopes.iter().chain(more).map(String::as_str).collect();
     if !scopes.is_empty() {
         query.append_pair("scope", &scopes.join(","));
     }
@@ -103,39 +102,39 @@ fn append_query(url: &mut Url, config: &Config, ask: &Authorize<'_>) {
 }
 
 /// Kakao ends its own session, then sends the browser to the registered logout redirect URI (else KOE007).
-pub(super) fn logout_url(config: &Config, state: Option<&str>) -> String {
-    let mut url = config.auth_base_url.clone();
+pub(super) fn logout_url(app: &KakaoApp, state: Option<&str>) -> String {
+    let mut url = app.auth_base_url.clone();
     url.set_path("/oauth/logout");
     url.query_pairs_mut()
-        .append_pair("client_id", &config.client_id)
-        .append_pair("logout_redirect_uri", &config.logout_redirect_uri)
+        .append_pair("client_id", &app.client_id)
+        .append_pair("logout_redirect_uri", &app.logout_redirect_uri)
         .extend_pairs(state.map(|state| ("state", state)));
     url.into()
 }
 
 /// `client_secret_post` is the only way Kakao takes; with Basic it answers KOE101.
-pub(super) fn code_form(config: &Config, code: &Secret, verifier: &Secret) -> Vec<(&'static str, String)> {
+pub(super) fn code_form(app: &KakaoApp, code: &Secret, verifier: &Secret) -> Vec<(&'static str, String)> {
     let mut form = vec![
         ("grant_type", "authorization_code".to_owned()),
-        ("client_id", config.client_id.clone()),
-        ("redirect_uri", config.redirect_uri.clone()),
+        ("client_id", app.client_id.clone()),
+        ("redirect_uri", app.redirect_uri.clone()),
         ("code", code.reveal().to_owned()),
         ("code_verifier", verifier.reveal().to_owned()),
     ];
-    if let Some(secret) = &config.client_secret {
+    if let Some(secret) = &app.client_secret {
         form.push(("client_secret", secret.reveal().to_owned()));
     }
     form
 }
 
 /// As for a code. No redirect URI is needed.
-pub(super) fn refresh_form(config: &Config, refresh_token: &Secret) -> Vec<(&'static str, String)> {
+pub(super) fn refresh_form(app: &KakaoApp, refresh_token: &Secret) -> Vec<(&'static str, String)> {
     let mut form = vec![
         ("grant_type", "refresh_token".to_owned()),
-        ("client_id", config.client_id.clone()),
+        ("client_id", app.client_id.clone()),
         ("refresh_token", refresh_token.reveal().to_owned()),
     ];
-    if let Some(secret) = &config.client_secret {
+    if let Some(secret) = &app.client_secret {
         form.push(("client_secret", secret.reveal().to_owned()));
     }
     form
@@ -334,8 +333,8 @@ mod tests {
     use super::super::FaultKind;
     use super::*;
 
-    fn config(scopes: &[&str]) -> Config {
-        Config {
+    fn app(scopes: &[&str]) -> KakaoApp {
+        KakaoApp {
             client_id: "key".into(),
             client_secret: Some(Secret::new("shh")),
             admin_key: None,
@@ -360,16 +359,15 @@ mod tests {
             login_hint: None,
             more_scopes: &[],
         };
-        assert!(!authorize_url(&config(&[]), &ask).contains("scope"));
+        assert!(!authorize_url(&app(&[]), &ask).contains("scope"));
         assert!(
-            authorize_url(&config(&["openid", "account_email"]), &ask)
-                .contains("scope=openid%2Caccount_email")
+            authorize_url(&app(&["openid", "account_email"]), &ask).contains("scope=openid%2Caccount_email")
         );
     }
 
     #[test]
     fn the_secret_goes_into_the_body() {
-        let form = code_form(&config(&[]), &Secret::new("code"), &Secret::new("verifier"));
+        let form = code_form(&app(&[]), &Secret::new("code"), &Secret::new("verifier"));
         assert!(
             form.contains(&("client_secret", "shh".into()))
                 && form.contains(&("code_verifier", "verifier".into()))

@@ -12,7 +12,7 @@ use super::jwk::PublicJwk;
 use super::signer::{SigningKey, TokenType};
 use super::verify::{VerifyingKey, verify};
 use super::{Error, MasterKeys, Purpose, lifecycle};
-use crate::domain::rotation::{KeyState, Policy, Stage};
+use crate::domain::rotation::{KeyPolicy, KeyState, Stage};
 use crate::domain::{Clock, Fingerprint, SigningAlg, Timestamp};
 use crate::store::signing_keys::{self, StoredKey};
 use crate::store::{Conn, Db};
@@ -91,7 +91,7 @@ pub struct Keys {
     /// Seals, opens and proves.
     pub master: Arc<MasterKeys>,
     /// When keys are made and go.
-    pub policy: Arc<Policy>,
+    pub policy: Arc<KeyPolicy>,
 }
 
 impl Keys {
@@ -105,7 +105,7 @@ impl Keys {
     pub async fn load(
         db: &mut Db,
         master: Arc<MasterKeys>,
-        policy: Policy,
+        policy: KeyPolicy,
         clock: &Clock,
     ) -> Result<Self, Error> {
         let now = clock.now();

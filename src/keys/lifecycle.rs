@@ -7,7 +7,7 @@ use tracing::{info, warn};
 
 use super::signer::SigningKey;
 use super::{Error, MasterKeys, Purpose};
-use crate::domain::rotation::{KeyState, Policy, Stage, Step, is_known, plan};
+use crate::domain::rotation::{KeyPolicy, KeyState, Stage, Step, is_known, plan};
 use crate::domain::{SigningAlg, Timestamp};
 use crate::store::signing_keys::{self, StoredKey};
 use crate::store::{Conn, Db, users};
@@ -25,7 +25,7 @@ pub enum Rotated {
 pub async fn step(
     db: &mut Db,
     master: &Arc<MasterKeys>,
-    policy: &Policy,
+    policy: &KeyPolicy,
     now: Timestamp,
 ) -> Result<Vec<Step>, Error> {
     let states = states(db).await?;
@@ -45,7 +45,7 @@ pub async fn states(conn: &mut Conn) -> Result<Vec<KeyState>, Error> {
 pub async fn rotate(
     db: &mut Db,
     master: &Arc<MasterKeys>,
-    policy: &Policy,
+    policy: &KeyPolicy,
     alg: SigningAlg,
     now: Timestamp,
 ) -> Result<Rotated, Error> {
@@ -68,7 +68,7 @@ pub async fn rotate(
 pub async fn retire(
     db: &mut Db,
     master: &Arc<MasterKeys>,
-    policy: &Policy,
+    policy: &KeyPolicy,
     kid: &str,
     now: Timestamp,
 ) -> Result<bool, Error> {
@@ -83,7 +83,7 @@ pub async fn retire(
 async fn apply(
     db: &mut Db,
     master: &Arc<MasterKeys>,
-    policy: &Policy,
+    policy: &KeyPolicy,
     step: &Step,
     now: Timestamp,
 ) -> Result<(), Error> {

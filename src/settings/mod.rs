@@ -15,8 +15,11 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::domain::redirect::is_this_machine;
-use crate::domain::rotation::Policy;
-use crate::domain::{AccountPolicy, Clients, Lifetimes, OnUnlink, Returning, Secret, SigningAlg};
+use crate::domain::rotation::KeyPolicy;
+use crate::domain::{
+    AccountPolicy, Clients, Issuer, KakaoApp, KakaoPolicy, Lifetimes, Limits, OnUnlink, Policy, Quota,
+    RefreshPolicy, Returning, Secret, SessionPolicy, SigningAlg,
+};
 
 pub use reader::{Problem, Problems};
 use reader::{Reader, base64_key, seconds};
@@ -35,20 +38,12 @@ pub struct Settings {
     pub cache: Cache,
     /// `[secrets]`
     pub secrets: Secrets,
-    /// `[kakao]`
-    pub kakao: Kakao,
-    /// `[tokens]` and `[refresh]`: the life times of a client that has none of its own.
-    pub lifetimes: Lifetimes,
-    /// `[refresh] reuse_window`
-    pub reuse_window: Duration,
-    /// `[session]`
-    pub session: Session,
+    /// `[kakao]`: the app.
+    pub kakao: KakaoApp,
     /// `[keys]`
-    pub keys: Keys,
-    /// `[account]`
-    pub account: AccountPolicy,
-    /// `[limits]`
-    pub limits: Limits,
+    pub keys: KeyPolicy,
+    /// What flows go by: `[refresh]`, `[session]`, `[account]`, `[limits]` and the rest of `[kakao]`.
+    pub policy: Policy,
     /// `[telemetry]`
     pub telemetry: Telemetry,
     /// `[[clients]]`
@@ -62,8 +57,6 @@ pub struct Server {
     pub bind: SocketAddr,
     /// Where operators' endpoints listen.
     pub management_bind: SocketAddr,
-    /// The issuer.
-    pub public_url: Issuer,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Processes that share the database.
@@ -102,64 +95,6 @@ impl std::fmt::Debug for Secrets {
     }
 }
 
-/// `[kakao]`
-#[derive(Debug)]
-pub struct Kakao {
-    /// The REST API key.
-    pub client_id: String,
-    /// Its client secret, unless switched off at Kakao.
-    pub client_secret: Option<Secret>,
-    /// The admin key.
-    pub admin_key: Option<Secret>,
-    /// The app's number.
-    pub app_id: Option<i64>,
-    /// Further keys of the app.
-    pub app_keys: Vec<String>,
-    /// Consent items to ask for; none: the console decides.
-    pub scopes: Vec<String>,
-    /// `https://kauth.kakao.com`
-    pub auth_base_url: Url,
-    /// `https://kapi.kakao.com`
-    pub api_base_url: Url,
-    /// For one call in all.
-    pub timeout: Duration,
-    /// Whether the app has terms of Kakao Sync.
-    pub service_terms: bool,
-    /// Whether KakaoTalk's own browser is tried without a page first.
-    pub in_app_login: bool,
-    /// How many links are renewed a minute.
-    pub renew_per_minute: u32,
-}
-
-/// `[session]`: the browser's, across clients.
-#[derive(Debug)]
-pub struct Session {
-    /// One that no client uses.
-    pub idle: Duration,
-    /// One that is used all the time.
-    pub absolute: Duration,
-}
-
-/// `[keys]`
-#[derive(Debug)]
-pub struct Keys {
-    /// Algorithms to have a key of.
-    pub algorithms: Vec<SigningAlg>,
-    /// How long a key signs.
-    pub rotate_every: Duration,
-    /// How long siblings may keep the JWKS.
-    pub jwks_max_age: Duration,
-}
-
-/// `[limits]`
-#[derive(Debug)]
-pub struct Limits {
-    /// Wrong client secrets per client and address.
-    pub client_auth_failures: u32,
-    /// The time in which they are forgiven.
-    pub client_auth_window: Duration,
-}
-
 /// `[telemetry]`
 #[derive(Debug)]
 pub struct Telemetry {
@@ -180,80 +115,7 @@ pub enum LogFormat {
     Pretty,
 }
 
-/// `server.public_url`: the issuer, byte for byte (RFC 8414 §2).
-#[derive(Clone, Debug)]
-pub struct Issuer {
-    text: String,
-    url: Url,
-}
-
-impl Issuer {
-    fn parse(text: &str) -> Result<Self, String> {
-        let url =
-            Url::parse(text).map_err(|_| "it is not a URL; write https://auth.example.com".to_owned())?;
-        let refuse = |why: &str| Err(why.to_owned());
-        match url.scheme() {
-            "https" => {}
-            "http" if is_this_machine(&url) => {}
-            "http" => {
-                return refuse(
-                    "http is only for this machine (localhost, *.localhost, 127.0.0.1); use https",
-                );
-            }
-            _ => return refuse("it must begin with https://"),
-        }
-        if url.query().is_some()
-            || url.fragment().is_some()
-            || !url.username().is_empty()
-            || url.password().is_some()
-        {
-            return refuse("it must have no query, fragment or user name");
-        }
-        if text.ends_with('/') {
-            return refuse("it must not end with a slash");
-        }
-        if text != url.as_str() && format!("{text}/") != url.as_str() {
-            return refuse("write it in lower case, without the default port and without dots in the path");
-        }
-        Ok(Self { text: text.to_owned(), url })
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The URL of a path of ours.
-    pub fn join(&self, path: &str) -> String {
-        format!("{}{path}", self.text)
-    }
-
-    /// The path of the issuer itself; empty for most.
-    pub fn path(&self) -> &str {
-        self.url.path().trim_end_matches('/')
-    }
-
-    /// Whether cookies can be Secure and have the `__Host-` prefix.
-    pub fn is_https(&self) -> bool {
-        self.url.scheme() == "https"
-    }
-}
-
 impl Settings {
-    /// When signing keys are made and go.
-    pub fn key_policy(&self) -> Policy {
-        let longest = |life: fn(&Lifetimes) -> Duration| {
-            let own = self.clients.iter().map(|client| life(&client.lifetimes));
-            own.max().unwrap_or_default().max(life(&self.lifetimes))
-        };
-        Policy {
-            algorithms: self.keys.algorithms.clone(),
-            rotate_every: self.keys.rotate_every,
-            jwks_max_age: self.keys.jwks_max_age,
-            longest_token: longest(|life| life.access).max(longest(|life| life.id)),
-        }
-    }
-
     /// Merges the layers and reads every key.
     ///
     /// `file` is `--config`; without it `KAKAO_AUTH_CONFIG` of `environment` counts.
@@ -280,61 +142,93 @@ impl Settings {
 }
 
 fn read(r: &mut Reader) -> Option<Settings> {
+    let issuer = r.required("server.public_url", Issuer::parse);
     let server = server(r);
     let database = database(r);
     let cache = cache(r);
     let secrets = secrets(r);
-    let kakao = kakao(r);
-    let lifetimes = Lifetimes {
-        access: r.duration("tokens.access_ttl", seconds(30)..=seconds(3_600)),
-        id: r.duration("tokens.id_ttl", seconds(30)..=seconds(86_400)),
-        code: r.duration("tokens.code_ttl", seconds(5)..=seconds(600)),
-        refresh_idle: r.duration("refresh.idle_ttl", seconds(60)..=seconds(400 * 86_400)),
-        refresh_absolute: r.duration("refresh.absolute_ttl", seconds(60)..=seconds(3_650 * 86_400)),
-    };
-    let reuse_window = r.duration("refresh.reuse_window", seconds(0)..=seconds(300));
-    let session = Session {
-        idle: r.duration("session.idle_ttl", seconds(60)..=seconds(90 * 86_400)),
-        absolute: r.duration("session.absolute_ttl", seconds(60)..=seconds(400 * 86_400)),
-    };
-    let keys = Keys {
-        algorithms: algorithms(r),
-        rotate_every: r.duration("keys.rotate_every", seconds(600)..=seconds(400 * 86_400)),
-        jwks_max_age: r.duration("keys.jwks_max_age", seconds(10)..=seconds(3_600)),
-    };
-    let account = account(r);
-    let limits = Limits {
-        client_auth_failures: r.number("limits.client_auth_failures", 1..=10_000),
-        client_auth_window: r.duration("limits.client_auth_window", seconds(1)..=seconds(86_400)),
-    };
+    let kakao = kakao_app(r, issuer.as_ref());
+    let lifetimes = lifetimes(r);
+    let algorithms = algorithms(r);
+    let clients = client::read_all(r, lifetimes, &algorithms);
+    let keys = keys(r, algorithms, longest(&clients, lifetimes, |life| life.access.max(life.id)));
+    let policy = policy(r, issuer, longest(&clients, lifetimes, |life| life.access));
     let telemetry = telemetry(r);
-    let clients = client::read_all(r, lifetimes, &keys.algorithms);
-    if server.as_ref().is_some_and(|server| server.replicas > 1) {
-        if database.as_ref().is_some_and(|database| database.url.reveal().starts_with("sqlite:")) {
-            r.problem(
-                "database.url",
-                "SQLite is for one machine; server.replicas says more: use postgres://",
-            );
-        }
-        if cache.as_ref().is_some_and(|cache| cache.url.reveal() == "memory:") {
-            r.problem("cache.url", "memory: is for one machine; server.replicas says more: use redis://");
-        }
-    }
+    refuse_one_machine_stores(r, server.as_ref(), database.as_ref(), cache.as_ref());
     Some(Settings {
         server: server?,
         database: database?,
         cache: cache?,
         secrets: secrets?,
         kakao: kakao?,
-        lifetimes,
-        reuse_window,
-        session,
         keys,
-        account,
-        limits,
+        policy: policy?,
         telemetry,
         clients,
     })
+}
+
+/// The longest that one kind of token lives, at any client: also one that has been taken out of the settings since.
+fn longest(clients: &Clients, lifetimes: Lifetimes, life: fn(&Lifetimes) -> Duration) -> Duration {
+    clients.longest(life).max(life(&lifetimes))
+}
+
+fn lifetimes(r: &mut Reader) -> Lifetimes {
+    Lifetimes {
+        access: r.duration("tokens.access_ttl", seconds(30)..=seconds(3_600)),
+        id: r.duration("tokens.id_ttl", seconds(30)..=seconds(86_400)),
+        code: r.duration("tokens.code_ttl", seconds(5)..=seconds(600)),
+        refresh_idle: r.duration("refresh.idle_ttl", seconds(60)..=seconds(400 * 86_400)),
+        refresh_absolute: r.duration("refresh.absolute_ttl", seconds(60)..=seconds(3_650 * 86_400)),
+    }
+}
+
+fn keys(r: &mut Reader, algorithms: Vec<SigningAlg>, longest_token: Duration) -> KeyPolicy {
+    KeyPolicy {
+        algorithms,
+        rotate_every: r.duration("keys.rotate_every", seconds(600)..=seconds(400 * 86_400)),
+        jwks_max_age: r.duration("keys.jwks_max_age", seconds(10)..=seconds(3_600)),
+        longest_token,
+    }
+}
+
+fn policy(r: &mut Reader, issuer: Option<Issuer>, longest_access_token: Duration) -> Option<Policy> {
+    let refresh =
+        RefreshPolicy { reuse_window: r.duration("refresh.reuse_window", seconds(0)..=seconds(300)) };
+    let session = SessionPolicy {
+        idle: r.duration("session.idle_ttl", seconds(60)..=seconds(90 * 86_400)),
+        absolute: r.duration("session.absolute_ttl", seconds(60)..=seconds(400 * 86_400)),
+    };
+    let account = account(r);
+    let kakao = KakaoPolicy {
+        service_terms: r.flag("kakao.service_terms"),
+        in_app_login: r.flag("kakao.in_app_login"),
+        renew_per_minute: r.number("kakao.renew_per_minute", 0..=600),
+    };
+    let limits = Limits {
+        client_auth_failures: Quota {
+            burst: r.number("limits.client_auth_failures", 1..=10_000),
+            per: r.duration("limits.client_auth_window", seconds(1)..=seconds(86_400)),
+        },
+    };
+    Some(Policy { issuer: issuer?, refresh, session, account, kakao, limits, longest_access_token })
+}
+
+fn refuse_one_machine_stores(
+    r: &mut Reader,
+    server: Option<&Server>,
+    database: Option<&Database>,
+    cache: Option<&Cache>,
+) {
+    if server.is_none_or(|server| server.replicas <= 1) {
+        return;
+    }
+    if database.is_some_and(|database| database.url.reveal().starts_with("sqlite:")) {
+        r.problem("database.url", "SQLite is for one machine; server.replicas says more: use postgres://");
+    }
+    if cache.is_some_and(|cache| cache.url.reveal() == "memory:") {
+        r.problem("cache.url", "memory: is for one machine; server.replicas says more: use redis://");
+    }
 }
 
 fn account(r: &mut Reader) -> AccountPolicy {
@@ -361,7 +255,6 @@ fn server(r: &mut Reader) -> Option<Server> {
     };
     let bind = r.required("server.bind", address);
     let management_bind = r.required("server.management_bind", address);
-    let public_url = r.required("server.public_url", Issuer::parse);
     let trusted_proxies = r.list("server.trusted_proxies", |text| {
         text.parse::<IpNet>()
             .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
@@ -369,14 +262,7 @@ fn server(r: &mut Reader) -> Option<Server> {
     });
     let replicas = r.number("server.replicas", 1..=10_000);
     let shutdown_grace = r.duration("server.shutdown_grace", seconds(0)..=seconds(600));
-    Some(Server {
-        bind: bind?,
-        management_bind: management_bind?,
-        public_url: public_url?,
-        trusted_proxies,
-        replicas,
-        shutdown_grace,
-    })
+    Some(Server { bind: bind?, management_bind: management_bind?, trusted_proxies, replicas, shutdown_grace })
 }
 
 fn database(r: &mut Reader) -> Option<Database> {
@@ -406,7 +292,7 @@ fn secrets(r: &mut Reader) -> Option<Secrets> {
     Some(Secrets { master_key: master_key?, previous_master_keys })
 }
 
-fn kakao(r: &mut Reader) -> Option<Kakao> {
+fn kakao_app(r: &mut Reader, issuer: Option<&Issuer>) -> Option<KakaoApp> {
     let plain = |text: &str| {
         let fits = !text.is_empty() && text.len() <= 256 && text.bytes().all(|b| b.is_ascii_graphic());
         if fits { Ok(text.to_owned()) } else { Err("it must be printable ASCII without spaces".to_owned()) }
@@ -425,10 +311,8 @@ fn kakao(r: &mut Reader) -> Option<Kakao> {
     let auth_base_url = r.required("kakao.auth_base_url", base_url);
     let api_base_url = r.required("kakao.api_base_url", base_url);
     let timeout = r.duration("kakao.timeout", Duration::from_millis(100)..=seconds(30));
-    let service_terms = r.flag("kakao.service_terms");
-    let in_app_login = r.flag("kakao.in_app_login");
-    let renew_per_minute = r.number("kakao.renew_per_minute", 0..=600);
-    Some(Kakao {
+    let issuer = issuer?;
+    Some(KakaoApp {
         client_id: client_id?,
         client_secret,
         admin_key,
@@ -437,10 +321,9 @@ fn kakao(r: &mut Reader) -> Option<Kakao> {
         scopes,
         auth_base_url: auth_base_url?,
         api_base_url: api_base_url?,
+        redirect_uri: KakaoApp::redirect_uri_of(issuer),
+        logout_redirect_uri: KakaoApp::logout_redirect_uri_of(issuer),
         timeout,
-        service_terms,
-        in_app_login,
-        renew_per_minute,
     })
 }
 

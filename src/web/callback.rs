@@ -59,7 +59,7 @@ pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
     let mut response = match outcome {
         Ok(LoggedIn { code, session }) => {
             let mut response = redirect::with_code(&request, &site, &code, &target);
-            let seconds = site.deps.session_absolute.as_secs();
+            let seconds = site.deps.policy.session.absolute.as_secs();
             set(&mut response, &session_cookie(site.https, &session, seconds));
             response
         }

@@ -10,10 +10,11 @@ use serde_json::json;
 
 use super::Shared;
 use crate::domain::client::ProfileClaim;
-use crate::domain::{Clients, Fingerprint, GrantType, Scope, SigningAlg};
+use crate::domain::rotation::KeyPolicy;
+use crate::domain::{Clients, Fingerprint, GrantType, Issuer, Scope};
 
 /// The discovery document, made once.
-pub struct Documents {
+pub(super) struct Documents {
     body: Vec<u8>,
     etag: String,
     cache_control: String,
@@ -32,7 +33,8 @@ pub(super) fn discovery_paths(base: &str) -> Vec<String> {
 
 impl Documents {
     /// Says exactly what works, nothing else.
-    pub fn new(issuer: &str, algorithms: &[SigningAlg], clients: &Clients, max_age: u64) -> Self {
+    pub(super) fn new(issuer: &Issuer, clients: &Clients, keys: &KeyPolicy) -> Self {
+        let issuer = issuer.as_str();
         let known = ["openid", "profile", "email", "phone"].into_iter();
         let custom: Vec<&str> = clients.iter().flat_map(|client| client.scopes.iter()).collect();
         let scopes: Scope = known.chain(custom).collect();
@@ -55,7 +57,7 @@ impl Documents {
             "prompt_values_supported": ["none", "login", "consent", "select_account", "create"],
             "grant_types_supported": GrantType::ALL.map(GrantType::name),
             "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": algorithms.iter().map(|alg| alg.name()).collect::<Vec<_>>(),
+            "id_token_signing_alg_values_supported": keys.algorithms.iter().map(|alg| alg.name()).collect::<Vec<_>>(),
             "token_endpoint_auth_methods_supported":
                 ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],
             "token_endpoint_auth_signing_alg_values_supported": ["ES256", "RS256", "EdDSA"],
@@ -75,7 +77,7 @@ impl Documents {
         });
         let body = document.to_string().into_bytes();
         let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&Fingerprint::of(&body).as_bytes()[..12]));
-        Self { body, etag, cache_control: format!("public, max-age={max_age}") }
+        Self { body, etag, cache_control: format!("public, max-age={}", keys.jwks_max_age.as_secs()) }
     }
 }
 

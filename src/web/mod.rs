@@ -37,8 +37,10 @@ use ipnet::IpNet;
 use tracing::Instrument;
 use tracing_actix_web::TracingLogger;
 
-pub use documents::Documents;
+use documents::Documents;
 
+use crate::domain::KakaoApp;
+use crate::domain::rotation::KeyPolicy;
 use crate::flow::{Deps, Error};
 use crate::store::{Db, Pool};
 use crate::telemetry::{RequestSpan, identify};
@@ -58,7 +60,24 @@ pub struct Site {
     /// Origins whose pages may call the token endpoint.
     pub allowed_origins: Vec<String>,
     /// Discovery.
-    pub documents: Documents,
+    documents: Documents,
+}
+
+impl Site {
+    /// What of the settings the endpoints need beside their flows.
+    pub(crate) fn new(deps: Arc<Deps>, pool: Pool, trusted_proxies: Vec<IpNet>, keys: &KeyPolicy) -> Self {
+        let issuer = &deps.policy.issuer;
+        let public = deps.clients.iter().filter(|client| client.is_public());
+        Self {
+            https: issuer.is_https(),
+            base_path: issuer.path().to_owned(),
+            allowed_origins: public.flat_map(|client| client.allowed_origins.clone()).collect(),
+            documents: Documents::new(issuer, &deps.clients, keys),
+            trusted_proxies,
+            pool,
+            deps,
+        }
+    }
 }
 
 impl Site {
@@ -106,7 +125,7 @@ pub fn routes(config: &mut web::ServiceConfig, site: &Arc<Site>) {
                     .default_service(not_allowed("GET, POST")),
             )
             .service(
-                web::resource("/kakao/callback")
+                web::resource(KakaoApp::CALLBACK_PATH)
                     .route(web::get().to(callback::get))
                     .default_service(not_allowed("GET")),
             )
@@ -122,7 +141,7 @@ pub fn routes(config: &mut web::ServiceConfig, site: &Arc<Site>) {
                     .default_service(not_allowed("GET, POST")),
             )
             .service(
-                web::resource("/kakao/logout")
+                web::resource(KakaoApp::LOGOUT_PATH)
                     .route(web::get().to(logout::back_from_kakao))
                     .default_service(not_allowed("GET")),
             )

@@ -55,7 +55,7 @@ pub(super) fn failed_login(
         return answer(request, site, target, &[("error", oauth), ("error_description", sentence)]);
     };
     let description = format!("{sentence} ({})", fault.id);
-    let uri = format!("{}{}#{}", site.deps.issuer, kakao_errors::PATH, fault.id);
+    let uri = format!("{}{}#{}", site.deps.policy.issuer.as_str(), kakao_errors::PATH, fault.id);
     let parameters = [("error", oauth), ("error_description", &description), ("error_uri", &uri)];
     answer(request, site, target, &parameters)
 }
@@ -70,7 +70,7 @@ fn answer(
 ) -> HttpResponse {
     let mut pairs = parameters.to_vec();
     pairs.extend(target.state.as_deref().map(|state| ("state", state)));
-    pairs.push(("iss", &site.deps.issuer));
+    pairs.push(("iss", site.deps.policy.issuer.as_str()));
     match target.mode {
         ResponseMode::Query => {
             let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();

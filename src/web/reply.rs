@@ -88,7 +88,7 @@ pub(super) fn problem(request: &HttpRequest, error: &Error) -> HttpResponse {
 }
 
 fn issuer_of(request: &HttpRequest) -> Option<String> {
-    request.app_data::<Shared>().map(|site| site.deps.issuer.to_string())
+    request.app_data::<Shared>().map(|site| site.deps.policy.issuer.as_str().to_owned())
 }
 
 /// What helps a program beyond the sentence (RFC 9457 §3.2): where to send the person. The client adds the rest of its

@@ -17,7 +17,7 @@ pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
         Ok(wait) => wait,
         Err(refusal) => return reply::problem(&request, &refusal.into()),
     };
-    let revocations = &site.deps.revocations;
+    let revocations = &site.deps.signals.revocations;
     let mut changes = revocations.changes();
     changes.mark_unchanged();
     let Some(mut feed) = revocations.feed() else {

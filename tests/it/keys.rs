@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use kakao_auth::domain::SigningAlg;
 use kakao_auth::domain::rotation::{Stage, Step};
-use kakao_auth::jobs::keys_once;
+use kakao_auth::jobs::{keys_once, reload_keys_once};
+use kakao_auth::keys::Purpose;
 use kakao_auth::keys::lifecycle::{self, Rotated};
-use kakao_auth::keys::{MasterKeys, Purpose};
 use kakao_auth::store::signing_keys;
 use kakao_auth_verifier::{Refused, Verifier};
 use reqwest::StatusCode;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::rig::{ISSUER, Rig, Setup, header, http, json};
+use crate::rig::{ISSUER, MASTER_KEY, Rig, Setup, header, http, json, master_keys};
 
 fn verifier(rig: &Rig) -> Verifier {
     let clock = rig.clock.clone();
@@ -33,8 +33,7 @@ async fn look(rig: &Rig, instances: usize) -> Vec<Step> {
         .unwrap()
         .unwrap_or_default();
     for instance in 0..instances {
-        let deps = rig.deps(instance);
-        deps.keys.reload(&mut rig.pool(instance).handle(), rig.clock.now()).await.unwrap();
+        reload_keys_once(rig.deps(instance), &mut rig.pool(instance).handle()).await.unwrap();
     }
     steps
 }
@@ -122,11 +121,9 @@ async fn a_key_signs_on_every_replica_after_it_was_published_and_the_one_before_
 #[tokio::test]
 async fn a_command_rotates_when_every_sibling_knows_the_next_key_and_not_before() {
     let rig = Rig::start().await;
-    let keys = &rig.deps(0).keys;
+    let (master, policy) = (master_keys(MASTER_KEY, &[]), rig.key_policy(0));
     let rotate = async || {
-        lifecycle::rotate(&mut rig.db(), &keys.master, &keys.policy, SigningAlg::Es256, rig.clock.now())
-            .await
-            .unwrap()
+        lifecycle::rotate(&mut rig.db(), &master, policy, SigningAlg::Es256, rig.clock.now()).await.unwrap()
     };
     let first = kid(&rig.tokens().await);
     let Rotated::NotBefore(when) = rotate().await else { panic!("the next key is not known yet") };
@@ -144,13 +141,9 @@ async fn a_leaked_key_s_tokens_fail_here_at_once_and_at_siblings_within_the_max_
     let token = tokens["access_token"].as_str().unwrap();
     let sibling = verifier(&rig);
     sibling.verify(token).await.unwrap();
-    let keys = &rig.deps(0).keys;
-    let now = rig.clock.now();
-    assert!(lifecycle::retire(&mut rig.db(), &keys.master, &keys.policy, &kid(&tokens), now).await.unwrap());
-    assert!(
-        !lifecycle::retire(&mut rig.db(), &keys.master, &keys.policy, &kid(&tokens), now).await.unwrap(),
-        "once"
-    );
+    let (master, policy, now) = (master_keys(MASTER_KEY, &[]), rig.key_policy(0), rig.clock.now());
+    assert!(lifecycle::retire(&mut rig.db(), &master, policy, &kid(&tokens), now).await.unwrap());
+    assert!(!lifecycle::retire(&mut rig.db(), &master, policy, &kid(&tokens), now).await.unwrap(), "once");
     look(&rig, 1).await;
     assert_eq!(rig.introspected(0, token).await["active"], false);
     let reply = rig.refresh(0, tokens["refresh_token"].as_str().unwrap()).await;
@@ -164,7 +157,7 @@ async fn a_leaked_key_s_tokens_fail_here_at_once_and_at_siblings_within_the_max_
 async fn after_the_master_key_was_changed_everything_is_sealed_anew_and_the_old_one_can_go() {
     let mut rig = Rig::start().await;
     let tokens = rig.tokens().await;
-    let old = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let old = MASTER_KEY;
     let new = "HxAREhMUFRYXGBkaGxwdHgABAgMEBQYHCAkKCwwNDg8=";
     let changed =
         vec![("SECRETS__MASTER_KEY", new.to_owned()), ("SECRETS__PREVIOUS_MASTER_KEYS", old.to_owned())];
@@ -172,20 +165,15 @@ async fn after_the_master_key_was_changed_everything_is_sealed_anew_and_the_old_
     let reply = rig.refresh(1, tokens["refresh_token"].as_str().unwrap()).await;
     assert_eq!(reply.status(), StatusCode::OK, "tokens of the old master key are good");
     let tokens = json(reply).await;
-    let deps = rig.deps(1);
-    assert_eq!(
-        lifecycle::reseal(&mut rig.db(), &deps.keys.master).await.unwrap(),
-        4 + 1,
-        "four keys, one Kakao token"
-    );
-    assert_eq!(lifecycle::reseal(&mut rig.db(), &deps.keys.master).await.unwrap(), 0, "nothing is left");
+    let both = master_keys(new, &[old]);
+    assert_eq!(lifecycle::reseal(&mut rig.db(), &both).await.unwrap(), 4 + 1, "four keys, one Kakao token");
+    assert_eq!(lifecycle::reseal(&mut rig.db(), &both).await.unwrap(), 0, "nothing is left");
 
     rig.add_instance(&Setup { settings: vec![("SECRETS__MASTER_KEY", new.to_owned())], ..Setup::default() })
         .await;
     let reply = rig.refresh(2, tokens["refresh_token"].as_str().unwrap()).await;
     assert_eq!(reply.status(), StatusCode::OK, "without the old master key");
-    let bytes: [u8; 32] = std::array::from_fn(|i| u8::try_from(i).unwrap());
-    let forgotten = MasterKeys::new(&bytes, []).unwrap();
+    let forgotten = master_keys(old, &[]);
     for key in signing_keys::all(&mut rig.db()).await.unwrap() {
         assert!(forgotten.open(Purpose::SigningKey, key.kid.as_bytes(), &key.private_sealed).is_none());
     }

@@ -32,7 +32,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("cli", &["domain", "settings", "store", "cache", "keys", "notify", "flow", "app", "telemetry"]),
+    ("cli", &["domain", "settings", "store", "cache", "kakao", "keys", "notify", "flow", "app", "telemetry"]),
     ("main", &["cli"]),
 ];
 

@@ -6,9 +6,14 @@ mod http;
 mod program;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use kakao_auth::app::{App, Migrate};
 use kakao_auth::domain::Clock;
+use kakao_auth::domain::rotation::KeyPolicy;
+use kakao_auth::keys::MasterKeys;
 use kakao_auth::settings::Settings;
 use kakao_auth::store::{Db, Pool};
 use kakao_simulator::{Autopilot, Options, Simulator};
@@ -52,12 +57,16 @@ pub(crate) struct Rig {
 }
 
 struct Instance {
+    key_policy: KeyPolicy,
     site: std::sync::Arc<kakao_auth::web::Site>,
     management: String,
     address: String,
     stop: Option<oneshot::Sender<()>>,
     ended: Option<tokio::task::JoinHandle<anyhow::Result<()>>>,
 }
+
+/// `secrets.master_key` of every instance that was set up without another.
+pub(crate) const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// A database of one test, dropped with it.
 struct Database {
@@ -80,6 +89,13 @@ impl Drop for Database {
             eprintln!("a test database stays behind: {error}");
         }
     }
+}
+
+/// The master keys of a service with these settings.
+pub(crate) fn master_keys(current: &str, previous: &[&str]) -> Arc<MasterKeys> {
+    let key = |text: &&str| <[u8; 32]>::try_from(STANDARD.decode(text).unwrap()).unwrap();
+    let previous: Vec<[u8; 32]> = previous.iter().map(key).collect();
+    Arc::new(MasterKeys::new(&key(&current), &previous).unwrap())
 }
 
 pub(crate) fn variable(name: &str) -> String {
@@ -169,13 +185,14 @@ impl Rig {
             variables.insert(format!("KAKAO_AUTH__{name}"), value);
         }
         let settings = Settings::load(Some(&file), variables).unwrap_or_else(|problems| panic!("{problems}"));
+        let key_policy = settings.keys.clone();
         let app = App::build(settings, self.clock.clone(), Migrate::First).await.unwrap();
         let address = format!("http://{}", app.address());
         let site = app.site();
         let management = format!("http://{}", app.management_address());
         let (stop, stopped) = oneshot::channel::<()>();
         let ended = tokio::spawn(app.run(async move { drop(stopped.await) }));
-        Instance { site, management, address, stop: Some(stop), ended: Some(ended) }
+        Instance { key_policy, site, management, address, stop: Some(stop), ended: Some(ended) }
     }
 
     /// Instances that start at the same moment, on a database that nobody has prepared.
@@ -199,6 +216,11 @@ impl Rig {
     /// The test's own way to the database.
     pub(crate) fn db(&self) -> Db {
         self.pool.handle()
+    }
+
+    /// When an instance makes, uses and drops signing keys.
+    pub(crate) fn key_policy(&self, instance: usize) -> &KeyPolicy {
+        &self.instances[instance].key_policy
     }
 
     /// The management address of an instance.
@@ -337,7 +359,7 @@ fn settings(kakao: &Simulator, issuer: &str, database_url: &str, cache_url: &str
         // Whatever takes a second connection while it holds one waits in vain.
         ("DATABASE__MAX_CONNECTIONS", "1"),
         ("CACHE__URL", cache_url),
-        ("SECRETS__MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+        ("SECRETS__MASTER_KEY", MASTER_KEY),
         ("KAKAO__CLIENT_ID", &app.rest_api_key),
         ("KAKAO__CLIENT_SECRET", &app.client_secret),
         ("KAKAO__AUTH_BASE_URL", kakao.base_url()),

@@ -37,7 +37,7 @@ fn with_client(text: &str) -> Result<Settings, String> {
 fn the_least_that_is_needed_is_five_keys() {
     let settings = load(&[]).unwrap();
     assert_eq!(settings.server.bind.to_string(), "0.0.0.0:8080");
-    assert_eq!(settings.lifetimes.access, Duration::from_mins(10));
+    assert_eq!(settings.policy.longest_access_token, Duration::from_mins(10));
     assert_eq!(settings.keys.algorithms, [SigningAlg::Es256, SigningAlg::Rs256]);
     for missing in
         ["SERVER__PUBLIC_URL", "DATABASE__URL", "CACHE__URL", "SECRETS__MASTER_KEY", "KAKAO__CLIENT_ID"]
@@ -128,11 +128,12 @@ fn a_later_layer_stands_over_an_earlier_one() {
     let file = folder.path().join("settings.toml");
     std::fs::write(&file, "[tokens]\naccess_ttl = \"7m\"\nid_ttl = \"8m\"\n").unwrap();
     let settings = Settings::load(Some(&file), variables(&[("TOKENS__ID_TTL", "9m")])).unwrap();
-    assert_eq!(settings.lifetimes.access, Duration::from_mins(7), "file over default");
-    assert_eq!(settings.lifetimes.id, Duration::from_mins(9), "variable over file");
+    assert_eq!(settings.policy.longest_access_token, Duration::from_mins(7), "file over default");
+    assert_eq!(settings.keys.longest_token, Duration::from_mins(9), "variable over file");
     let mut by_variable = variables(&[]);
     by_variable.push(("KAKAO_AUTH_CONFIG".into(), file.display().to_string()));
-    assert_eq!(Settings::load(None, by_variable).unwrap().lifetimes.access, Duration::from_mins(7));
+    let settings = Settings::load(None, by_variable).unwrap();
+    assert_eq!(settings.policy.longest_access_token, Duration::from_mins(7));
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use kakao_auth::cache::{Cache, Decision, Quota};
+use kakao_auth::cache::{Cache, Decision};
 use kakao_auth::domain::{
     AttemptId, AttemptOutcome, ClientId, Clock, Consent, Fingerprint, GrantId, KakaoId, NewGrant, Profile,
-    Returning, Scope, SessionId, Timestamp, UserId,
+    Quota, Returning, Scope, SessionId, Timestamp, UserId,
 };
 use kakao_auth::store::logins::{self, NewLogin, NewSession, Recorded};
 use kakao_auth::store::{Db, Tx, accounts, attempts, kakao_links, leases, sweep, users};

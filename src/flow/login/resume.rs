@@ -64,11 +64,11 @@ pub(crate) fn link(deps: &Deps, callback: &Params) -> Option<ResumeLink> {
         // In another browser only the client itself can begin: its own state and verifier are not here.
         Some(uri) => {
             let iss = url::form_urlencoded::Serializer::new(String::new())
-                .append_pair("iss", &deps.issuer)
+                .append_pair("iss", deps.policy.issuer.as_str())
                 .finish();
             format!("{uri}{}{iss}", if uri.contains('?') { '&' } else { '?' })
         }
-        None => format!("{}/oauth/authorize?{}", deps.issuer, resume.query),
+        None => format!("{}/oauth/authorize?{}", deps.policy.issuer.as_str(), resume.query),
     };
     Some(ResumeLink { client: client.name.clone(), href })
 }

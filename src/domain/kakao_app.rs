@@ -1,0 +1,52 @@
+//! Our app at Kakao, as the operator registered it.
+
+use std::time::Duration;
+
+use url::Url;
+
+use super::{Issuer, Secret};
+
+/// The one description of the app: `settings` fills it, `kakao` speaks for it.
+#[derive(Clone, Debug)]
+pub struct KakaoApp {
+    /// The REST API key.
+    pub client_id: String,
+    /// The client secret of that key, unless it was switched off at Kakao.
+    pub client_secret: Option<Secret>,
+    /// Unlinks users and reads their profiles without a token of theirs; proves Kakao's unlink webhook.
+    pub admin_key: Option<Secret>,
+    /// The app's number, which `access_token_info` and the webhooks name.
+    pub app_id: Option<i64>,
+    /// Further keys of the same app, whose ID tokens are ours too.
+    pub app_keys: Vec<String>,
+    /// Consent items to ask for; none: Kakao's console decides.
+    pub scopes: Vec<String>,
+    /// `https://kauth.kakao.com`, or a simulator.
+    pub auth_base_url: Url,
+    /// `https://kapi.kakao.com`, or a simulator.
+    pub api_base_url: Url,
+    /// The redirect URI that is registered at Kakao.
+    pub redirect_uri: String,
+    /// The logout redirect URI that is registered at Kakao.
+    pub logout_redirect_uri: String,
+    /// For one call to Kakao in all.
+    pub timeout: Duration,
+}
+
+impl KakaoApp {
+    /// The path under the issuer to which Kakao sends a browser back after a login.
+    pub const CALLBACK_PATH: &str = "/kakao/callback";
+
+    /// The path under the issuer to which Kakao sends a browser back after a logout.
+    pub const LOGOUT_PATH: &str = "/kakao/logout";
+
+    /// The redirect URI to register at Kakao.
+    pub fn redirect_uri_of(issuer: &Issuer) -> String {
+        issuer.join(Self::CALLBACK_PATH)
+    }
+
+    /// The logout redirect URI to register at Kakao.
+    pub fn logout_redirect_uri_of(issuer: &Issuer) -> String {
+        issuer.join(Self::LOGOUT_PATH)
+    }
+}

@@ -1,0 +1,67 @@
+//! What the operator decides about logins, in small structs: `settings` builds them, flows take them.
+
+use std::time::Duration;
+
+use super::{AccountPolicy, Issuer};
+
+/// All of it. A new setting of a flow is a field of one of its parts.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// `server.public_url`: the `iss` of everything.
+    pub issuer: Issuer,
+    /// `[refresh]`
+    pub refresh: RefreshPolicy,
+    /// `[session]`
+    pub session: SessionPolicy,
+    /// `[account]`
+    pub account: AccountPolicy,
+    /// `[kakao]`, beside the app itself.
+    pub kakao: KakaoPolicy,
+    /// `[limits]`
+    pub limits: Limits,
+    /// The longest that an access token of any client lives: for so long the revocation feed remembers.
+    pub longest_access_token: Duration,
+}
+
+/// How refresh tokens rotate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefreshPolicy {
+    /// For how long after a rotation the previous token is answered with the current one; zero: never.
+    pub reuse_window: Duration,
+}
+
+/// How long a browser session lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionPolicy {
+    /// One that no client uses.
+    pub idle: Duration,
+    /// One that is used all the time.
+    pub absolute: Duration,
+}
+
+/// What flows do with Kakao, beyond what the app is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KakaoPolicy {
+    /// Whether the app has terms of Kakao Sync, which a login then reads.
+    pub service_terms: bool,
+    /// Whether KakaoTalk's own browser is tried without a page first.
+    pub in_app_login: bool,
+    /// How many Kakao links are renewed a minute; 0: none.
+    pub renew_per_minute: u32,
+}
+
+/// What is limited, and to how much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Failed client authentications per client and address.
+    pub client_auth_failures: Quota,
+}
+
+/// So many at once, refilled evenly over a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// How many at once.
+    pub burst: u32,
+    /// In how long they are all refilled.
+    pub per: Duration,
+}
