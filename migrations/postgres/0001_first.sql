@@ -21,10 +21,11 @@ CREATE TABLE users (
 
 -- Login attempts that a callback has claimed. One that nobody finishes has no row at all.
 CREATE TABLE login_attempts (
-    id         bytea       PRIMARY KEY,
-    claimed_at timestamptz NOT NULL,
-    expires_at timestamptz NOT NULL,
-    failure    text
+    id          bytea       PRIMARY KEY,
+    claimed_at  timestamptz NOT NULL,
+    expires_at  timestamptz NOT NULL,
+    failure     text,
+    kakao_fault text
 );
 CREATE INDEX login_attempts_expires_at ON login_attempts (expires_at);
 

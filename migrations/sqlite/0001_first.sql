@@ -24,7 +24,8 @@ CREATE TABLE login_attempts (
     id                       BLOB    PRIMARY KEY,
     claimed_at               INTEGER NOT NULL,
     expires_at               INTEGER NOT NULL,
-    failure                  TEXT
+    failure                  TEXT,
+    kakao_fault              TEXT
 );
 CREATE INDEX login_attempts_expires_at ON login_attempts (expires_at);
 

@@ -110,6 +110,24 @@ pub enum AttemptOutcome {
     Running,
     /// Its grant exists: the code can be derived again from the cookie.
     LoggedIn,
-    /// It ended with this refusal (the machine code of [`crate::flow`]'s refusal).
-    Failed(String),
+    /// It ended without a login.
+    Failed(AttemptFailure),
+}
+
+/// Why a claimed attempt ended without a login, as stable codes: another release may have written them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptFailure {
+    /// The machine code of what the client is told.
+    pub code: String,
+    /// The id of the fault at Kakao behind it, if there was one.
+    pub fault: Option<String>,
+}
+
+impl fmt::Display for AttemptFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.fault {
+            Some(fault) => write!(f, "{:?} ({fault:?})", self.code),
+            None => write!(f, "{:?}", self.code),
+        }
+    }
 }

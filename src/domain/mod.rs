@@ -28,7 +28,7 @@ pub mod time;
 pub mod user;
 
 pub use account::{AccountPolicy, OnUnlink, Returning};
-pub use attempt::{AttemptId, AttemptOutcome, LoginAttempt, ResponseMode, ResumeToken};
+pub use attempt::{AttemptFailure, AttemptId, AttemptOutcome, LoginAttempt, ResponseMode, ResumeToken};
 pub use audience::Audience;
 pub use client::{Client, ClientType, Clients, GrantType, Lifetimes, SigningAlg};
 pub use consent::{Consent, ServiceTerm};

@@ -5,13 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
-use tracing::warn;
 
 use super::kakao_tokens::{self, Held};
-use super::refusal::{FailedLogin, LoginFailure};
 use super::{Deps, Error, Refusal, Service};
 use crate::domain::{ClientId, Secret, UserId, consent};
-use crate::kakao::Fault;
 use crate::store::Db;
 use crate::store::audit::{self, AuditEvent};
 use crate::store::kakao_links::{self, Link};
@@ -116,23 +113,6 @@ async fn ask_kakao(
             kakao_links::set_scope(db, user, &agreed.join(" ")).await?;
             Ok((held, agreed))
         }
-        Err(fault) => Err(unable(deps, db, link, user, &fault).await?),
+        Err(fault) => Err(kakao_tokens::after_fault(deps, db, user, link, &fault).await?.into()),
     }
-}
-
-async fn unable(deps: &Deps, db: &mut Db, link: &Link, user: UserId, fault: &Fault) -> Result<Error, Error> {
-    if let Some(busy) = kakao_tokens::rested(deps, db, user, fault).await? {
-        return Ok(busy.into());
-    }
-    let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
-    let (id, actor) = (fault.id(), fault.actor().name());
-    warn!(user = %user, id, actor, code, cause = fault.cause, "a person's consent cannot be asked");
-    let failed = FailedLogin::of_fault(fault);
-    Ok(match failed.why {
-        LoginFailure::StartAgain => {
-            kakao_tokens::end_link(deps, db, user, link, &code).await?;
-            Refusal::ReauthenticationRequired.into()
-        }
-        _ => Refusal::AtKakao(failed).into(),
-    })
 }

@@ -107,8 +107,9 @@ pub async fn examine(patient: &Patient<'_>, db: &mut Db) -> Vec<Check> {
             checks.push(Check { name: "clock", findings: skew.and_then(clock).into_iter().collect() });
             let page = authorize(patient).await;
             // A key that is no REST API key is refused everywhere: once is enough.
-            let key_is_wrong = page.iter().any(|finding| matches!(finding.id.as_str(), "KOE101" | "KOE008"));
-            checks.push(Check { name: "authorize page", findings: page });
+            let key_is_wrong = page.as_ref().is_err_and(Fault::is_wrong_key);
+            let findings = page.unwrap_or_else(|fault| vec![Finding::of(&fault, Level::Fault)]);
+            checks.push(Check { name: "authorize page", findings });
             if !key_is_wrong {
                 checks.push(Check {
                     name: "client secret",
@@ -199,17 +200,20 @@ fn clock(skew: Skew) -> Option<Finding> {
 }
 
 /// The key, the redirect URI and the consent items, as a login would send them.
-async fn authorize(patient: &Patient<'_>) -> Vec<Finding> {
+///
+/// # Errors
+/// What Kakao's page says, unless it is about a consent item.
+async fn authorize(patient: &Patient<'_>) -> Result<Vec<Finding>, Fault> {
     let openid = ["openid".to_owned()];
     match patient.kakao.probe_authorize(&[]).await {
-        Ok(()) if patient.scopes.contains(&openid[0]) => Vec::new(),
+        Ok(()) if patient.scopes.contains(&openid[0]) => Ok(Vec::new()),
         // Nothing asks for OpenID Connect, so a login works without it.
         Ok(()) => match patient.kakao.probe_authorize(&openid).await {
-            Err(fault) if fault.is_scope_off() => vec![oidc_off(Level::Warning)],
-            _ => Vec::new(),
+            Err(fault) if fault.is_scope_off() => Ok(vec![oidc_off(Level::Warning)]),
+            _ => Ok(Vec::new()),
         },
-        Err(fault) if fault.is_scope_off() => items_that_are_off(patient, &fault).await,
-        Err(fault) => vec![Finding::of(&fault, Level::Fault)],
+        Err(fault) if fault.is_scope_off() => Ok(items_that_are_off(patient, &fault).await),
+        Err(fault) => Err(fault),
     }
 }
 

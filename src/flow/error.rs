@@ -6,11 +6,18 @@
 
 use std::fmt;
 
-use super::Refusal;
+use super::refusal::{LoginRefusal, Refusal};
+use crate::domain::access::{ScopeError, UnknownResource};
 use crate::{keys, store};
 
 /// What lies behind a failure. It is for the log alone.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// The stable machine code of [`Error::Unavailable`].
+pub const UNAVAILABLE: &str = "store_unavailable";
+
+/// The stable machine code of [`Error::Broken`].
+pub const BROKEN: &str = "internal";
 
 /// The outcome of a flow that did not succeed.
 #[derive(Debug)]
@@ -57,6 +64,24 @@ impl std::error::Error for Error {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<ScopeError> for Error {
+    fn from(error: ScopeError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<UnknownResource> for Error {
+    fn from(unknown: UnknownResource) -> Self {
+        Self::Refused(unknown.into())
+    }
+}
+
+impl From<LoginRefusal> for Error {
+    fn from(refusal: LoginRefusal) -> Self {
+        Self::Refused(Refusal::Login(refusal))
     }
 }
 

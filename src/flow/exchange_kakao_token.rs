@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::finish_login::{note_under_age, service_terms};
 use super::issue::TokenResponse;
 use super::nonces::{self, Origin};
-use super::refusal::{FailedLogin, LoginFailure};
+use super::refusal::fault;
 use super::{CodeExchange, Deps, Error, Refusal, exchange_code, kakao_tokens};
 use crate::cache::Decision;
 use crate::domain::access::{self, Basis};
@@ -21,7 +21,7 @@ use crate::domain::{
     Client, Consent, Fingerprint, GrantId, KakaoId, NewGrant, Profile, Quota, Scope, Secret, Timestamp, User,
     UserId,
 };
-use crate::kakao::{Fault, FaultKind, IdToken, Person};
+use crate::kakao::{Fault, IdToken, Person};
 use crate::keys::code;
 use crate::store::logins::{self, NewLogin, Recorded};
 use crate::store::{Db, kakao_links, users};
@@ -165,15 +165,7 @@ async fn record(deps: &Deps, db: &mut Db, ask: &KakaoTokenExchange, login: Login
 }
 
 async fn by_id_token(deps: &Deps, db: &mut Db, token: &Secret, nonce: Option<&str>) -> Result<Known, Error> {
-    let id_token = deps.kakao.read_id_token(token).await.map_err(|fault| {
-        if fault.kind == FaultKind::TryLater {
-            Refusal::AtKakao(LoginFailure::TryLater.into())
-        } else {
-            let (id, actor) = (fault.id(), fault.actor().name());
-            warn!(id, actor, cause = fault.cause, "a Kakao ID token was refused");
-            Refusal::SubjectTokenInvalid(format!("Kakao's ID token cannot be used: {}.", plain(fault.cause)))
-        }
-    })?;
+    let id_token = deps.kakao.read_id_token(token).await.map_err(|fault| fault::of_id_token(&fault))?;
     let keys = deps.kakao.app_keys();
     if !id_token.audience.is_within(&keys) {
         return Err(Refusal::SubjectTokenInvalid(format!(
@@ -228,11 +220,6 @@ fn merged(id_token: IdToken, before: Option<User>) -> Known {
 
 fn refuse(sentence: &str) -> Result<(), Error> {
     Err(Refusal::SubjectTokenInvalid(sentence.to_owned()).into())
-}
-
-/// A sentence of RFC 6749's characters.
-fn plain(text: &str) -> String {
-    text.replace(['"', '\\'], "'")
 }
 
 /// The nonce that the token carries is that of the app's login, raw or hashed; one that we issued is good once.
@@ -291,14 +278,14 @@ async fn by_access_token(deps: &Deps, db: &mut Db, token: &Secret) -> Result<Kno
         || token.reveal().len() > LONGEST_ACCESS_TOKEN
         || !token.reveal().bytes().all(|byte| byte.is_ascii_graphic());
     if no_token {
-        return Err(unknown_token().into());
+        return Err(fault::unknown_access_token().into());
     }
     let key = format!("kakao-auth:sdk-logins:{}", token.fingerprint().to_hex());
     if let Decision::Limited { retry_after } = deps.cache.hit(&key, SAME_TOKEN).await {
         return Err(Refusal::KakaoBusy { retry_after }.into());
     }
     let read_at = deps.clock.now();
-    let info = deps.kakao.token_info(token).await.map_err(|fault| of_access_token(&fault))?;
+    let info = deps.kakao.token_info(token).await.map_err(|fault| fault::of_access_token(&fault))?;
     // Without this, a token of any other app at Kakao would log its person in here.
     if info.app_id != expected {
         return Err(Refusal::SubjectTokenInvalid(format!(
@@ -314,22 +301,14 @@ async fn by_access_token(deps: &Deps, db: &mut Db, token: &Secret) -> Result<Kno
             if let Some(id) = info.id.filter(|_| fault.is_under_age()) {
                 note_under_age(deps, db, KakaoId(id)).await;
             }
-            return Err(of_access_token(&fault).into());
+            return Err(fault::of_access_token(&fault).into());
         }
     };
     // A login does not fail for them.
-    let scopes = scopes
-        .inspect_err(|fault| {
-            warn!(
-                id = fault.id(),
-                actor = fault.actor().name(),
-                cause = fault.cause,
-                "the granted consent items were not read"
-            );
-        })
-        .ok();
+    let scopes = scopes.ok();
     if info.id.is_some_and(|said| said != id.0) {
-        return Err(Refusal::AtKakao(LoginFailure::KakaoBroken.into()).into());
+        let fault = deps.kakao.record("a login", Fault::other_person());
+        return Err(Refusal::AtKakao(fault.known).into());
     }
     Ok(Known {
         kakao_id: id,
@@ -340,22 +319,4 @@ async fn by_access_token(deps: &Deps, db: &mut Db, token: &Secret) -> Result<Kno
         vouched_at: read_at,
         access_token: Some((token.clone(), Duration::from_secs(info.expires_in))),
     })
-}
-
-fn unknown_token() -> Refusal {
-    Refusal::SubjectTokenInvalid(
-        "Kakao does not know this access token, or it has expired. Send the SDK's current access token."
-            .to_owned(),
-    )
-}
-
-fn of_access_token(fault: &Fault) -> Refusal {
-    let failed = FailedLogin::of_fault(fault);
-    match failed.why {
-        // −401, and −2 for what is not a token at all.
-        LoginFailure::StartAgain | LoginFailure::SetupWrong => unknown_token(),
-        // -1 is a fault of Kakao's that passes: the app keeps its token.
-        LoginFailure::KakaoBroken => Refusal::AtKakao(LoginFailure::TryLater.into()),
-        _ => Refusal::AtKakao(failed),
-    }
 }

@@ -7,14 +7,16 @@
 
 use std::time::Duration;
 
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::begin_login::FromBrowser;
 use super::error::chain;
 use super::login::attempt::{self, ATTEMPT_TTL, keys_of};
+use super::login::failure::{of_failure, to_failure};
 use super::login::request::ClientResponseTarget;
 use super::login::resume;
-use super::{Deps, FailedLogin, LoginFailure, Params, Refusal, kakao_tokens};
+use super::refusal::{LoginRefusal, fault};
+use super::{Deps, Error, Params, Refusal, kakao_tokens};
 use crate::domain::{
     AttemptId, AttemptOutcome, Consent, GrantId, KakaoId, LoginAttempt, NewGrant, Secret, ServiceTerm,
     SessionId, Timestamp, UserId, consent,
@@ -54,7 +56,7 @@ pub(crate) struct Finished {
     /// Where the response goes.
     pub(crate) target: ClientResponseTarget,
     /// The one-time code and the session's cookie, or why there are none.
-    pub(crate) outcome: Result<LoggedIn, FailedLogin>,
+    pub(crate) outcome: Result<LoggedIn, Error>,
 }
 
 /// What a login gives: the same for every repetition of its callback.
@@ -113,20 +115,23 @@ pub(crate) async fn finish_login(deps: &Deps, db: &mut Db, callback: Callback) -
     let outcome = match attempts::claim(db, *id, now, expires_at).await {
         Ok(true) => complete(deps, db, &callback).await,
         Ok(false) => wait_for_winner(db, *id).await,
-        Err(error) => Err(unavailable(&error)),
+        Err(error) => Err(error.into()),
     };
     let keys = keys_of(&deps.keys, attempt);
     let logged_in = |()| LoggedIn { code: keys.code(), session: keys.session_cookie() };
     Finished { target, outcome: outcome.map(logged_in) }
 }
 
-async fn complete(deps: &Deps, db: &mut Db, callback: &Callback) -> Result<(), FailedLogin> {
+async fn complete(deps: &Deps, db: &mut Db, callback: &Callback) -> Result<(), Error> {
     let outcome = match &callback.answer {
         Answer::Code(code) => log_in(deps, db, callback, code).await,
-        Answer::Error(fault) => Err(found(deps, fault)),
+        Answer::Error(fault) => {
+            let fault = deps.kakao.record("redirect", fault.clone());
+            Err(refuse(&fault))
+        }
     };
-    if let Err(failure) = outcome
-        && let Err(error) = attempts::fail(db, callback.id, &failure.to_stored()).await
+    if let Err(error) = &outcome
+        && let Err(error) = attempts::fail(db, callback.id, &to_failure(error)).await
     {
         // Whoever waits gives up by itself after its patience.
         warn!(cause = chain(&error), "the outcome of a login attempt could not be recorded");
@@ -134,19 +139,19 @@ async fn complete(deps: &Deps, db: &mut Db, callback: &Callback) -> Result<(), F
     outcome
 }
 
-async fn wait_for_winner(db: &mut Db, id: AttemptId) -> Result<(), FailedLogin> {
+async fn wait_for_winner(db: &mut Db, id: AttemptId) -> Result<(), Error> {
     let look = async {
         loop {
-            match attempts::outcome(db, id).await.map_err(|error| unavailable(&error))? {
+            match attempts::outcome(db, id).await? {
                 AttemptOutcome::LoggedIn => return Ok(()),
-                AttemptOutcome::Failed(stored) => return Err(FailedLogin::from_stored(&stored)),
-                AttemptOutcome::Unclaimed => return Err(LoginFailure::StartAgain.into()),
+                AttemptOutcome::Failed(failure) => return Err(of_failure(&failure)),
+                AttemptOutcome::Unclaimed => return Err(LoginRefusal::StartAgain.into()),
                 AttemptOutcome::Running => tokio::time::sleep(POLL_INTERVAL).await,
             }
         }
     };
     // A winner that died mid-way leaves its claim behind: the code at Kakao is spent, so only a new start helps.
-    tokio::time::timeout(MAX_WAIT, look).await.unwrap_or(Err(LoginFailure::StartAgain.into()))
+    tokio::time::timeout(MAX_WAIT, look).await.unwrap_or(Err(LoginRefusal::StartAgain.into()))
 }
 
 /// What Kakao told about the person.
@@ -159,14 +164,9 @@ struct Known {
 
 /// Asks Kakao who it is: code, ID token, profile. All of it within one call's time, so that a Kakao that answers each
 /// call at the last moment does not keep the person waiting three times as long.
-async fn ask_kakao(
-    deps: &Deps,
-    db: &mut Db,
-    attempt: &LoginAttempt,
-    code: &Secret,
-) -> Result<Known, FailedLogin> {
+async fn ask_kakao(deps: &Deps, db: &mut Db, attempt: &LoginAttempt, code: &Secret) -> Result<Known, Error> {
     let fetching = fetch_identity(deps, db, attempt, code);
-    let late = |_| Err(found(deps, &Fault::late()));
+    let late = |_| Err(refuse(&deps.kakao.record("a login", Fault::late())));
     tokio::time::timeout(deps.kakao.timeout(), fetching).await.unwrap_or_else(late)
 }
 
@@ -175,8 +175,8 @@ async fn fetch_identity(
     db: &mut Db,
     attempt: &LoginAttempt,
     code: &Secret,
-) -> Result<Known, FailedLogin> {
-    let fault = |fault: Fault| fault_met(&fault);
+) -> Result<Known, Error> {
+    let fault = |fault: Fault| refuse(&fault);
     let keys = keys_of(&deps.keys, attempt);
     let tokens = deps.kakao.exchange_code(code, &keys.verifier()).await.map_err(fault)?;
     // The ID token is checked before anything it vouches for is used.
@@ -196,7 +196,7 @@ async fn fetch_identity(
         }
     };
     if id_token.as_ref().is_some_and(|token| token.sub != person.id) {
-        return Err(found(deps, &Fault::other_person()));
+        return Err(refuse(&deps.kakao.record("a login", Fault::other_person())));
     }
     let auth_time = id_token.and_then(|token| token.auth_time);
     Ok(Known { tokens, auth_time, person, service_terms })
@@ -207,12 +207,7 @@ pub(super) async fn service_terms(deps: &Deps, access_token: &Secret) -> Option<
     if !deps.policy.kakao.service_terms {
         return None;
     }
-    let read = deps.kakao.service_terms(access_token).await;
-    read.inspect_err(|fault| {
-        let (id, actor) = (fault.id(), fault.actor().name());
-        warn!(id, actor, cause = fault.cause, "the service terms were not read");
-    })
-    .ok()
+    deps.kakao.service_terms(access_token).await.ok()
 }
 
 /// Whoever was a user and is refused now is marked; the login fails either way.
@@ -222,23 +217,25 @@ pub(super) async fn note_under_age(deps: &Deps, db: &mut Db, kakao_id: KakaoId) 
     }
 }
 
-async fn log_in(deps: &Deps, db: &mut Db, callback: &Callback, code: &Secret) -> Result<(), FailedLogin> {
+async fn log_in(deps: &Deps, db: &mut Db, callback: &Callback, code: &Secret) -> Result<(), Error> {
     let Callback { id, attempt, browser, .. } = callback;
     let read_at = deps.clock.now();
     let Known { tokens, auth_time, person, service_terms } = ask_kakao(deps, db, attempt, code).await?;
     let now = deps.clock.now();
-    let client = deps.clients.find(attempt.request.client.as_str()).ok_or(LoginFailure::Internal)?;
+    let client = deps
+        .clients
+        .find(attempt.request.client.as_str())
+        .ok_or_else(|| Error::broken("the client of a login attempt is gone from the settings"))?;
     if let Some(expected) = attempt.expected {
-        let found = users::find_by_kakao_id(db, person.id).await.map_err(|error| unavailable(&error))?;
+        let found = users::find_by_kakao_id(db, person.id).await?;
         if found.is_none_or(|user| user.id != expected) {
             info!(client = %client.id, "somebody else logged in than the client expects");
-            return Err(LoginFailure::OtherUser.into());
+            return Err(LoginRefusal::OtherUser.into());
         }
     }
     let refresh_token = tokens.refresh_token.as_ref();
     let refresh_token =
-        refresh_token.map(|token| kakao_tokens::seal_refresh(deps, person.id, token)).transpose();
-    let refresh_token = refresh_token.map_err(|error| broken(&error))?;
+        refresh_token.map(|token| kakao_tokens::seal_refresh(deps, person.id, token)).transpose()?;
     let consent = Consent {
         scopes: tokens.scope.as_deref().map(consent::items),
         needs_agreement: person.needs_agreement,
@@ -278,16 +275,16 @@ async fn log_in(deps: &Deps, db: &mut Db, callback: &Callback, code: &Secret) ->
         resource: attempt.request.resource.clone(),
         user_agent: browser.user_agent.clone(),
     };
-    let recorded = logins::record(db, &login, &grant).await.map_err(|error| unavailable(&error))?;
+    let recorded = logins::record(db, &login, &grant).await?;
     let user = match recorded {
         Recorded::User(user) => user,
         Recorded::Disabled => {
             info!(client = %client.id, "a disabled user was refused");
-            return Err(LoginFailure::UserDisabled.into());
+            return Err(LoginRefusal::UserDisabled.into());
         }
         Recorded::Ended => {
             info!(client = %client.id, "the person's logins were ended during this one");
-            return Err(LoginFailure::StartAgain.into());
+            return Err(LoginRefusal::StartAgain.into());
         }
     };
     kakao_tokens::keep(deps, user, &tokens.access_token, tokens.expires_in).await;
@@ -301,64 +298,6 @@ async fn log_in(deps: &Deps, db: &mut Db, callback: &Callback, code: &Secret) ->
     Ok(())
 }
 
-/// A fault that no single call ended with: it is counted here.
-fn found(deps: &Deps, fault: &Fault) -> FailedLogin {
-    deps.kakao.count(fault);
-    fault_met(fault)
-}
-
-fn fault_met(fault: &Fault) -> FailedLogin {
-    let failed = FailedLogin::of_fault(fault);
-    let (failure, id, actor) = (failed.why.name(), fault.id(), fault.actor().name());
-    let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
-    let cause = fault.cause;
-    match failed.why {
-        LoginFailure::Cancelled | LoginFailure::UnderAge | LoginFailure::PersonRefused => {
-            info!(failure, id, actor, code, cause, "the person was not logged in");
-        }
-        LoginFailure::SetupWrong => error!(failure, id, actor, code, cause, "the set-up at Kakao is wrong"),
-        _ => warn!(failure, id, actor, code, cause, "Kakao did not log the person in"),
-    }
-    failed
-}
-
-fn unavailable(error: &crate::store::Error) -> FailedLogin {
-    match error {
-        crate::store::Error::Unavailable(..) => {
-            warn!(cause = chain(error), "the store does not answer");
-            LoginFailure::StoreUnavailable.into()
-        }
-        crate::store::Error::Broken { .. } => broken(error),
-    }
-}
-
-fn broken(error: &dyn std::error::Error) -> FailedLogin {
-    error!(cause = chain(error), "a login broke");
-    LoginFailure::Internal.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kakao::KnownFault;
-
-    #[test]
-    fn every_failure_is_read_back_as_itself() {
-        for why in [LoginFailure::Cancelled, LoginFailure::TryLater, LoginFailure::StoreUnavailable] {
-            for fault in [None, KnownFault::find("KOE010"), KnownFault::find("KAPI-401-mismatch")] {
-                let failed = FailedLogin { why, fault };
-                assert_eq!(FailedLogin::from_stored(&failed.to_stored()), failed);
-            }
-        }
-    }
-
-    #[test]
-    fn what_other_releases_store_is_read_without_error() {
-        let read = FailedLogin::from_stored;
-        assert_eq!(read("kakao_setup_wrong"), LoginFailure::SetupWrong.into(), "of an older one");
-        assert_eq!(read("kakao_setup_wrong KOE999"), LoginFailure::SetupWrong.into(), "a new id");
-        assert_eq!(read("kakao_setup_wrong KOE010 more"), LoginFailure::SetupWrong.into(), "a new word");
-        assert_eq!(read("of a newer release"), LoginFailure::Internal.into());
-        assert_eq!(read(""), LoginFailure::Internal.into());
-    }
+fn refuse(fault: &Fault) -> Error {
+    fault::of_login(fault).into()
 }

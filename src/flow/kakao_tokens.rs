@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::error::chain;
-use super::refusal::{FailedLogin, LoginFailure};
+use super::refusal::fault;
 use super::{Deps, Error, Refusal};
 use crate::domain::{KakaoId, Secret, Timestamp, UserId};
 use crate::kakao::Fault;
@@ -187,7 +187,7 @@ async fn refresh(deps: &Deps, db: &mut Db, user: UserId) -> Result<Held, Error> 
     let old = open_refresh(deps, kakao_id, sealed)?;
     let tokens = match deps.kakao.refresh(&old).await {
         Ok(tokens) => tokens,
-        Err(fault) => return Err(failed(deps, db, user, &link, &fault).await?),
+        Err(fault) => return Err(after_fault(deps, db, user, &link, &fault).await?.into()),
     };
     let now = deps.clock.now();
     // Kakao sends a new one only when the old one has less than a month; the old one is dead then.
@@ -243,41 +243,46 @@ pub async fn refuse_while_resting(deps: &Deps, db: &mut Db, user: UserId) -> Res
     }
 }
 
+/// What a fault means for whoever asked for a token of the user, and for everybody who would ask next: a limit of Kakao's is
+/// waited out by all replicas, dead tokens are forgotten.
+pub(super) async fn after_fault(
+    deps: &Deps,
+    db: &mut Db,
+    user: UserId,
+    link: &Link,
+    fault: &Fault,
+) -> Result<Refusal, Error> {
+    if let Some(busy) = rested(deps, db, user, fault).await? {
+        return Ok(busy);
+    }
+    let refusal = fault::of_held_tokens(fault);
+    info!(user = %user, fault = fault.id(), ?refusal, "Kakao's tokens of a user are of no use now");
+    if refusal == Refusal::ReauthenticationRequired {
+        end_link(deps, db, user, link, fault).await?;
+    }
+    Ok(refusal)
+}
+
 /// Has all replicas rest after a fault that says so: KOE237 for this person, −10 for everybody.
-pub async fn rested(deps: &Deps, db: &mut Db, user: UserId, fault: &Fault) -> Result<Option<Refusal>, Error> {
-    let (name, length) = match () {
-        () if fault.is_token_limit() => (rest_of(user), PERSON_RESTS),
-        () if fault.is_app_quota() => (APP_REST.to_owned(), APP_RESTS),
-        () => return Ok(None),
+async fn rested(deps: &Deps, db: &mut Db, user: UserId, fault: &Fault) -> Result<Option<Refusal>, Error> {
+    let (name, length) = if fault.is_token_limit() {
+        (rest_of(user), PERSON_RESTS)
+    } else if fault.is_quota() {
+        (APP_REST.to_owned(), APP_RESTS)
+    } else {
+        return Ok(None);
     };
     let retry_after = fault.retry_after.unwrap_or(length);
     leases::rest(db, &name, deps.clock.now() + retry_after).await?;
     Ok(Some(Refusal::KakaoBusy { retry_after }))
 }
 
-/// What a fault means for whoever waits, and for everybody who would ask next.
-async fn failed(deps: &Deps, db: &mut Db, user: UserId, link: &Link, fault: &Fault) -> Result<Error, Error> {
-    let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
-    let (id, actor) = (fault.id(), fault.actor().name());
-    warn!(user = %user, id, actor, code, cause = fault.cause, "Kakao gave no access token");
-    if let Some(busy) = rested(deps, db, user, fault).await? {
-        return Ok(busy.into());
-    }
-    let failed = FailedLogin::of_fault(fault);
-    match failed.why {
-        LoginFailure::StartAgain => {
-            end_link(deps, db, user, link, &code).await?;
-            Ok(Refusal::ReauthenticationRequired.into())
-        }
-        _ => Ok(Refusal::AtKakao(failed).into()),
-    }
-}
-
 /// Kakao no longer takes what we hold: it is forgotten, once, and the person must log in again before a token is needed.
-pub async fn end_link(deps: &Deps, db: &mut Db, user: UserId, link: &Link, code: &str) -> Result<(), Error> {
+async fn end_link(deps: &Deps, db: &mut Db, user: UserId, link: &Link, fault: &Fault) -> Result<(), Error> {
     forget(deps, user).await;
     let Some(sealed) = &link.refresh_token else { return Ok(()) };
     if kakao_links::forget_token(db, user, sealed).await? {
+        let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
         info!(user = %user, code, "the Kakao tokens of a person are dead");
         let event = AuditEvent {
             at: deps.clock.now(),

@@ -48,14 +48,14 @@ pub(crate) use finish_login::{Callback, Finished, finish_login};
 pub use introspect::introspect;
 pub use params::Params;
 pub use refresh::{Refresh, refresh};
-pub use refusal::{FailedLogin, LoginFailure, Refusal};
+pub use refusal::{LoginRefusal, Refusal};
 pub use revoke::revoke;
 pub use userinfo::userinfo;
 
 use crate::cache::Cache;
 use crate::domain::{Clients, Clock, Policy};
 use crate::kakao::Kakao;
-pub use crate::kakao::{Actor, KnownFault};
+pub use crate::kakao::{Actor, FaultKind, KnownFault};
 use crate::keys::Keys;
 use crate::notify::Notifier;
 

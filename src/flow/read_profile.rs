@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::{Deps, Error, Refusal, kakao_tokens};
 use crate::domain::{KakaoId, UserId};
@@ -31,66 +31,70 @@ pub async fn read_stale_profiles(deps: &Deps, db: &mut Db) -> Result<usize, Erro
 async fn read(deps: &Deps, db: &mut Db, user: UserId, kakao_id: KakaoId) -> Result<bool, Error> {
     let asked_at = deps.clock.now();
     match ask(deps, db, user, kakao_id).await? {
-        Some(Ok((Person { id, profile, needs_agreement, .. }, scopes))) if id == kakao_id => {
+        Answer::Person(Person { id, profile, needs_agreement, .. }, scopes) if id == kakao_id => {
             let written = kakao_links::write_profile(db, user, &profile, &needs_agreement, asked_at).await?;
-            match scopes {
-                Ok(scopes) if written => kakao_links::set_scope(db, user, &scopes.join(" ")).await?,
-                Ok(_) => {}
-                Err(fault) => {
-                    debug!(user = %user, cause = fault.cause, "the granted consent items were not read");
-                }
+            if let Some(scopes) = scopes.filter(|_| written) {
+                kakao_links::set_scope(db, user, &scopes.join(" ")).await?;
             }
             Ok(written)
         }
-        Some(Ok(_)) => {
+        Answer::Person(..) => {
             warn!(user = %user, "Kakao told of somebody else");
             Ok(false)
         }
-        Some(Err(fault)) if fault.may_pass() => {
-            debug!(user = %user, cause = fault.cause, "the profile is read later");
-            Ok(false)
-        }
-        Some(Err(fault)) => {
+        Answer::NotNow => Ok(false),
+        Answer::Fault(fault) if fault.may_pass() => Ok(false),
+        Answer::Fault(fault) => {
             if fault.is_under_age() {
                 kakao_links::refused_under_age(db, kakao_id, asked_at).await?;
             }
-            let (id, actor) = (fault.id(), fault.actor().name());
-            warn!(user = %user, id, actor, cause = fault.cause, "the profile cannot be read; the next login will");
+            info!(user = %user, fault = fault.id(), "the profile cannot be read; the next login will");
             kakao_links::give_up_stale(db, user, asked_at).await?;
             Ok(false)
         }
-        None => {
+        Answer::NoWay => {
             kakao_links::give_up_stale(db, user, asked_at).await?;
             Ok(false)
         }
     }
 }
 
-/// A person, and the consent items that they have granted.
-type Read = (Person, Result<Vec<String>, Fault>);
+/// What Kakao says of a person who was not there to be asked.
+enum Answer {
+    /// The person, and the consent items that they have granted, if those could be read too.
+    Person(Person, Option<Vec<String>>),
+    /// Kakao does not say it.
+    Fault(Fault),
+    /// The person's token cannot be refreshed now.
+    NotNow,
+    /// There is neither an admin key that may ask, nor a token of the person.
+    NoWay,
+}
 
-/// By the admin key if there is one that may, else by the person's own token; `None` if there is neither.
-async fn ask(
-    deps: &Deps,
-    db: &mut Db,
-    user: UserId,
-    kakao_id: KakaoId,
-) -> Result<Option<Result<Read, Fault>>, Error> {
+impl Answer {
+    fn of((person, scopes): (Result<Person, Fault>, Result<Vec<String>, Fault>)) -> Self {
+        match person {
+            Ok(person) => Self::Person(person, scopes.ok()),
+            Err(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+/// By the admin key if there is one that may, else by the person's own token.
+async fn ask(deps: &Deps, db: &mut Db, user: UserId, kakao_id: KakaoId) -> Result<Answer, Error> {
     if deps.kakao.has_admin_key() {
         let read = tokio::join!(deps.kakao.me_by_admin(kakao_id), deps.kakao.scopes_by_admin(kakao_id));
         if !read.0.as_ref().is_err_and(Fault::is_not_allowed) {
-            return Ok(Some(read.0.map(|person| (person, read.1))));
+            return Ok(Answer::of(read));
         }
     }
     match kakao_tokens::fresh(deps, db, user, Duration::from_secs(30), None).await {
         Ok(held) => {
             let read = tokio::join!(deps.kakao.me(&held.token), deps.kakao.scopes(&held.token));
-            Ok(Some(read.0.map(|person| (person, read.1))))
+            Ok(Answer::of(read))
         }
-        Err(Error::Refused(Refusal::KakaoBusy { .. } | Refusal::AtKakao(_))) => {
-            Ok(Some(Err(Fault::later("the person's token cannot be refreshed now"))))
-        }
-        Err(Error::Refused(_)) => Ok(None),
+        Err(Error::Refused(Refusal::KakaoBusy { .. } | Refusal::AtKakao(_))) => Ok(Answer::NotNow),
+        Err(Error::Refused(_)) => Ok(Answer::NoWay),
         Err(error) => Err(error),
     }
 }

@@ -12,8 +12,7 @@ use super::error::chain;
 use super::{Deps, Error, Params, Refusal};
 use crate::domain::kakao_event::{Source, USER_UNLINKED};
 use crate::domain::{Fingerprint, KakaoEvent, KakaoId, Timestamp};
-pub use crate::kakao::EventRefused;
-use crate::kakao::Fault;
+use crate::kakao::EventRefused;
 use crate::store::{self, Db, webhook_events};
 
 /// Kakao waits three seconds.
@@ -101,8 +100,11 @@ pub async fn receive_unlink(
 ///
 /// # Errors
 /// What is wrong with the token, or that it cannot be proven or stored now.
-pub async fn receive_events(deps: &Deps, db: &mut Db, token: &str) -> Result<(), EventRefused> {
-    let told = deps.kakao.read_security_events(token).await?;
+pub async fn receive_events(deps: &Deps, db: &mut Db, token: &str) -> Result<(), Error> {
+    let told = deps.kakao.read_security_events(token).await.map_err(|refused| match refused {
+        EventRefused::Invalid { err, description } => Refusal::EventTokenInvalid { err, description }.into(),
+        EventRefused::Later(fault) => Error::unavailable(fault),
+    })?;
     let now = deps.clock.now();
     let mut stored = true;
     for mut event in told.events {
@@ -112,7 +114,7 @@ pub async fn receive_events(deps: &Deps, db: &mut Db, token: &str) -> Result<(),
         stored &= store(deps, db, event, Some(dedupe)).await;
     }
     // Kept in memory all the same: whether Kakao sends a token again is not known.
-    if stored { Ok(()) } else { Err(EventRefused::Later(Fault::later("the database does not answer"))) }
+    if stored { Ok(()) } else { Err(Error::unavailable("an event waits in memory for the database")) }
 }
 
 /// Stores an event; if not, keeps it in memory for as long as the database does not answer.

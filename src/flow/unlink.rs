@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::{Deps, Error, Refusal, kakao_tokens};
 use crate::domain::{Secret, Timestamp, UserId};
@@ -67,7 +67,7 @@ async fn tell(deps: &Deps, due: &Unlink) -> Result<&'static str, Fault> {
     };
     if let Some(token) = token {
         match done(deps.kakao.unlink(&token).await, "user token") {
-            Err(fault) if fault.kind == FaultKind::StartAgain => {}
+            Err(fault) if fault.kind() == FaultKind::StartAgain => {}
             outcome => return outcome,
         }
     }
@@ -91,17 +91,17 @@ async fn refreshed(deps: &Deps, due: &Unlink) -> Result<Option<Secret>, Fault> {
 
 async fn put_off(deps: &Deps, db: &mut Db, due: &Unlink, fault: &Fault) -> Result<(), Error> {
     let now = deps.clock.now();
-    let (id, actor) = (fault.id(), fault.actor().name());
-    let dead = due.attempts >= MOST_ATTEMPTS || fault.kind == FaultKind::SetupWrong;
+    let id = fault.id();
+    let dead = due.attempts >= MOST_ATTEMPTS || fault.kind() == FaultKind::SetupWrong;
     let wait = BACK_OFF * 2_u32.saturating_pow(due.attempts.unsigned_abs().saturating_sub(1).min(16));
     let next = now + wait.min(LONGEST_BACK_OFF);
     accounts::put_off(db, due, next, id, dead.then_some(now)).await?;
     if dead {
-        error!(user = %due.user, id, actor, cause = fault.cause, "Kakao could not be told of a deleted account; see: kakao-auth unlinks list");
+        error!(user = %due.user, fault = id, attempts = due.attempts, "Kakao could not be told of a deleted account; see: kakao-auth unlinks list");
         return record(deps, db, due, "kakao_unlink.dead", json!({ "fault": id, "attempts": due.attempts }))
             .await;
     }
-    warn!(user = %due.user, id, actor, cause = fault.cause, attempts = due.attempts, "Kakao was not told of a deleted account yet");
+    info!(user = %due.user, fault = id, attempts = due.attempts, "Kakao was not told of a deleted account yet");
     Ok(())
 }
 

@@ -133,13 +133,7 @@ async fn is_linked(deps: &Deps, db: &mut Db, due: &Due) -> Result<Linked, Error>
         Err(fault) if fault.may_pass() && due.attempts < WAITED_AT_MOST => Ok(Linked::AskAgain),
         // Kakao cannot say: what it told stands.
         Err(fault) => {
-            let (id, actor) = (fault.id(), fault.actor().name());
-            warn!(
-                id,
-                actor,
-                cause = fault.cause,
-                "whether a person is unlinked cannot be asked; it is believed"
-            );
+            info!(fault = fault.id(), "whether a person is unlinked cannot be asked; it is believed");
             Ok(Linked::No)
         }
     }

@@ -10,7 +10,11 @@ use crate::domain::Locale;
 /// What a fault at Kakao means for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// The person cannot or does not want to log in.
+    /// The person pressed cancel.
+    Cancelled,
+    /// Kakao refuses the person for being under 14.
+    UnderAge,
+    /// Kakao refuses the person for another reason.
     PersonRefused,
     /// The code or token is spent or too old: a new login helps.
     StartAgain,
@@ -20,6 +24,21 @@ pub enum FaultKind {
     KakaoBroken,
     /// Kakao does not answer, is under maintenance, or asks to wait.
     TryLater,
+}
+
+impl FaultKind {
+    /// The stable machine code: what our API answers, and what the store keeps of a login that ended so.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Cancelled => "person_cancelled",
+            Self::UnderAge => "person_under_age",
+            Self::PersonRefused => "person_refused",
+            Self::StartAgain => "start_again",
+            Self::SetupWrong => "kakao_setup_wrong",
+            Self::KakaoBroken => "kakao_broken",
+            Self::TryLater => "kakao_try_later",
+        }
+    }
 }
 
 /// Who must act on a fault.
@@ -134,10 +153,8 @@ const fn same(a: &str, b: &str) -> bool {
     at == a.len() && at == b.len()
 }
 
-pub(super) const UNDER_14: &KnownFault = known("KAPI-406");
 pub(super) const DEAD_TOKEN: &KnownFault = known("KAPI-401");
 pub(super) const MISMATCH: &KnownFault = known("KAPI-401-mismatch");
-pub(super) const REDIRECT_CANCELLED: &KnownFault = known("redirect.access_denied");
 pub(super) const REDIRECT_UNDER_14: &KnownFault = known("redirect.under_age");
 pub(super) const REDIRECT_UNKNOWN: &KnownFault = known("redirect.unknown");
 pub(super) const TIMEOUT: &KnownFault = known("network.timeout");
@@ -160,7 +177,7 @@ pub(super) const ID_TOKEN_NONCE: &KnownFault = known("id_token.nonce");
 pub(super) const ID_TOKEN_PERSON: &KnownFault = known("id_token.person");
 
 use Actor::{Developer, Kakao, Operator, Person};
-use FaultKind::{KakaoBroken, PersonRefused, SetupWrong, StartAgain, TryLater};
+use FaultKind::{Cancelled, KakaoBroken, PersonRefused, SetupWrong, StartAgain, TryLater, UnderAge};
 
 /// KOE: developers.kakao.com, Kakao Login > Troubleshooting. KAPI: REST API > Error codes. Redirects: Kakao Login > REST API.
 #[rustfmt::skip]
@@ -308,7 +325,7 @@ const ROWS: &[KnownFault] = &[
     row("KAPI-405", PersonRefused, Person,
         "Kakao must verify the person's age first. Verify it in the settings of the Kakao account.",
         "카카오에서 먼저 연령 인증을 해야 해요. 카카오계정 설정에서 인증해 주세요."),
-    row("KAPI-406", PersonRefused, Person,
+    row("KAPI-406", UnderAge, Person,
         "The person is under 14, and this app does not accept people under 14.",
         "만 14세 미만은 이 앱을 이용할 수 없어요."),
     row("KAPI-501", PersonRefused, Person,
@@ -333,10 +350,10 @@ const ROWS: &[KnownFault] = &[
         "Kakao is under maintenance. Try again later.",
         "카카오가 점검 중이에요. 나중에 다시 시도해 주세요."),
     // --- what Kakao's redirect says instead of a code
-    row("redirect.access_denied", PersonRefused, Person,
+    row("redirect.access_denied", Cancelled, Person,
         "The person cancelled the login at Kakao. Log in again to go on.",
         "카카오 로그인을 취소했어요. 계속하려면 다시 로그인해 주세요."),
-    row("redirect.under_age", PersonRefused, Person,
+    row("redirect.under_age", UnderAge, Person,
         "The person is under 14, and this app does not accept people under 14 or lacks their guardian's consent.",
         "만 14세 미만은 이 앱을 이용할 수 없거나 보호자의 동의가 필요해요."),
     row("redirect.login_required", StartAgain, Person,

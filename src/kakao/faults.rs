@@ -40,8 +40,6 @@ impl fmt::Display for Code {
 pub struct Fault {
     /// Its row in the table.
     pub known: &'static KnownFault,
-    /// What it means.
-    pub kind: FaultKind,
     /// Kakao's code, if it gave one.
     pub code: Option<Code>,
     /// For the log: the row's sentence, or something more exact.
@@ -67,7 +65,7 @@ impl Fault {
     /// Of this row.
     pub(super) fn of(known: &'static KnownFault) -> Self {
         let cause = known.sentence(Locale::En);
-        Self { known, kind: known.kind, code: None, cause, retry_after: None }
+        Self { known, code: None, cause, retry_after: None }
     }
 
     /// Says more exactly than the row what is wrong.
@@ -134,7 +132,7 @@ impl Fault {
         })
     }
 
-    /// Several calls together took longer than one may.
+    /// The calls of one login together took longer than one call may.
     pub fn late() -> Self {
         Self::of(codes::TIMEOUT).because("the calls to Kakao together took too long")
     }
@@ -148,9 +146,9 @@ impl Fault {
         Self { retry_after: Some(left), ..Self::of(codes::QUOTA_RESTING) }
     }
 
-    /// Not now, for a reason of ours.
-    pub fn later(cause: &'static str) -> Self {
-        Self::of(codes::REPLY_BUSY).because(cause)
+    /// The same reply of Kakao, where it means that the token is none that Kakao knows.
+    pub(super) fn into_dead_token(self) -> Self {
+        Self { code: self.code, ..Self::of(codes::DEAD_TOKEN) }
     }
 
     pub(super) fn setup(cause: &'static str) -> Self {
@@ -159,6 +157,11 @@ impl Fault {
 
     pub(super) fn id_token(known: &'static KnownFault, cause: &'static str) -> Self {
         Self::of(known).because(cause)
+    }
+
+    /// What it means.
+    pub fn kind(&self) -> FaultKind {
+        self.known.kind
     }
 
     /// The stable id of its row.
@@ -176,8 +179,8 @@ impl Fault {
         self.known.sentence(locale)
     }
 
-    /// Whether everybody should wait. KOE237 is one person's limit, −10 the app's.
-    pub(super) fn is_quota(&self) -> bool {
+    /// Whether the app's quota is used up, so that everybody should wait: −10. KOE237 is the limit of one person.
+    pub(crate) fn is_quota(&self) -> bool {
         matches!(self.code, Some(Code::Api(-10)))
     }
 
@@ -189,7 +192,7 @@ impl Fault {
 
     /// Whether it is Kakao's own, and the same call may succeed later.
     pub fn may_pass(&self) -> bool {
-        matches!(self.kind, FaultKind::TryLater | FaultKind::KakaoBroken)
+        matches!(self.kind(), FaultKind::TryLater | FaultKind::KakaoBroken)
     }
 
     /// Whether the key or the app may not call this API: −3.
@@ -212,11 +215,6 @@ impl Fault {
         self.code == Some(Code::Koe(237))
     }
 
-    /// Whether the app's quota is used up: −10.
-    pub fn is_app_quota(&self) -> bool {
-        self.is_quota()
-    }
-
     /// Whether a code was spent, too old or unknown: KOE320.
     pub(super) fn is_spent_code(&self) -> bool {
         self.code == Some(Code::Koe(320))
@@ -233,20 +231,23 @@ impl Fault {
     }
 
     /// Whether our key is not the app's REST API key: KOE101, KOE008.
-    pub fn is_wrong_key(&self) -> bool {
+    pub(crate) fn is_wrong_key(&self) -> bool {
         matches!(self.code, Some(Code::Koe(101 | 8)))
-    }
-
-    /// Whether the person pressed cancel.
-    pub fn is_cancel(&self) -> bool {
-        self.known == codes::REDIRECT_CANCELLED
     }
 
     /// Whether Kakao refused the person for being under 14.
     pub fn is_under_age(&self) -> bool {
-        self.known == codes::REDIRECT_UNDER_14 || self.known == codes::UNDER_14
+        self.kind() == FaultKind::UnderAge
     }
 }
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.id(), self.cause)
+    }
+}
+
+impl std::error::Error for Fault {}
 
 /// What a status without a known code means.
 fn by_status(status: u16) -> &'static KnownFault {
@@ -278,7 +279,7 @@ pub fn callback_fault(error: &str, description: Option<&str>) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::FaultKind::{KakaoBroken, PersonRefused, SetupWrong, StartAgain, TryLater};
+    use super::FaultKind::{Cancelled, KakaoBroken, SetupWrong, StartAgain, TryLater, UnderAge};
     use super::*;
 
     #[test]
@@ -286,19 +287,19 @@ mod tests {
         let auth = |status, code: &str| {
             Fault::of_auth(status, format!(r#"{{"error":"x","error_code":"{code}"}}"#).as_bytes())
         };
-        assert_eq!(auth(401, "KOE320").kind, StartAgain);
-        assert_eq!(auth(429, "KOE237").kind, TryLater);
-        assert_eq!(auth(400, "KOE237").kind, TryLater);
-        assert_eq!(auth(400, "KOE010").kind, SetupWrong);
-        assert_eq!(auth(400, "KOE303").kind, SetupWrong);
+        assert_eq!(auth(401, "KOE320").kind(), StartAgain);
+        assert_eq!(auth(429, "KOE237").kind(), TryLater);
+        assert_eq!(auth(400, "KOE237").kind(), TryLater);
+        assert_eq!(auth(400, "KOE010").kind(), SetupWrong);
+        assert_eq!(auth(400, "KOE303").kind(), SetupWrong);
         let api =
             |status, code: i64| Fault::of_api(status, format!(r#"{{"msg":"x","code":{code}}}"#).as_bytes());
-        assert_eq!(api(400, -1).kind, KakaoBroken);
-        assert_eq!(api(400, -603).kind, KakaoBroken);
-        assert_eq!(api(400, -10).kind, TryLater);
+        assert_eq!(api(400, -1).kind(), KakaoBroken);
+        assert_eq!(api(400, -603).kind(), KakaoBroken);
+        assert_eq!(api(400, -10).kind(), TryLater);
         assert!(api(400, -10).is_quota());
-        assert_eq!(api(503, -9798).kind, TryLater);
-        assert_eq!(api(401, -406).kind, PersonRefused);
+        assert_eq!(api(503, -9798).kind(), TryLater);
+        assert_eq!(api(401, -406).kind(), UnderAge);
         for (fault, id) in [
             (auth(401, "KOE010"), "KOE010"),
             (auth(401, "KOE10"), "KOE010"),
@@ -307,7 +308,6 @@ mod tests {
             (api(400, 401), "reply.unknown"),
         ] {
             assert_eq!(fault.id(), id);
-            assert_eq!(fault.kind, fault.known.kind);
         }
     }
 
@@ -321,35 +321,34 @@ mod tests {
             r#""ios bundle id mismatched! x""#,
         ] {
             let fault = of(msg);
-            assert_eq!((fault.id(), fault.kind), ("KAPI-401-mismatch", SetupWrong), "{msg}");
+            assert_eq!((fault.id(), fault.kind()), ("KAPI-401-mismatch", SetupWrong), "{msg}");
             assert_eq!(fault.code, Some(Code::Api(-401)));
         }
         for msg in
             [r#""this access token does not exist""#, r#""appKey(x) is already deactivated""#, "7", "null"]
         {
             let fault = of(msg);
-            assert_eq!((fault.id(), fault.kind), ("KAPI-401", StartAgain), "{msg}");
+            assert_eq!((fault.id(), fault.kind()), ("KAPI-401", StartAgain), "{msg}");
         }
     }
 
     #[test]
     fn without_a_code_the_status_counts() {
         for body in [&b"<html>"[..], b"", b"{}", br#"{"error_code":"XYZ"}"#] {
-            assert_eq!(Fault::of_auth(502, body).kind, TryLater);
-            assert_eq!(Fault::of_auth(400, body).kind, KakaoBroken);
+            assert_eq!(Fault::of_auth(502, body).kind(), TryLater);
+            assert_eq!(Fault::of_auth(400, body).kind(), KakaoBroken);
         }
     }
 
     #[test]
     fn a_cancel_and_an_under_age_refusal_are_told_apart() {
-        assert!(callback_fault("access_denied", Some("User denied access")).is_cancel());
-        let young = callback_fault("access_denied", Some("Not allowed under age 14"));
-        assert!(young.is_under_age() && !young.is_cancel());
-        assert_eq!(callback_fault("consent_required", None).kind, StartAgain);
-        assert_eq!(callback_fault("invalid_scope", None).kind, SetupWrong);
+        assert_eq!(callback_fault("access_denied", Some("User denied access")).kind(), Cancelled);
+        assert_eq!(callback_fault("access_denied", Some("Not allowed under age 14")).kind(), UnderAge);
+        assert_eq!(callback_fault("consent_required", None).kind(), StartAgain);
+        assert_eq!(callback_fault("invalid_scope", None).kind(), SetupWrong);
         for unknown in ["<script>", "", "under_age", "unknown", "../KOE010"] {
             let fault = callback_fault(unknown, None);
-            assert_eq!((fault.id(), fault.kind), ("redirect.unknown", KakaoBroken), "{unknown}");
+            assert_eq!((fault.id(), fault.kind()), ("redirect.unknown", KakaoBroken), "{unknown}");
         }
     }
 

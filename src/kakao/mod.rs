@@ -16,7 +16,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{Client, Method, Request, RequestBuilder, StatusCode};
+use tracing::{error, info, warn};
 use url::Url;
 
 use crate::domain::{Clock, KakaoApp, KakaoId, Secret, ServiceTerm, Timestamp};
@@ -24,7 +25,7 @@ use codes::Counts;
 pub use codes::{Actor, FaultKind, KnownFault};
 pub use faults::{Code, Fault, callback_fault};
 pub use id_token::IdToken;
-use jwks::{Jwks, Kind};
+use jwks::{Jwks, Kind, Unverified};
 pub use security_event::{EventRefused, SecurityEvents};
 pub use wire::{Authorize, Person, TokenInfo, Tokens};
 
@@ -104,7 +105,7 @@ impl Kakao {
     /// Exchanges Kakao's code for tokens (`POST /oauth/token`).
     ///
     /// # Errors
-    /// Every code of Kakao, sorted.
+    /// What Kakao answered instead, as a row of [`codes`].
     pub async fn exchange_code(&self, code: &Secret, verifier: &Secret) -> Result<Tokens, Fault> {
         let form = wire::code_form(&self.0.app, code, verifier);
         let url = self.auth("/oauth/token")?;
@@ -114,7 +115,7 @@ impl Kakao {
     /// Reads the person of an access token (`GET /v2/user/me`).
     ///
     /// # Errors
-    /// Every code of Kakao, sorted.
+    /// What Kakao answered instead, as a row of [`codes`].
     pub async fn me(&self, access_token: &Secret) -> Result<Person, Fault> {
         let url = self.api("/v2/user/me")?;
         let request = self.0.http.get(url).query(&[("secure_resource", "true")]);
@@ -128,7 +129,7 @@ impl Kakao {
     /// cannot be had.
     pub async fn verify_id_token(&self, token: &Secret, nonce: &str) -> Result<IdToken, Fault> {
         let id_token = self.read_id_token(token).await?;
-        id_token.of_login(&self.0.app.client_id, nonce).map_err(|fault| self.noted(fault))?;
+        id_token.of_login(&self.0.app.client_id, nonce).map_err(|fault| self.record("id_token", fault))?;
         Ok(id_token)
     }
 
@@ -142,7 +143,7 @@ impl Kakao {
         let claims = self.0.jwks.verify(Kind::IdToken, token.reveal(), &self.0.clock, || self.jwks()).await;
         let id_token =
             claims.map_err(Fault::from).and_then(|claims| IdToken::check(claims, &self.0.issuer, now));
-        id_token.map_err(|fault| self.noted(fault))
+        id_token.map_err(|fault| self.record("id_token", fault))
     }
 
     /// Verifies a security event token of the account status change webhook (RFC 8417).
@@ -150,7 +151,11 @@ impl Kakao {
     /// # Errors
     /// What is wrong with it, or that Kakao's keys cannot be had.
     pub async fn read_security_events(&self, token: &str) -> Result<SecurityEvents, EventRefused> {
-        let claims = self.0.jwks.verify(Kind::SecurityEvent, token, &self.0.clock, || self.jwks()).await?;
+        let claims = self.0.jwks.verify(Kind::SecurityEvent, token, &self.0.clock, || self.jwks()).await;
+        let claims = claims.map_err(|unverified| match unverified {
+            Unverified::Later(fault) => Unverified::Later(self.record("security event", fault)),
+            other => other,
+        })?;
         let number = self.0.app.app_id.map(|id| id.to_string());
         let mut audiences = self.app_keys();
         audiences.extend(number.as_deref());
@@ -183,7 +188,7 @@ impl Kakao {
     /// Refreshes Kakao's tokens (`POST /oauth/token`). A new refresh token comes only when the old one has less than a month.
     ///
     /// # Errors
-    /// Every code of Kakao, sorted.
+    /// What Kakao answered instead, as a row of [`codes`].
     pub async fn refresh(&self, refresh_token: &Secret) -> Result<Tokens, Fault> {
         let form = wire::refresh_form(&self.0.app, refresh_token);
         let url = self.auth("/oauth/token")?;
@@ -193,7 +198,7 @@ impl Kakao {
     /// Whose and of which app an access token is (`GET /v1/user/access_token_info`).
     ///
     /// # Errors
-    /// Every code of Kakao, sorted.
+    /// What Kakao answered instead, as a row of [`codes`].
     pub async fn token_info(&self, access_token: &Secret) -> Result<TokenInfo, Fault> {
         let url = self.api("/v1/user/access_token_info")?;
         self.call(self.0.http.get(url).bearer_auth(access_token.reveal()), wire::read_token_info).await
@@ -202,7 +207,7 @@ impl Kakao {
     /// Reads a person by the admin key (`GET /v2/user/me`).
     ///
     /// # Errors
-    /// Every code of Kakao, sorted; [`FaultKind::SetupWrong`] without an admin key.
+    /// What Kakao answered instead; [`FaultKind::SetupWrong`] without an admin key.
     pub async fn me_by_admin(&self, user: KakaoId) -> Result<Person, Fault> {
         let url = self.api("/v2/user/me")?;
         let request = self
@@ -215,7 +220,7 @@ impl Kakao {
     /// Which consent items the person of an access token has agreed to (`GET /v2/user/scopes`).
     ///
     /// # Errors
-    /// Every code of Kakao, sorted.
+    /// What Kakao answered instead, as a row of [`codes`].
     pub async fn scopes(&self, access_token: &Secret) -> Result<Vec<String>, Fault> {
         let url = self.api("/v2/user/scopes")?;
         self.call(self.0.http.get(url).bearer_auth(access_token.reveal()), wire::read_scopes).await
@@ -224,7 +229,7 @@ impl Kakao {
     /// The same by the admin key.
     ///
     /// # Errors
-    /// Every code of Kakao, sorted; [`FaultKind::SetupWrong`] without an admin key.
+    /// What Kakao answered instead; [`FaultKind::SetupWrong`] without an admin key.
     pub async fn scopes_by_admin(&self, user: KakaoId) -> Result<Vec<String>, Fault> {
         let url = self.api("/v2/user/scopes")?;
         let request = self.by_admin(self.0.http.get(url))?.query(&wire::target(user));
@@ -234,7 +239,7 @@ impl Kakao {
     /// Which terms of Kakao Sync the person of an access token has agreed to (`GET /v2/user/service_terms`).
     ///
     /// # Errors
-    /// Every code of Kakao, sorted.
+    /// What Kakao answered instead, as a row of [`codes`].
     pub async fn service_terms(&self, access_token: &Secret) -> Result<Vec<ServiceTerm>, Fault> {
         let url = self.api("/v2/user/service_terms")?;
         let request =
@@ -245,7 +250,7 @@ impl Kakao {
     /// Unlinks the person of an access token from the app (`POST /v1/user/unlink`).
     ///
     /// # Errors
-    /// Every code of Kakao, sorted; −101 means that there is nothing left to do.
+    /// What Kakao answered instead; −101 means that there is nothing left to do.
     pub async fn unlink(&self, access_token: &Secret) -> Result<(), Fault> {
         let url = self.api("/v1/user/unlink")?;
         self.call(self.0.http.post(url).bearer_auth(access_token.reveal()), wire::read_done).await
@@ -273,7 +278,7 @@ impl Kakao {
 
     async fn jwks(&self) -> Result<Vec<u8>, Fault> {
         let url = self.auth("/.well-known/jwks.json")?;
-        let Reply { status, body, .. } = self.send(self.0.http.get(url)).await?;
+        let Reply { status, body, .. } = self.send(Request::new(Method::GET, url)).await?;
         if status == 200 { Ok(body) } else { Err(Fault::unreadable(status, "the JWKS")) }
     }
 
@@ -285,27 +290,29 @@ impl Kakao {
         join(&self.0.app.api_base_url, path)
     }
 
-    /// Sends a request and reads the reply; every fault is noted.
+    /// Sends a request and reads the reply; a fault is recorded.
     async fn call<T>(
         &self,
         request: RequestBuilder,
         read: fn(u16, &[u8]) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
+        let request = request.build().map_err(|error| self.record("a request", Fault::network(&error)))?;
+        let path = request.url().path().to_owned();
         let reply = self.send(request).await.and_then(|Reply { status, body, retry_after }| {
             read(status, &body)
                 .map_err(|fault| Fault { retry_after: fault.retry_after.or(retry_after), ..fault })
         });
-        reply.map_err(|fault| self.noted(fault))
+        reply.map_err(|fault| self.record(&path, fault))
     }
 
     /// Sends a request and reads the whole reply, or fails.
-    async fn send(&self, request: RequestBuilder) -> Result<Reply, Fault> {
+    async fn send(&self, request: Request) -> Result<Reply, Fault> {
         let left =
             Timestamp::from_micros(self.0.rests_until.load(Ordering::Relaxed)).since(self.0.clock.now());
         if !left.is_zero() {
             return Err(Fault::resting(left));
         }
-        let mut response = request.send().await.map_err(|error| Fault::network(&error))?;
+        let mut response = self.0.http.execute(request).await.map_err(|error| Fault::network(&error))?;
         let status = response.status();
         if status.is_redirection() {
             return Err(Fault::unreadable(status.as_u16(), "a redirect, which is not followed"));
@@ -332,25 +339,36 @@ impl Kakao {
         Ok(Reply { status: status.as_u16(), body, retry_after })
     }
 
-    /// Counts a fault. Those with which a call ends are counted already: this is for one that a redirect brings, or that
-    /// shows only when several calls are taken together.
-    pub fn count(&self, fault: &Fault) {
+    /// Counts and logs a fault, once, where it is met. The calls of this client record their own; whoever finds one in a
+    /// redirect, or by taking several calls together, records it here. `during` says where: a path of Kakao's, or a word.
+    pub(crate) fn record(&self, during: &str, fault: Fault) -> Fault {
         self.0.faults.add(fault.known);
+        if fault.is_quota() {
+            // A used-up quota is left alone by everybody.
+            let until = self.0.clock.now() + fault.retry_after.unwrap_or(BACK_OFF);
+            self.0.rests_until.fetch_max(until.micros(), Ordering::Relaxed);
+        }
+        let (id, actor, kind, cause) = (fault.id(), fault.actor().name(), fault.kind(), fault.cause);
+        let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
+        match kind {
+            FaultKind::Cancelled | FaultKind::UnderAge | FaultKind::PersonRefused | FaultKind::StartAgain => {
+                info!(id, actor, code, cause, during, "Kakao refused");
+            }
+            FaultKind::TryLater | FaultKind::KakaoBroken => {
+                warn!(id, actor, code, cause, during, "Kakao failed");
+            }
+            // The operator may want it so: what the admin key may not do is done with the person's token.
+            FaultKind::SetupWrong if fault.is_not_allowed() => {
+                warn!(id, actor, code, cause, during, "Kakao does not allow this call");
+            }
+            FaultKind::SetupWrong => error!(id, actor, code, cause, during, "the set-up at Kakao is wrong"),
+        }
+        fault
     }
 
     /// The faults that were met since the start, and how often.
     pub fn faults_met(&self) -> impl Iterator<Item = (&'static KnownFault, u64)> {
         self.0.faults.met()
-    }
-
-    /// Every call ends here when it fails: the fault is counted, and a used-up quota remembered for everybody.
-    fn noted(&self, fault: Fault) -> Fault {
-        self.count(&fault);
-        if fault.is_quota() {
-            let until = self.0.clock.now() + fault.retry_after.unwrap_or(BACK_OFF);
-            self.0.rests_until.fetch_max(until.micros(), Ordering::Relaxed);
-        }
-        fault
     }
 }
 

@@ -231,12 +231,12 @@ struct AccountProfile {
     profile_image_url: Option<String>,
 }
 
-/// Reads the reply of `/v2/user/me`. Every member but `id` may be missing: consent is the person's.
 /// `2022-04-11T01:45:28Z`
 fn instant(text: &str) -> Option<Timestamp> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(|time| Timestamp::from_secs(time.unix_timestamp()))
 }
 
+/// Reads the reply of `/v2/user/me`. Every member but `id` may be missing: consent is the person's.
 pub(super) fn read_person(status: u16, body: &[u8]) -> Result<Person, Fault> {
     if status != 200 {
         return Err(Fault::of_api(status, body));
@@ -269,9 +269,11 @@ pub(super) fn read_person(status: u16, body: &[u8]) -> Result<Person, Fault> {
     })
 }
 
-/// Reads the reply of `/v1/user/access_token_info`.
+/// Reads the reply of `/v1/user/access_token_info`. To what is no token at all Kakao answers −2: to whoever sent it that is
+/// a token that Kakao does not know, as with −401.
 pub(super) fn read_token_info(status: u16, body: &[u8]) -> Result<TokenInfo, Fault> {
     read_json(status, body)
+        .map_err(|fault| if fault.is_bad_argument() { fault.into_dead_token() } else { fault })
 }
 
 #[derive(Deserialize)]
@@ -426,13 +428,13 @@ mod tests {
             b"{\"id\":1,\"id\":2}",
         ];
         for body in bodies {
-            assert_eq!(read_person(200, body).unwrap_err().kind, FaultKind::KakaoBroken, "{body:?}");
+            assert_eq!(read_person(200, body).unwrap_err().kind(), FaultKind::KakaoBroken, "{body:?}");
         }
         assert_eq!(
-            read_tokens(200, b"{\"access_token\":\"\",\"expires_in\":1}").unwrap_err().kind,
+            read_tokens(200, b"{\"access_token\":\"\",\"expires_in\":1}").unwrap_err().kind(),
             FaultKind::KakaoBroken
         );
-        assert_eq!(read_tokens(200, b"{\"access_token\":\"x\"}").unwrap_err().kind, FaultKind::KakaoBroken);
+        assert_eq!(read_tokens(200, b"{\"access_token\":\"x\"}").unwrap_err().kind(), FaultKind::KakaoBroken);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Table `login_attempts`: who may finish an attempt, and how it ended if it failed.
 
 use super::{Conn, Result, on, row};
-use crate::domain::{AttemptId, AttemptOutcome, Timestamp};
+use crate::domain::{AttemptFailure, AttemptId, AttemptOutcome, Timestamp};
 
 /// Claims an attempt. True for exactly one caller, ever.
 pub async fn claim(
@@ -19,24 +19,30 @@ pub async fn claim(
 }
 
 /// Records why the claimed attempt failed.
-pub async fn fail(conn: &mut Conn, attempt: AttemptId, failure: &str) -> Result<()> {
-    const SQL: &str = "UPDATE login_attempts SET failure = $2 WHERE id = $1 AND failure IS NULL";
-    on!(conn, c => sqlx::query(SQL).bind(attempt.as_bytes()).bind(failure).execute(c).await.map(drop))?;
+pub async fn fail(conn: &mut Conn, attempt: AttemptId, failure: &AttemptFailure) -> Result<()> {
+    const SQL: &str =
+        "UPDATE login_attempts SET failure = $2, kakao_fault = $3 WHERE id = $1 AND failure IS NULL";
+    on!(conn, c => sqlx::query(SQL)
+        .bind(attempt.as_bytes()).bind(&failure.code).bind(&failure.fault)
+        .execute(c).await.map(drop))?;
     Ok(())
 }
 
-row!(Outcome { failure: Option<String>, logged_in: bool });
+row!(Outcome { failure: Option<String>, kakao_fault: Option<String>, logged_in: bool });
 
 /// How far the attempt has come. A login needs no mark of its own: its grant is the mark.
 pub async fn outcome(conn: &mut Conn, attempt: AttemptId) -> Result<AttemptOutcome> {
-    const SQL: &str = "SELECT failure, EXISTS (SELECT 1 FROM grants WHERE attempt_id = $1) AS logged_in
+    const SQL: &str =
+        "SELECT failure, kakao_fault, EXISTS (SELECT 1 FROM grants WHERE attempt_id = $1) AS logged_in
                        FROM login_attempts WHERE id = $1";
     let found: Option<Outcome> =
         on!(conn, c => sqlx::query_as(SQL).bind(attempt.as_bytes()).fetch_optional(c).await)?;
     Ok(match found {
         None => AttemptOutcome::Unclaimed,
         Some(Outcome { logged_in: true, .. }) => AttemptOutcome::LoggedIn,
-        Some(Outcome { failure: Some(failure), .. }) => AttemptOutcome::Failed(failure),
+        Some(Outcome { failure: Some(code), kakao_fault: fault, .. }) => {
+            AttemptOutcome::Failed(AttemptFailure { code, fault })
+        }
         Some(Outcome { failure: None, .. }) => AttemptOutcome::Running,
     })
 }

@@ -63,7 +63,7 @@ pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
             set(&mut response, &session_cookie(site.https, &session, seconds));
             response
         }
-        Err(failed) => redirect::failed_login(&request, &site, failed, &target),
+        Err(error) => redirect::back_to_client(&request, &site, &error, &target),
     };
     set(&mut response, &attempt_cookie(site.https, attempt, sealed.unwrap_or_default(), COOKIE_STAYS));
     response

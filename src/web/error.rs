@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use actix_web::http::StatusCode;
 use tracing::{error, info, warn};
 
-use crate::flow::{Error, FailedLogin, LoginFailure, Refusal, chain};
+use crate::flow::error::{BROKEN, UNAVAILABLE};
+use crate::flow::{Error, FaultKind, KnownFault, LoginRefusal, Refusal, chain};
 
 /// What is said to a caller.
 pub(super) struct Said {
@@ -19,6 +20,8 @@ pub(super) struct Said {
     pub(super) sentence: Cow<'static, str>,
     /// Seconds.
     pub(super) retry_after: Option<u64>,
+    /// The fault at Kakao behind it.
+    pub(super) fault: Option<&'static KnownFault>,
 }
 
 /// Says an error to the caller and to the log.
@@ -34,8 +37,8 @@ pub(super) fn said(error: &Error) -> Said {
             let mut said = Said::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "temporarily_unavailable",
-                "store_unavailable",
-                "The service cannot reach its database. Nothing was changed; try again in a moment.",
+                UNAVAILABLE,
+                "The service cannot reach its database. Try again in a moment.",
             );
             said.retry_after = Some(2);
             said
@@ -45,7 +48,7 @@ pub(super) fn said(error: &Error) -> Said {
             Said::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "server_error",
-                "internal",
+                BROKEN,
                 "Something is wrong with the service. Tell its operator the request id.",
             )
         }
@@ -59,7 +62,7 @@ impl Said {
         code: &'static str,
         sentence: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, oauth, code, sentence: sentence.into(), retry_after: None }
+        Self { status, oauth, code, sentence: sentence.into(), retry_after: None, fault: None }
     }
 }
 
@@ -272,7 +275,14 @@ fn refused(refusal: &Refusal) -> Said {
             said.retry_after = Some(retry_after.as_secs() + 1);
             said
         }
-        Refusal::AtKakao(failed) => at_kakao(failed),
+        Refusal::AtKakao(fault) => at_kakao(fault.kind, fault),
+        Refusal::KakaoTryLater(fault) => at_kakao(FaultKind::TryLater, fault),
+        Refusal::Login(refusal) => login(*refusal),
+        Refusal::EventTokenInvalid { .. } => bad(
+            "invalid_request",
+            "event_token_invalid",
+            "The body is not a security event token of Kakao for this app.",
+        ),
         Refusal::WebhookUnproven => Said::new(
             StatusCode::UNAUTHORIZED,
             "invalid_token",
@@ -299,48 +309,49 @@ fn refused(refusal: &Refusal) -> Said {
     }
 }
 
-/// What a failure at Kakao is to a client that has no browser to send back.
-fn at_kakao(failed: &FailedLogin) -> Said {
-    let failure = failed.why;
-    let (oauth, sentence) = told_of(failure);
-    let sentence = match failed.fault {
-        None => Cow::Borrowed(sentence),
-        Some(fault) => Cow::Owned(format!("{sentence} ({})", fault.id)),
+/// What a fault at Kakao is to a client. The sentence ends with the id of the fault.
+fn at_kakao(kind: FaultKind, fault: &'static KnownFault) -> Said {
+    let (status, oauth, sentence) = match kind {
+        FaultKind::Cancelled => (StatusCode::FORBIDDEN, "access_denied", "The person cancelled the login."),
+        FaultKind::UnderAge => {
+            (StatusCode::FORBIDDEN, "access_denied", "Kakao does not let people under 14 use this app.")
+        }
+        FaultKind::PersonRefused => {
+            (StatusCode::FORBIDDEN, "access_denied", "Kakao did not let the person log in.")
+        }
+        FaultKind::StartAgain => (StatusCode::FORBIDDEN, "temporarily_unavailable", START_AGAIN),
+        FaultKind::TryLater => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "temporarily_unavailable",
+            "Kakao does not answer. Try again in a moment.",
+        ),
+        FaultKind::KakaoBroken => {
+            (StatusCode::BAD_GATEWAY, "server_error", "Kakao gave an answer that cannot be used.")
+        }
+        FaultKind::SetupWrong => (
+            StatusCode::BAD_GATEWAY,
+            "server_error",
+            "The set-up of the login at Kakao is wrong. Tell the operator.",
+        ),
     };
-    let status = match failure {
-        LoginFailure::TryLater | LoginFailure::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-        LoginFailure::KakaoBroken | LoginFailure::SetupWrong => StatusCode::BAD_GATEWAY,
-        LoginFailure::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        _ => StatusCode::FORBIDDEN,
-    };
-    let mut said = Said::new(status, oauth, failure.name(), sentence);
+    let mut said = Said::new(status, oauth, kind.code(), format!("{sentence} ({})", fault.id));
     said.retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(2);
+    said.fault = Some(fault);
     said
 }
 
-/// The code and the sentence for a client whose login failed.
-pub(super) const fn told_of(failure: LoginFailure) -> (&'static str, &'static str) {
-    match failure {
-        LoginFailure::Cancelled => ("access_denied", "The person cancelled the login."),
-        LoginFailure::UnderAge => ("access_denied", "Kakao does not let people under 14 use this app."),
-        LoginFailure::PersonRefused => ("access_denied", "Kakao did not let the person log in."),
-        LoginFailure::UserDisabled => ("access_denied", "This account has been disabled."),
-        LoginFailure::OtherUser => ("login_required", "Somebody else logged in than id_token_hint names."),
-        LoginFailure::StartAgain => {
-            ("temporarily_unavailable", "The login could not be finished. Start it again.")
+const START_AGAIN: &str = "The login could not be completed. Start it again.";
+
+/// What the client of a login that failed is told at its redirect URI.
+fn login(refusal: LoginRefusal) -> Said {
+    let said =
+        |oauth, sentence: &'static str| Said::new(StatusCode::FORBIDDEN, oauth, refusal.code(), sentence);
+    match refusal {
+        LoginRefusal::Kakao(fault) => at_kakao(fault.kind, fault),
+        LoginRefusal::UserDisabled => said("access_denied", "This account has been disabled."),
+        LoginRefusal::OtherUser => {
+            said("login_required", "The user who logged in is not the one that id_token_hint names.")
         }
-        LoginFailure::TryLater => {
-            ("temporarily_unavailable", "Kakao does not answer. Try again in a moment.")
-        }
-        LoginFailure::StoreUnavailable => {
-            ("temporarily_unavailable", "The service cannot reach its database. Try again in a moment.")
-        }
-        LoginFailure::KakaoBroken => ("server_error", "Kakao gave an answer that cannot be used."),
-        LoginFailure::SetupWrong => {
-            ("server_error", "The set-up of the login at Kakao is wrong. Tell the operator.")
-        }
-        LoginFailure::Internal => {
-            ("server_error", "Something is wrong with the login service. Tell its operator.")
-        }
+        LoginRefusal::StartAgain => said("temporarily_unavailable", START_AGAIN),
     }
 }

@@ -13,8 +13,8 @@ use tracing::{Instrument, info, warn};
 
 use super::read::Unread;
 use super::{Shared, read, reply};
-use crate::flow::receive_webhook::{EventRefused, receive_events, receive_unlink};
-use crate::flow::{Error, Params, Refusal};
+use crate::flow::receive_webhook::{receive_events, receive_unlink};
+use crate::flow::{Error, Params, Refusal, chain};
 
 /// Within Kakao's three seconds.
 const DEADLINE: Duration = Duration::from_millis(2_500);
@@ -65,11 +65,12 @@ pub(super) async fn account_status(request: HttpRequest, site: Shared, payload: 
     let receive = async move { receive_events(&site.deps, &mut site.db(), token.trim()).await };
     match tokio::time::timeout(DEADLINE, tokio::spawn(receive.in_current_span())).await {
         Ok(Ok(Ok(()))) => HttpResponse::Accepted().finish(),
-        Ok(Ok(Err(EventRefused::Invalid { err, description }))) => {
+        Ok(Ok(Err(Error::Refused(Refusal::EventTokenInvalid { err, description })))) => {
             info!(err, description, "a security event token was refused");
             invalid(err, &sentence(description))
         }
-        Ok(Ok(Err(EventRefused::Later(fault)))) => later(fault.cause),
+        Ok(Ok(Err(Error::Unavailable(source)))) => later(&chain(source.as_ref())),
+        Ok(Ok(Err(error))) => reply::problem(&request, &error),
         Ok(Err(panic)) => reply::problem(&request, &Error::broken(panic)),
         Err(_) => later("the check took too long"),
     }

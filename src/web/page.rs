@@ -121,6 +121,7 @@ pub(super) async fn not_found(request: HttpRequest) -> HttpResponse {
         code: "not_found",
         sentence: "No endpoint has this path.".into(),
         retry_after: None,
+        fault: None,
     };
     render(&request, &said, &words, None)
 }

@@ -4,11 +4,11 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::error::{said, told_of};
+use super::error::said;
 use super::{Site, kakao_errors, page};
 use crate::domain::{ResponseMode, Secret};
+use crate::flow::Error;
 use crate::flow::login::request::ClientResponseTarget;
-use crate::flow::{Error, FailedLogin};
 
 /// See Other: after a POST too, the browser follows with GET (RFC 9700 §4.12).
 pub(super) fn redirect(location: &str) -> HttpResponse {
@@ -21,7 +21,8 @@ pub(super) fn redirect(location: &str) -> HttpResponse {
     }
 }
 
-/// Sends a refusal back to the client (RFC 6749 §4.1.2.1, RFC 9207).
+/// Sends an error back to the client (RFC 6749 §4.1.2.1, RFC 9207). Of what went wrong at Kakao the URL holds the id alone,
+/// and where to read about it.
 pub(super) fn back_to_client(
     request: &HttpRequest,
     site: &Site,
@@ -29,7 +30,12 @@ pub(super) fn back_to_client(
     target: &ClientResponseTarget,
 ) -> HttpResponse {
     let said = said(error);
-    answer(request, site, target, &[("error", said.oauth), ("error_description", &said.sentence)])
+    let uri = said
+        .fault
+        .map(|fault| format!("{}{}#{}", site.deps.policy.issuer.as_str(), kakao_errors::PATH, fault.id));
+    let mut parameters = vec![("error", said.oauth), ("error_description", &said.sentence)];
+    parameters.extend(uri.as_deref().map(|uri| ("error_uri", uri)));
+    answer(request, site, target, &parameters)
 }
 
 /// Sends a code to the client (RFC 6749 §4.1.2, RFC 9207).
@@ -40,24 +46,6 @@ pub(super) fn with_code(
     target: &ClientResponseTarget,
 ) -> HttpResponse {
     answer(request, site, target, &[("code", code.reveal())])
-}
-
-/// Sends the client word of a login that failed. Of what went wrong at Kakao the URL holds the id alone, and where to read
-/// about it.
-pub(super) fn failed_login(
-    request: &HttpRequest,
-    site: &Site,
-    failed: FailedLogin,
-    target: &ClientResponseTarget,
-) -> HttpResponse {
-    let (oauth, sentence) = told_of(failed.why);
-    let Some(fault) = failed.fault else {
-        return answer(request, site, target, &[("error", oauth), ("error_description", sentence)]);
-    };
-    let description = format!("{sentence} ({})", fault.id);
-    let uri = format!("{}{}#{}", site.deps.policy.issuer.as_str(), kakao_errors::PATH, fault.id);
-    let parameters = [("error", oauth), ("error_description", &description), ("error_uri", &uri)];
-    answer(request, site, target, &parameters)
 }
 
 /// Appends the parameters to the redirect URI, keeping its own query as it is (RFC 6749 §3.1.2), or has the browser post

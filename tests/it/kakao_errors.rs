@@ -269,7 +269,13 @@ async fn a_fault_has_one_id_at_the_client_in_the_log_and_in_the_metrics_and_kaka
     assert_eq!(shown, met.len(), "what was not met is not shown: {metrics}");
     assert!(!metrics.contains(SECRET));
     assert!(!log().contains(SECRET), "Kakao's words stand in the log");
-    assert_eq!(rig.count("SELECT count(*) FROM login_attempts WHERE failure LIKE '%words%'").await, 0);
+    assert_eq!(
+        rig.count(
+            "SELECT count(*) FROM login_attempts WHERE failure LIKE '%words%' OR kakao_fault LIKE '%words%'"
+        )
+        .await,
+        0
+    );
     assert_eq!(rig.count("SELECT count(*) FROM users").await, 0);
 }
 
@@ -291,7 +297,8 @@ async fn whoever_waits_for_the_first_callback_says_the_same_and_the_fault_counts
             .ends_with("errors%23KOE010&state=client-state&iss=http%3A%2F%2Fauth.localhost")
     );
     assert_eq!(rig.kakao.calls_to(Endpoint::Token), 1);
-    let stored = "SELECT count(*) FROM login_attempts WHERE failure = 'kakao_setup_wrong KOE010'";
+    let stored =
+        "SELECT count(*) FROM login_attempts WHERE failure = 'kakao_setup_wrong' AND kakao_fault = 'KOE010'";
     assert_eq!(rig.count(stored).await, 1);
     let (first, second) = (metrics(&rig, 0).await, metrics(&rig, 1).await);
     assert_eq!(counted(&first, "KOE010", "operator") + counted(&second, "KOE010", "operator"), 1);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use kakao_auth::cache::{Cache, Decision};
 use kakao_auth::domain::{
-    AttemptId, AttemptOutcome, ClientId, Clock, Consent, Fingerprint, GrantId, KakaoId, NewGrant, Profile,
-    Quota, Returning, Scope, SessionId, Timestamp, UserId,
+    AttemptFailure, AttemptId, AttemptOutcome, ClientId, Clock, Consent, Fingerprint, GrantId, KakaoId,
+    NewGrant, Profile, Quota, Returning, Scope, SessionId, Timestamp, UserId,
 };
 use kakao_auth::store::logins::{self, NewLogin, NewSession, Recorded};
 use kakao_auth::store::{Db, Tx, accounts, attempts, kakao_links, leases, sweep, users};
@@ -192,12 +192,14 @@ async fn an_attempt_is_claimed_once_and_its_failure_is_told_to_all() {
             join_all((0..20).map(async |_| attempts::claim(&mut rig.db(), id, now, until).await)).await;
         assert_eq!(claims.into_iter().filter(|claim| *claim.as_ref().unwrap()).count(), 1);
         assert_eq!(attempts::outcome(&mut rig.db(), id).await.unwrap(), AttemptOutcome::Running);
-        attempts::fail(&mut rig.db(), id, "first").await.unwrap();
-        attempts::fail(&mut rig.db(), id, "second").await.unwrap();
-        assert_eq!(
-            attempts::outcome(&mut rig.db(), id).await.unwrap(),
-            AttemptOutcome::Failed("first".into())
-        );
+        let failure = |code: &str, fault: Option<&str>| AttemptFailure {
+            code: code.to_owned(),
+            fault: fault.map(str::to_owned),
+        };
+        let first = failure("first", Some("KOE010"));
+        attempts::fail(&mut rig.db(), id, &first).await.unwrap();
+        attempts::fail(&mut rig.db(), id, &failure("second", None)).await.unwrap();
+        assert_eq!(attempts::outcome(&mut rig.db(), id).await.unwrap(), AttemptOutcome::Failed(first));
     }
 }
 

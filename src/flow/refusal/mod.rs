@@ -1,10 +1,14 @@
 //! How a flow says no to whom asked.
 
+pub(crate) mod fault;
+pub(crate) mod login;
+
 use std::time::Duration;
 
-use super::Error;
+pub use login::LoginRefusal;
+
 use crate::domain::access::{ScopeError, UnknownResource};
-use crate::kakao::{Fault, FaultKind, KnownFault};
+use crate::kakao::KnownFault;
 
 /// A finding about a request. `web::error` has the one table of statuses, codes and sentences.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,9 +122,20 @@ pub enum Refusal {
         retry_after: Duration,
     },
     /// Kakao did not do what it was asked.
-    AtKakao(FailedLogin),
+    AtKakao(&'static KnownFault),
+    /// Kakao has a fault that passes: what was handed in stays good.
+    KakaoTryLater(&'static KnownFault),
+    /// A claimed login attempt ended without a login.
+    Login(LoginRefusal),
     /// A webhook without our admin key.
     WebhookUnproven,
+    /// A security event token that is not one of Kakao's for this app.
+    EventTokenInvalid {
+        /// The code of RFC 8935 §2.4.
+        err: &'static str,
+        /// What is wrong with it.
+        description: &'static str,
+    },
     /// A webhook with our admin key, for another app.
     WebhookOfAnotherApp,
 
@@ -131,123 +146,6 @@ pub enum Refusal {
     /// The callback has both a code and an error, or a parameter twice.
     CallbackContradictory,
 }
-
-/// Why a claimed login attempt ended without a login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoginFailure {
-    /// The person pressed cancel.
-    Cancelled,
-    /// Kakao refuses the person: under 14.
-    UnderAge,
-    /// Kakao refuses the person for another reason.
-    PersonRefused,
-    /// The operator keeps this user out.
-    UserDisabled,
-    /// Somebody else logged in than the client's `id_token_hint` names.
-    OtherUser,
-    /// Kakao's code was spent or too old: start again.
-    StartAgain,
-    /// Kakao does not answer, or asks to wait.
-    TryLater,
-    /// Kakao answers nonsense.
-    KakaoBroken,
-    /// Our set-up at Kakao is wrong: the operator must act.
-    SetupWrong,
-    /// Our store does not answer.
-    StoreUnavailable,
-    /// A mistake of ours.
-    Internal,
-}
-
-impl LoginFailure {
-    const ALL: [Self; 11] = [
-        Self::Cancelled,
-        Self::UnderAge,
-        Self::PersonRefused,
-        Self::UserDisabled,
-        Self::OtherUser,
-        Self::StartAgain,
-        Self::TryLater,
-        Self::KakaoBroken,
-        Self::SetupWrong,
-        Self::StoreUnavailable,
-        Self::Internal,
-    ];
-
-    /// The stable machine code.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Cancelled => "person_cancelled",
-            Self::UnderAge => "person_under_age",
-            Self::PersonRefused => "person_refused",
-            Self::UserDisabled => "user_disabled",
-            Self::OtherUser => "other_user",
-            Self::StartAgain => "start_again",
-            Self::TryLater => "kakao_try_later",
-            Self::KakaoBroken => "kakao_broken",
-            Self::SetupWrong => "kakao_setup_wrong",
-            Self::StoreUnavailable => "store_unavailable",
-            Self::Internal => "internal",
-        }
-    }
-
-    /// From the stored name; an unknown one, as an older replica may read, counts as a mistake of ours.
-    pub fn from_name(name: &str) -> Self {
-        Self::ALL.into_iter().find(|failure| failure.name() == name).unwrap_or(Self::Internal)
-    }
-
-    /// What a fault at Kakao means for the login.
-    pub fn of_fault(fault: &Fault) -> Self {
-        match fault.kind {
-            FaultKind::PersonRefused if fault.is_cancel() => Self::Cancelled,
-            FaultKind::PersonRefused if fault.is_under_age() => Self::UnderAge,
-            FaultKind::PersonRefused => Self::PersonRefused,
-            FaultKind::StartAgain => Self::StartAgain,
-            FaultKind::SetupWrong => Self::SetupWrong,
-            FaultKind::KakaoBroken => Self::KakaoBroken,
-            FaultKind::TryLater => Self::TryLater,
-        }
-    }
-}
-
-/// A claimed login attempt that ended without a login. It is stored, so that whoever waits for the winner of the claim gives
-/// the same answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FailedLogin {
-    /// Why.
-    pub why: LoginFailure,
-    /// The fault at Kakao behind it, if there was one.
-    pub fault: Option<&'static KnownFault>,
-}
-
-impl FailedLogin {
-    /// The login that this fault at Kakao ended.
-    pub fn of_fault(fault: &Fault) -> Self {
-        Self { why: LoginFailure::of_fault(fault), fault: Some(fault.known) }
-    }
-
-    /// As it is stored: the name, and the id of the fault.
-    pub fn to_stored(self) -> String {
-        match self.fault {
-            Some(fault) => format!("{} {}", self.why.name(), fault.id),
-            None => self.why.name().to_owned(),
-        }
-    }
-
-    /// From what is stored. What another release wrote there may be unknown: an unknown name counts as a mistake of ours,
-    /// an unknown id as none.
-    pub fn from_stored(text: &str) -> Self {
-        let (name, id) = text.split_once(' ').unwrap_or((text, ""));
-        Self { why: LoginFailure::from_name(name), fault: KnownFault::find(id) }
-    }
-}
-
-impl From<LoginFailure> for FailedLogin {
-    fn from(why: LoginFailure) -> Self {
-        Self { why, fault: None }
-    }
-}
-
 impl From<ScopeError> for Refusal {
     fn from(error: ScopeError) -> Self {
         match error {
@@ -260,17 +158,5 @@ impl From<ScopeError> for Refusal {
 impl From<UnknownResource> for Refusal {
     fn from(_: UnknownResource) -> Self {
         Self::ResourceUnknown
-    }
-}
-
-impl From<ScopeError> for Error {
-    fn from(error: ScopeError) -> Self {
-        Self::Refused(error.into())
-    }
-}
-
-impl From<UnknownResource> for Error {
-    fn from(unknown: UnknownResource) -> Self {
-        Self::Refused(unknown.into())
     }
 }

@@ -1,0 +1,48 @@
+//! Why a claimed login attempt ended without a login.
+
+use crate::domain::AttemptFailure;
+use crate::kakao::KnownFault;
+
+/// A login attempt that was claimed and ends without a login. The client is told of it at its redirect URI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginRefusal {
+    /// Kakao did not log the person in: they cancelled, they are under 14, Kakao is out of order …; the row says which.
+    Kakao(&'static KnownFault),
+    /// The operator keeps this user out.
+    UserDisabled,
+    /// Another user logged in than the client's `id_token_hint` names.
+    OtherUser,
+    /// This attempt can lead nowhere any more; a new one can.
+    StartAgain,
+}
+
+impl LoginRefusal {
+    /// Those behind which there is no fault at Kakao.
+    pub(crate) const WITHOUT_FAULT: [Self; 3] = [Self::UserDisabled, Self::OtherUser, Self::StartAgain];
+
+    /// The stable machine code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Kakao(fault) => fault.kind.code(),
+            Self::UserDisabled => "user_disabled",
+            Self::OtherUser => "other_user",
+            Self::StartAgain => "start_again",
+        }
+    }
+
+    /// The fault at Kakao behind it, if there is one.
+    pub const fn fault(self) -> Option<&'static KnownFault> {
+        match self {
+            Self::Kakao(fault) => Some(fault),
+            Self::UserDisabled | Self::OtherUser | Self::StartAgain => None,
+        }
+    }
+
+    /// The refusal of which this was stored. What another release stored may be unknown.
+    pub(crate) fn find(failure: &AttemptFailure) -> Option<Self> {
+        match &failure.fault {
+            Some(id) => KnownFault::find(id).map(Self::Kakao),
+            None => Self::WITHOUT_FAULT.into_iter().find(|refusal| refusal.code() == failure.code),
+        }
+    }
+}
