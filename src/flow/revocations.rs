@@ -79,12 +79,12 @@ impl Revocations {
     }
 
     /// The feed, once it was read for the first time.
-    pub fn feed(&self) -> Option<Arc<Feed>> {
+    fn feed(&self) -> Option<Arc<Feed>> {
         self.current.load_full()
     }
 
     /// Tells of each change.
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    fn changes(&self) -> watch::Receiver<u64> {
         self.version.subscribe()
     }
 
@@ -117,6 +117,29 @@ impl Known {
         self.subs.retain(|_, at| *at >= before);
         self.sids.len() + self.subs.len() != count
     }
+}
+
+/// The feed. Whoever has this one already, as `is_known` says, waits up to `wait` for the next.
+///
+/// # Errors
+/// When it was not read for the first time yet.
+pub(crate) async fn current(
+    deps: &Deps,
+    wait: Duration,
+    is_known: impl Fn(&Feed) -> bool,
+) -> Result<Arc<Feed>, Error> {
+    let revocations = &deps.signals.revocations;
+    let mut changes = revocations.changes();
+    changes.mark_unchanged();
+    let feed =
+        || revocations.feed().ok_or_else(|| Error::unavailable("the revocation feed was not read yet"));
+    let now = feed()?;
+    if wait.is_zero() || !is_known(&now) {
+        return Ok(now);
+    }
+    // Whether it changed or the time is over: the answer tells.
+    let _ = tokio::time::timeout(wait, changes.changed()).await;
+    feed()
 }
 
 /// Reads what is new and signs it; whether the feed changed. A store that does not answer leaves the feed as it is.

@@ -12,6 +12,7 @@ use super::Shared;
 use crate::domain::client::ProfileClaim;
 use crate::domain::rotation::KeyPolicy;
 use crate::domain::{Clients, Fingerprint, GrantType, Issuer, Scope};
+use crate::flow;
 
 /// The discovery document, made once.
 pub(super) struct Documents {
@@ -83,8 +84,9 @@ impl Documents {
 
 /// `GET /.well-known/jwks.json`
 pub(super) async fn jwks(request: HttpRequest, site: Shared) -> HttpResponse {
-    let ring = site.deps.keys.ring();
-    document(&request, &site.documents.cache_control, &ring.jwks_etag, "application/jwk-set+json", &ring.jwks)
+    let jwks = flow::jwks(&site.deps);
+    let cache_control = &site.documents.cache_control;
+    document(&request, cache_control, jwks.etag(), "application/jwk-set+json", jwks.body())
 }
 
 /// `GET /.well-known/openid-configuration`, `GET /.well-known/oauth-authorization-server`

@@ -1,14 +1,10 @@
 //! `GET /health/live`, `GET /health/ready`.
 
-use std::time::Duration;
-
 use actix_web::HttpResponse;
 use serde_json::json;
 
 use super::Shared;
-
-/// Longer than a healthy database needs, shorter than a balancer waits.
-const PATIENCE: Duration = Duration::from_secs(2);
+use crate::flow::{Health, health};
 
 /// The process answers.
 pub(super) async fn live() -> HttpResponse {
@@ -17,8 +13,7 @@ pub(super) async fn live() -> HttpResponse {
 
 /// Logins can work: the database answers. The cache may be down: everything goes on without it.
 pub(super) async fn ready(site: Shared) -> HttpResponse {
-    let database = matches!(tokio::time::timeout(PATIENCE, site.db().ping()).await, Ok(Ok(())));
-    let cache = site.deps.cache.ping().await.is_ok();
+    let Health { database, cache } = health(&site.deps, &mut site.db()).await;
     let word = |up: bool| if up { "up" } else { "down" };
     let body = json!({
         "status": if database { "ready" } else { "not ready" },

@@ -7,7 +7,8 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::documents::is_known;
 use super::{Shared, read, reply};
-use crate::flow::{Error, Refusal};
+use crate::flow::Refusal;
+use crate::flow::revocations::{self, Feed};
 
 /// The longest that a reader may wait for a change.
 const LONGEST_WAIT: u64 = 30;
@@ -17,18 +18,11 @@ pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
         Ok(wait) => wait,
         Err(refusal) => return reply::problem(&request, &refusal.into()),
     };
-    let revocations = &site.deps.signals.revocations;
-    let mut changes = revocations.changes();
-    changes.mark_unchanged();
-    let Some(mut feed) = revocations.feed() else {
-        let error = Error::unavailable("the revocation feed was not read yet");
-        return reply::problem(&request, &error);
+    let known = |feed: &Feed| is_known(&request, &feed.etag);
+    let feed = match revocations::current(&site.deps, wait, known).await {
+        Ok(feed) => feed,
+        Err(error) => return reply::problem(&request, &error),
     };
-    if !wait.is_zero() && is_known(&request, &feed.etag) {
-        // Whether it changed or the time is over: the answer tells.
-        let _ = tokio::time::timeout(wait, changes.changed()).await;
-        feed = revocations.feed().unwrap_or(feed);
-    }
     let unchanged = is_known(&request, &feed.etag);
     let mut response = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
