@@ -13,14 +13,14 @@ use tracing::{info, warn};
 
 use crate::cache::Cache;
 use crate::domain::Clock;
-use crate::flow::{Deps, Signals, chain};
-use crate::jobs;
+use crate::flow::{Deps, Signals, chain, gauges};
 use crate::kakao::Kakao;
 use crate::keys::{self, Keys, MasterKeys};
 use crate::notify::Notifier;
 use crate::settings::{Secrets, Settings};
 use crate::store::{self, Pool};
 use crate::web::{Site, management_routes, routes};
+use crate::{jobs, telemetry};
 
 /// How long a periodic step that is under way may take at the end, beside a call to Kakao.
 const JOBS_END: Duration = Duration::from_secs(10);
@@ -53,6 +53,8 @@ impl App {
     /// # Errors
     /// When the port is taken, or the settings, the schema or the keys do not fit.
     pub async fn build(settings: Settings, clock: Clock, migrate: Migrate) -> anyhow::Result<Self> {
+        telemetry::metrics::install().context("metrics cannot be recorded")?;
+        gauges::describe();
         // First the port: a second service on it is found out before anything else happens.
         let (listener, address) = bind("server.bind", settings.server.bind)?;
         let (management, management_address) =

@@ -24,6 +24,20 @@ pub enum Verdict {
     Unknown,
 }
 
+impl Verdict {
+    /// The stable name, for metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::GiveCurrentAgain => "reused",
+            Self::Replayed => "replayed",
+            Self::Ended => "ended",
+            Self::Expired => "expired",
+            Self::OtherClient => "other_client",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// Judges a presented `generation` against the stored grant.
 ///
 /// `reuse_window` is how long the previous generation is answered with the current token; zero is strict.

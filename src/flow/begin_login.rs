@@ -4,8 +4,10 @@
 //! Until the redirect URI is proven, a refusal is a page of ours; from then on it goes back to the client
 //! (RFC 6749 §4.1.2.1). [`AuthorizeError`] carries where to, so that no handler can send one to an unproven URI.
 
+use metrics::counter;
 use tracing::info;
 
+use super::gauges::LOGINS;
 use super::login::attempt::{self, SealedAttempt, keys_of};
 use super::login::request::{self, AuthorizationRequest, ClientResponseTarget};
 use super::login::resume;
@@ -199,6 +201,7 @@ async fn grant_by_session(
     let idle = now + deps.policy.session.idle;
     let made = sessions::grant(db, session.id, &grant, now, idle).await?;
     if made {
+        counter!(LOGINS, "outcome" => "by_session").increment(1);
         info!(user = %session.user, client = %client.id, grant = %grant.id, "logged in by the browser's session");
     }
     Ok(made.then_some(code))

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use metrics::counter;
 use tracing::info;
 
 use super::finish_login::{note_under_age, service_terms};
+use super::gauges::LOGINS;
 use super::issue::TokenResponse;
 use super::nonces::{self, Origin};
 use super::refusal::fault;
@@ -160,6 +162,7 @@ async fn record(deps: &Deps, db: &mut Db, ask: &KakaoTokenExchange, login: Login
     if let Some((token, left)) = &known.access_token {
         kakao_tokens::keep(deps, user, token, *left).await;
     }
+    counter!(LOGINS, "outcome" => "logged_in").increment(1);
     info!(user = %user, client = %client.id, grant = %grant.id, "logged in by Kakao's SDK");
     Ok(())
 }

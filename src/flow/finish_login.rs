@@ -7,10 +7,12 @@
 
 use std::time::Duration;
 
+use metrics::counter;
 use tracing::{info, warn};
 
 use super::begin_login::FromBrowser;
 use super::error::chain;
+use super::gauges::LOGINS;
 use super::login::attempt::{self, ATTEMPT_TTL, keys_of};
 use super::login::failure::{of_failure, to_failure};
 use super::login::request::ClientResponseTarget;
@@ -130,8 +132,11 @@ async fn complete(deps: &Deps, db: &mut Db, callback: &Callback) -> Result<(), E
             Err(refuse(&fault))
         }
     };
-    if let Err(error) = &outcome
-        && let Err(error) = attempts::fail(db, callback.id, &to_failure(error)).await
+    let failure = outcome.as_ref().err().map(to_failure);
+    let how = failure.as_ref().map_or_else(|| "logged_in".to_owned(), |failure| failure.code.clone());
+    counter!(LOGINS, "outcome" => how).increment(1);
+    if let Some(failure) = &failure
+        && let Err(error) = attempts::fail(db, callback.id, failure).await
     {
         // Whoever waits gives up by itself after its patience.
         warn!(cause = chain(&error), "the outcome of a login attempt could not be recorded");

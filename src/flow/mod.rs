@@ -15,6 +15,7 @@ pub mod error;
 pub mod exchange_code;
 pub mod exchange_kakao_token;
 pub(crate) mod finish_login;
+pub(crate) mod gauges;
 mod health;
 pub mod id_token_hint;
 pub mod introspect;

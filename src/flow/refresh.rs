@@ -6,7 +6,10 @@
 
 use std::sync::Arc;
 
+use metrics::counter;
+
 use super::exchange_code::{Ending, end};
+use super::gauges::REFRESHES;
 use super::issue::{Subject, TokenResponse, issue};
 use super::{Deps, Error, Refusal};
 use crate::domain::access::{self, Basis};
@@ -33,6 +36,7 @@ pub struct Refresh {
 /// An ID token comes only when `scope` asks for `openid` by name: signing one costs fifteen times as much as the rest.
 pub async fn refresh(deps: &Deps, db: &mut Db, ask: Refresh) -> Result<TokenResponse, Error> {
     let Some(presented) = refresh_token::read(&deps.keys.master, ask.token.reveal()) else {
+        count("forged");
         return Err(Refusal::RefreshTokenInvalid.into());
     };
     refuse_wider(db, &ask, presented).await?;
@@ -44,7 +48,10 @@ pub async fn refresh(deps: &Deps, db: &mut Db, ask: Refresh) -> Result<TokenResp
         idle_expires_at: now + ask.client.lifetimes.refresh_idle,
     };
     let rotated = match grants::rotate(db, &rotation, now).await? {
-        Some(rotated) => rotated,
+        Some(rotated) => {
+            count("rotated");
+            rotated
+        }
         None => current_again(deps, db, &ask, presented).await?,
     };
     let scope = access::scope(Basis::Granted(&rotated.scope), ask.scope.as_ref())?;
@@ -60,6 +67,10 @@ pub async fn refresh(deps: &Deps, db: &mut Db, ask: Refresh) -> Result<TokenResp
     };
     let id_token = ask.scope.as_ref().is_some_and(|scope| scope.contains("openid")).then_some(None);
     issue(deps, db, &ask.client, &subject, id_token).await
+}
+
+fn count(verdict: &'static str) {
+    counter!(REFRESHES, "verdict" => verdict).increment(1);
 }
 
 /// RFC 6749 §6, RFC 8707 §2.2: not beyond what was granted. Asked before anything is spent, and only when something narrower
@@ -83,15 +94,18 @@ async fn current_again(
     presented: Presented,
 ) -> Result<Rotated, Error> {
     let Some(grant) = grants::find(db, presented.grant).await? else {
+        count(Verdict::Unknown.name());
         return Err(Refusal::RefreshTokenInvalid.into());
     };
-    match judge(
+    let verdict = judge(
         &grant,
         &ask.client.id,
         presented.generation,
         deps.clock.now(),
         deps.policy.refresh.reuse_window,
-    ) {
+    );
+    count(verdict.name());
+    match verdict {
         Verdict::GiveCurrentAgain => Ok(Rotated {
             user: grant.user,
             scope: grant.scope,

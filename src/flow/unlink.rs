@@ -129,11 +129,6 @@ pub async fn pending(db: &mut Db) -> Result<Vec<serde_json::Value>, Error> {
     Ok(accounts::pending(db).await?.iter().map(describe).collect())
 }
 
-/// How many wait: unlinks that are tried again, unlinks for the operator, webhook events.
-pub async fn waiting(db: &mut Db) -> Result<(i64, i64, i64), Error> {
-    Ok(accounts::waiting(db).await?)
-}
-
 /// Has one tried again that waits for the operator.
 pub async fn revive(deps: &Deps, db: &mut Db, user: UserId) -> Result<(), Error> {
     let revived = accounts::revive(db, user, deps.clock.now()).await?;

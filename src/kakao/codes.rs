@@ -3,8 +3,6 @@
 //! Redirects to clients, the page and the document of errors, logs and metrics all read it here. Ids are a promise:
 //! people search for them, and programs branch on them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crate::domain::Locale;
 
 /// What a fault at Kakao means for us.
@@ -101,27 +99,6 @@ impl KnownFault {
     /// What is wrong and what to do. The English one holds only what `error_description` may (RFC 6749 §4.1.2.1).
     pub const fn sentence(&self, locale: Locale) -> &'static str {
         locale.pick(self.ko, self.en)
-    }
-}
-
-/// How often each row was met, by this process. One counter a row: counting takes no lock and allocates nothing.
-pub(super) struct Counts([AtomicU64; ROWS.len()]);
-
-impl Counts {
-    pub(super) const fn new() -> Self {
-        Self([const { AtomicU64::new(0) }; ROWS.len()])
-    }
-
-    pub(super) fn add(&self, known: &KnownFault) {
-        if let Some((_, count)) = ROWS.iter().zip(&self.0).find(|(row, _)| row.id == known.id) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// The rows that were met at all.
-    pub(super) fn met(&self) -> impl Iterator<Item = (&'static KnownFault, u64)> {
-        let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
-        ROWS.iter().zip(counts).filter(|(_, count)| *count > 0)
     }
 }
 
@@ -459,16 +436,6 @@ const ROWS: &[KnownFault] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_count_stands_beside_its_row_and_zeros_are_not_shown() {
-        let counts = Counts::new();
-        counts.add(TIMEOUT);
-        counts.add(TIMEOUT);
-        counts.add(MISMATCH);
-        let met: Vec<(&str, u64)> = counts.met().map(|(row, count)| (row.id, count)).collect();
-        assert_eq!(met, [("KAPI-401-mismatch", 1), ("network.timeout", 2)]);
-    }
 
     #[test]
     fn an_id_finds_its_row_and_nothing_else_does() {

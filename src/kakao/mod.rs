@@ -15,13 +15,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use metrics::{counter, describe_counter};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Request, RequestBuilder, StatusCode};
 use tracing::{error, info, warn};
 use url::Url;
 
 use crate::domain::{Clock, KakaoApp, KakaoId, Secret, ServiceTerm, Timestamp};
-use codes::Counts;
 pub use codes::{Actor, FaultKind, KnownFault};
 pub use faults::{Code, Fault, callback_fault};
 pub use id_token::IdToken;
@@ -38,6 +38,14 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(10);
 /// How long to leave Kakao alone after it said that a quota is used up, when it does not say how long.
 const BACK_OFF: Duration = Duration::from_secs(5);
 
+/// Faults at Kakao that this process met.
+const FAULTS: &str = "kakao_auth_kakao_faults_total";
+
+/// Says what the counters of this room mean.
+pub(crate) fn describe_metrics() {
+    describe_counter!(FAULTS, "faults at Kakao that this process met, by id and by who must act");
+}
+
 /// A client of Kakao's APIs. Cheap to clone.
 #[derive(Clone)]
 pub struct Kakao(Arc<Inner>);
@@ -51,7 +59,6 @@ struct Inner {
     /// Until when calls fail at once, microseconds since the epoch: shared by all logins, so that a used-up quota is not
     /// hammered.
     rests_until: AtomicI64,
-    faults: Counts,
 }
 
 impl Kakao {
@@ -68,8 +75,8 @@ impl Kakao {
             .build()?;
         let issuer = app.auth_base_url.as_str().trim_end_matches('/').to_owned();
         let jwks = Jwks::default();
-        let (rests_until, faults) = (AtomicI64::new(0), Counts::new());
-        Ok(Self(Arc::new(Inner { app, http, clock, issuer, jwks, rests_until, faults })))
+        let rests_until = AtomicI64::new(0);
+        Ok(Self(Arc::new(Inner { app, http, clock, issuer, jwks, rests_until })))
     }
 
     /// How long one call may take in all.
@@ -88,7 +95,6 @@ impl Kakao {
             issuer: inner.issuer.clone(),
             jwks: Jwks::default(),
             rests_until: AtomicI64::new(0),
-            faults: Counts::new(),
         }))
     }
 
@@ -342,7 +348,7 @@ impl Kakao {
     /// Counts and logs a fault, once, where it is met. The calls of this client record their own; whoever finds one in a
     /// redirect, or by taking several calls together, records it here. `during` says where: a path of Kakao's, or a word.
     pub(crate) fn record(&self, during: &str, fault: Fault) -> Fault {
-        self.0.faults.add(fault.known);
+        counter!(FAULTS, "id" => fault.id(), "actor" => fault.actor().name()).increment(1);
         if fault.is_quota() {
             // A used-up quota is left alone by everybody.
             let until = self.0.clock.now() + fault.retry_after.unwrap_or(BACK_OFF);
@@ -364,11 +370,6 @@ impl Kakao {
             FaultKind::SetupWrong => error!(id, actor, code, cause, during, "the set-up at Kakao is wrong"),
         }
         fault
-    }
-
-    /// The faults that were met since the start, and how often.
-    pub fn faults_met(&self) -> impl Iterator<Item = (&'static KnownFault, u64)> {
-        self.0.faults.met()
     }
 }
 

@@ -47,12 +47,9 @@ impl Keyring {
         verify(&self.verifying, typ, token)
     }
 
-    /// Every published key, with how many tokens it signed since this process read it.
-    pub fn watch(&self) -> impl Iterator<Item = (&KeyState, u64)> {
-        self.states.iter().map(|state| {
-            let signing = self.signing.iter().find(|key| key.public().kid == state.kid);
-            (state, signing.map_or(0, SigningKey::signatures))
-        })
+    /// Every key of the database, also one that is gone since.
+    pub(crate) fn states(&self) -> &[KeyState] {
+        &self.states
     }
 
     /// The algorithms that can sign.

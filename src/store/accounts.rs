@@ -132,13 +132,23 @@ pub async fn pending(conn: &mut Conn) -> Result<Vec<Unlink>> {
 
 row!(CountRow { waiting: i64, dead: i64, events: i64 });
 
-/// What waits: unlinks that are tried again, unlinks for the operator, webhook events.
-pub async fn waiting(conn: &mut Conn) -> Result<(i64, i64, i64)> {
+/// How many rows wait for somebody.
+pub(crate) struct Waiting {
+    /// Unlinks that are tried again.
+    pub(crate) unlinks: i64,
+    /// Unlinks that only the operator can have tried again.
+    pub(crate) dead_unlinks: i64,
+    /// Events of Kakao's webhooks.
+    pub(crate) webhook_events: i64,
+}
+
+/// What waits.
+pub(crate) async fn waiting(conn: &mut Conn) -> Result<Waiting> {
     const SQL: &str = "SELECT (SELECT count(*) FROM kakao_unlinks WHERE dead_at IS NULL AND done_at IS NULL) AS waiting,
                               (SELECT count(*) FROM kakao_unlinks WHERE dead_at IS NOT NULL AND done_at IS NULL) AS dead,
                               (SELECT count(*) FROM webhook_events WHERE done_at IS NULL) AS events";
     let row: CountRow = on!(conn, c => sqlx::query_as(SQL).fetch_one(c).await)?;
-    Ok((row.waiting, row.dead, row.events))
+    Ok(Waiting { unlinks: row.waiting, dead_unlinks: row.dead, webhook_events: row.events })
 }
 
 /// Kakao knows, or need not be told.

@@ -27,6 +27,7 @@ mod layering;
 mod logout;
 mod lost_login;
 mod me;
+mod metrics;
 mod native_login;
 mod outages;
 mod private_key_jwt;

@@ -4,9 +4,7 @@ use crate::Violation;
 
 /// Rule and place of each.
 pub(crate) const KNOWN: &[(&str, &str)] = &[
-    ("fields", "src/flow/mod.rs Deps"),
     ("lines", "dev/simulator/src/people.rs everybody"),
-    ("lines", "src/flow/exchange_kakao_token.rs by_access_token"),
     ("lines", "src/flow/finish_login.rs log_in"),
     ("lines", "src/flow/issue.rs issue"),
     ("lines", "src/settings/client.rs Table::client"),
@@ -23,7 +21,6 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
     ),
     ("rings", "src/domain/client.rs src/domain/client_jwk.rs"),
     ("rings", "src/flow/mod.rs src/flow/kakao_tokens.rs src/flow/receive_webhook.rs src/flow/revocations.rs"),
-    ("rings", "src/kakao/mod.rs src/kakao/id_token.rs src/kakao/wire.rs"),
     ("rings", "src/settings/mod.rs src/settings/client.rs src/settings/layers.rs src/settings/reader.rs"),
     ("rings", "src/store/mod.rs src/store/db.rs"),
     (

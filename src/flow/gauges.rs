@@ -1,0 +1,102 @@
+//! What an operator watches: the descriptions of what flows count, and what is read anew for each scrape.
+
+use std::time::Duration;
+
+use metrics::{describe_counter, describe_gauge, gauge};
+
+use super::Deps;
+use crate::domain::Timestamp;
+use crate::domain::rotation::{KeyState, Stage};
+use crate::store::Pool;
+use crate::store::accounts::{self, Waiting};
+
+/// How logins end: `logged_in`, `by_session`, or the stable code of the failure.
+pub(super) const LOGINS: &str = "kakao_auth_logins_total";
+
+/// What became of refresh tokens that clients presented: `rotated`, `reused`, or why there was no new token.
+pub(super) const REFRESHES: &str = "kakao_auth_refreshes_total";
+
+/// Longer than a healthy database needs, shorter than a scrape waits.
+const DATABASE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Says what the counters of flows, keys and Kakao mean; once a process.
+pub(crate) fn describe() {
+    describe_counter!(LOGINS, "logins that ended, by how");
+    describe_counter!(REFRESHES, "refresh tokens that clients presented, by what became of them");
+    crate::kakao::describe_metrics();
+    crate::keys::describe_metrics();
+}
+
+/// What is so at one moment.
+pub(crate) struct Gauges {
+    now: Timestamp,
+    keys: Vec<KeyState>,
+    /// Of this process: open, and idle among them.
+    connections: (u32, usize),
+    /// Not while the database is down: the rest is shown without it.
+    waiting: Option<Waiting>,
+}
+
+/// Reads what is so now.
+pub(crate) async fn read(deps: &Deps, pool: &Pool) -> Gauges {
+    let mut db = pool.handle();
+    let waiting = tokio::time::timeout(DATABASE_WITHIN, accounts::waiting(&mut db)).await;
+    Gauges {
+        now: deps.clock.now(),
+        keys: deps.keys.ring().states().to_vec(),
+        connections: pool.connections(),
+        waiting: waiting.ok().and_then(Result::ok),
+    }
+}
+
+impl Gauges {
+    /// Records them.
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
+    pub(crate) fn record(&self) {
+        const CONNECTIONS: &str = "kakao_auth_database_connections";
+        self.record_keys();
+        if let Some(waiting) = &self.waiting {
+            record_waiting(waiting);
+        }
+        let (open, idle) = self.connections;
+        describe_gauge!(CONNECTIONS, "connections of this process to the database");
+        gauge!(CONNECTIONS, "state" => "open").set(f64::from(open));
+        gauge!(CONNECTIONS, "state" => "idle").set(idle as f64);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
+    fn record_keys(&self) {
+        const AGE: &str = "kakao_auth_signing_key_age_seconds";
+        const EXPIRES: &str = "kakao_auth_signing_key_published_for_seconds";
+        describe_gauge!(AGE, "since the key was published");
+        describe_gauge!(EXPIRES, "how much longer a superseded key is published");
+        for key in &self.keys {
+            let stage = match key.stage(self.now) {
+                Stage::Next => "next",
+                Stage::Current => "current",
+                Stage::Previous => "previous",
+                Stage::Gone => continue,
+            };
+            let labels =
+                [("alg", key.alg.name().to_owned()), ("kid", key.kid.clone()), ("stage", stage.to_owned())];
+            gauge!(AGE, &labels).set(self.now.since(key.published_at).as_secs() as f64);
+            if let Some(end) = key.expires_at {
+                gauge!(EXPIRES, &labels).set(end.since(self.now).as_secs() as f64);
+            }
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
+fn record_waiting(waiting: &Waiting) {
+    const UNLINKS: &str = "kakao_auth_kakao_unlinks";
+    const EVENTS: &str = "kakao_auth_webhook_events_waiting";
+    describe_gauge!(
+        UNLINKS,
+        "deleted accounts that Kakao does not know of yet; dead: they wait for the operator"
+    );
+    describe_gauge!(EVENTS, "events of Kakao's webhooks that are not processed yet");
+    gauge!(UNLINKS, "state" => "waiting").set(waiting.unlinks as f64);
+    gauge!(UNLINKS, "state" => "dead").set(waiting.dead_unlinks as f64);
+    gauge!(EVENTS).set(waiting.webhook_events as f64);
+}
