@@ -1,0 +1,76 @@
+//! Kakao is answered in time, and what it said takes effect, whatever is down and whoever dies.
+
+use std::time::{Duration, Instant};
+
+use reqwest::StatusCode;
+use sqlx::Connection;
+
+use super::{KAKAO_ID, OAUTH, event, is_live, later, post_set, tell, unlink_with, user};
+use crate::outages::{Door, host_of, through};
+use crate::rig::{Program, Rig, Setup, http, user_of};
+
+#[tokio::test]
+async fn without_a_database_kakao_is_answered_in_time_and_the_event_takes_effect_when_it_is_back() {
+    let mut rig = Rig::with(Setup { instances: 0, ..Setup::default() }).await;
+    let door = Door::to(host_of(&rig.database_url, 5432)).await;
+    let settings = vec![("DATABASE__URL", through(&rig.database_url, &door))];
+    rig.add_instance(&Setup { settings, ..Setup::default() }).await;
+    let tokens = rig.tokens().await;
+    later(&rig);
+    // The keys are known, as they are in a service that has run for a while.
+    tell(&rig, &event(&rig, &format!("{OAUTH}/user-linked"))).await;
+    rig.kakao.unlink(KAKAO_ID, "UNLINK_FROM_APPS").await;
+    door.shut();
+    let began = Instant::now();
+    assert_eq!(unlink_with(&rig, KAKAO_ID, "UNLINK_FROM_APPS").await.status(), StatusCode::OK);
+    let token = rig.kakao.sign_event(&event(&rig, &format!("{OAUTH}/tokens-revoked")));
+    // What is not stored is not said to be (RFC 8935 §2.2); it is kept all the same.
+    let reply = post_set(&rig, token).await;
+    assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(reply.headers().contains_key("retry-after"));
+    assert!(began.elapsed() < Duration::from_secs(6), "three seconds each: {:?}", began.elapsed());
+    door.open();
+    let began = Instant::now();
+    while rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NOT NULL").await < 3 {
+        assert!(began.elapsed() < Duration::from_secs(20), "the events came back");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(!is_live(&rig, &tokens).await);
+}
+
+#[tokio::test]
+async fn a_process_that_is_killed_between_storing_and_working_off_loses_nothing() {
+    let mut rig = Rig::start().await;
+    let tokens = rig.tokens().await;
+    let id = user_of(&tokens);
+    rig.stop(0).await.unwrap();
+    let mut program = Program::on(&rig);
+    program.set("KAKAO__ADMIN_KEY", &rig.kakao.app().admin_key);
+    let mut child = program.serve().await;
+    // Whoever works off must wait for this row: the moment between storing and working off does not pass.
+    let mut locker = sqlx::PgConnection::connect(&rig.database_url).await.unwrap();
+    sqlx::query("BEGIN").execute(&mut locker).await.unwrap();
+    sqlx::query("UPDATE users SET updated_at = updated_at").execute(&mut locker).await.unwrap();
+    rig.kakao.unlink(KAKAO_ID, "UNLINK_FROM_APPS").await;
+    let form = [("user_id", KAKAO_ID.to_string()), ("referrer_type", "UNLINK_FROM_APPS".to_owned())];
+    let request = http().post(program.url("/kakao/webhooks/unlink")).form(&form);
+    let reply = request
+        .header("Authorization", format!("KakaoAK {}", rig.kakao.app().admin_key))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(reply.status(), StatusCode::OK);
+    child.kill().await.unwrap();
+    sqlx::query("ROLLBACK").execute(&mut locker).await.unwrap();
+    assert_eq!(rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await, 1, "stored");
+    assert!(user(&rig, id).await.unlinked_at.is_none(), "not worked off");
+    // Its claim, if it had one, runs out.
+    sqlx::query("UPDATE webhook_events SET next_at = received_at").execute(&mut locker).await.unwrap();
+    let _again = program.serve().await;
+    let began = Instant::now();
+    while user(&rig, id).await.unlinked_at.is_none() {
+        assert!(began.elapsed() < Duration::from_secs(15), "the event took effect after the restart");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(rig.count("SELECT count(*) FROM grants WHERE ended_at IS NULL").await, 0);
+}
