@@ -234,6 +234,11 @@ fn rest_of(user: UserId) -> String {
     format!("{APP_REST}:{user}")
 }
 
+/// Whether Kakao wants to be left alone by all of this app.
+pub(super) async fn is_app_resting(deps: &Deps, db: &mut Db) -> Result<bool, Error> {
+    Ok(leases::held_until(db, [APP_REST; 2], deps.clock.now()).await?.is_some())
+}
+
 /// Refuses while Kakao wants to be left alone: by everybody, or for this person.
 pub async fn refuse_while_resting(deps: &Deps, db: &mut Db, user: UserId) -> Result<(), Error> {
     let now = deps.clock.now();

@@ -1,4 +1,5 @@
-//! Reads profiles again that have changed at Kakao, and renews links before their refresh token dies.
+//! What is kept up to date about users without their being there: profiles that have changed at Kakao are read again, and
+//! links to Kakao are renewed before their refresh token dies.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tracing::{info, warn};
 use super::{Deps, Error, Refusal, kakao_tokens};
 use crate::domain::{KakaoId, UserId};
 use crate::kakao::{Fault, Person};
-use crate::store::{Db, kakao_links, leases};
+use crate::store::{Db, kakao_links};
 
 /// A profile that could not be read is tried again after this.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -109,7 +110,7 @@ pub async fn renew_links(
     stop: impl Fn() -> bool,
 ) -> Result<usize, Error> {
     let now = deps.clock.now();
-    if leases::held_until(db, ["kakao-rest", "kakao-rest:renewal"], now).await?.is_some() {
+    if kakao_tokens::is_app_resting(deps, db).await? {
         return Ok(0);
     }
     let due = kakao_links::take_for_renewal(db, now + RENEW_BEFORE, now - RENEW_AGAIN, now, most).await?;

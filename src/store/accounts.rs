@@ -13,7 +13,8 @@ pub const MOST_ATTEMPTS: i32 = 16;
 /// How long a row stays that is done: longer than any token of Kakao's that is taken for a login.
 const STAYS: Duration = Duration::from_hours(1);
 
-/// Marks an account as deleted. True for the one caller that did. With `unlinked_at`, only if nobody has logged in since.
+/// Marks an account as deleted. True for the one caller that did. With `not_since`, only if
+/// the user has not logged in at that time or later.
 pub async fn mark_deleted(
     tx: &mut Tx<'_>,
     user: UserId,

@@ -1,8 +1,9 @@
 //! Owns the tables. Stands on `domain` alone; `sqlx` is at home here.
 //!
-//! One table per file; the SQL of a function stands beside it as a `const`, one text for Postgres and SQLite. Time is a
-//! parameter, and so is the connection: `&mut Conn`, or `&mut Tx` where a statement is only right beside others.
-//! Check-then-act is always one conditional statement.
+//! A file owns what is done with one thing: mostly a table, sometimes some columns of one (`kakao_links`, `accounts`) or
+//! several that are written together (`logins`). The SQL of a function stands beside it as a `const`, one text for Postgres
+//! and SQLite. Time is a parameter, and so is the connection: `&mut Conn`, or `&mut Tx` where a statement is only right
+//! beside others. Check-then-act is always one conditional statement.
 
 mod db;
 mod error;
