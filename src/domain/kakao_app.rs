@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Issuer, Secret};
+use super::{Issuer, Secret, paths};
 
 /// The one description of the app: `settings` fills it, `kakao` speaks for it.
 #[derive(Clone, Debug)]
@@ -34,19 +34,13 @@ pub struct KakaoApp {
 }
 
 impl KakaoApp {
-    /// The path under the issuer to which Kakao sends a browser back after a login.
-    pub const CALLBACK_PATH: &str = "/kakao/callback";
-
-    /// The path under the issuer to which Kakao sends a browser back after a logout.
-    pub const LOGOUT_PATH: &str = "/kakao/logout";
-
     /// The redirect URI to register at Kakao.
     pub fn redirect_uri_of(issuer: &Issuer) -> String {
-        issuer.join(Self::CALLBACK_PATH)
+        issuer.join(paths::KAKAO_CALLBACK)
     }
 
     /// The logout redirect URI to register at Kakao.
     pub fn logout_redirect_uri_of(issuer: &Issuer) -> String {
-        issuer.join(Self::LOGOUT_PATH)
+        issuer.join(paths::KAKAO_LOGOUT)
     }
 }

@@ -16,6 +16,7 @@ pub mod issuer;
 pub mod kakao_app;
 pub mod kakao_event;
 pub mod locale;
+pub(crate) mod paths;
 pub mod pkce;
 pub mod policy;
 pub mod redirect;

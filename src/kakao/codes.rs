@@ -438,6 +438,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn sentences_name_the_paths_that_are_served() {
+        use crate::domain::{Locale, paths};
+        for (id, path) in
+            [("KOE006", paths::KAKAO_CALLBACK), ("KOE007", paths::KAKAO_LOGOUT), ("KOE023", paths::AUTHORIZE)]
+        {
+            let row = KnownFault::find(id).unwrap();
+            for locale in [Locale::Ko, Locale::En] {
+                assert!(row.sentence(locale).contains(path), "{id}");
+            }
+        }
+    }
+
+    #[test]
     fn an_id_finds_its_row_and_nothing_else_does() {
         for row in KnownFault::ALL {
             assert_eq!(KnownFault::find(row.id), Some(row));

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::Shared;
 use crate::domain::client::ProfileClaim;
 use crate::domain::rotation::KeyPolicy;
-use crate::domain::{Clients, Fingerprint, GrantType, Issuer, Scope};
+use crate::domain::{Clients, Fingerprint, GrantType, Issuer, Scope, paths};
 use crate::flow;
 
 /// The discovery document, made once.
@@ -23,19 +23,19 @@ pub(super) struct Documents {
 
 /// Where discovery is read: OpenID Connect appends to the issuer, RFC 8414 §3.1 inserts before the issuer's path.
 pub(super) fn discovery_paths(base: &str) -> Vec<String> {
-    const OPENID: &str = "/.well-known/openid-configuration";
-    const OAUTH: &str = "/.well-known/oauth-authorization-server";
-    let mut paths = vec![format!("{base}{OPENID}"), format!("{base}{OAUTH}")];
+    let mut found = vec![
+        format!("{base}{}", paths::OPENID_CONFIGURATION),
+        format!("{base}{}", paths::AUTHORIZATION_SERVER),
+    ];
     if !base.is_empty() {
-        paths.push(format!("{OAUTH}{base}"));
+        found.push(format!("{}{base}", paths::AUTHORIZATION_SERVER));
     }
-    paths
+    found
 }
 
 impl Documents {
     /// Says exactly what works, nothing else.
     pub(super) fn new(issuer: &Issuer, clients: &Clients, keys: &KeyPolicy) -> Self {
-        let issuer = issuer.as_str();
         let known = ["openid", "profile", "email", "phone"].into_iter();
         let custom: Vec<&str> = clients.iter().flat_map(|client| client.scopes.iter()).collect();
         let scopes: Scope = known.chain(custom).collect();
@@ -43,15 +43,15 @@ impl Documents {
         claims.extend(ProfileClaim::ALL.map(ProfileClaim::name));
         claims.extend(["email_verified", "updated_at"]);
         let document = json!({
-            "issuer": issuer,
-            "authorization_endpoint": format!("{issuer}/oauth/authorize"),
-            "token_endpoint": format!("{issuer}/oauth/token"),
-            "userinfo_endpoint": format!("{issuer}/oauth/userinfo"),
-            "introspection_endpoint": format!("{issuer}/oauth/introspect"),
-            "revocation_endpoint": format!("{issuer}/oauth/revoke"),
-            "revocation_feed": format!("{issuer}/v1/revocations"),
-            "end_session_endpoint": format!("{issuer}/oauth/logout"),
-            "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+            "issuer": issuer.as_str(),
+            "authorization_endpoint": issuer.join(paths::AUTHORIZE),
+            "token_endpoint": issuer.join(paths::TOKEN),
+            "userinfo_endpoint": issuer.join(paths::USERINFO),
+            "introspection_endpoint": issuer.join(paths::INTROSPECT),
+            "revocation_endpoint": issuer.join(paths::REVOKE),
+            "revocation_feed": issuer.join(paths::REVOCATIONS),
+            "end_session_endpoint": issuer.join(paths::LOGOUT),
+            "jwks_uri": issuer.join(paths::JWKS),
             "scopes_supported": scopes.iter().collect::<Vec<_>>(),
             "response_types_supported": ["code"],
             "response_modes_supported": ["query", "form_post"],

@@ -8,9 +8,6 @@ use super::page;
 use crate::domain::Locale;
 use crate::flow::KnownFault;
 
-/// Where the page is, below the issuer.
-pub(super) const PATH: &str = "/kakao/errors";
-
 #[derive(Template)]
 #[template(path = "kakao_errors.html")]
 struct Page {

@@ -39,7 +39,7 @@ use tracing_actix_web::TracingLogger;
 
 use documents::Documents;
 
-use crate::domain::KakaoApp;
+use crate::domain::paths;
 use crate::domain::rotation::KeyPolicy;
 use crate::flow::{Deps, Error};
 use crate::store::{Db, Pool};
@@ -99,82 +99,78 @@ pub fn routes(config: &mut web::ServiceConfig, site: &Arc<Site>) {
 
     config.app_data(web::Data::new(Arc::clone(site)));
     // --- from memory
-    config.service(get(
-        &at("/.well-known/jwks.json"),
-        web::get().to(documents::jwks),
-        web::head().to(documents::jwks),
-    ));
+    config.service(get(&at(paths::JWKS), web::get().to(documents::jwks), web::head().to(documents::jwks)));
     for path in documents::discovery_paths(base) {
         let resource = get(&path, web::get().to(documents::discovery), web::head().to(documents::discovery));
         config.service(resource);
     }
     config.service(get(
-        &at("/v1/revocations"),
+        &at(paths::REVOCATIONS),
         web::get().to(revocations::get),
         web::head().to(revocations::get),
     ));
-    config.service(get(&at("/health/live"), web::get().to(health::live), web::head().to(health::live)));
-    config.service(get(&at("/health/ready"), web::get().to(health::ready), web::head().to(health::ready)));
+    config.service(get(&at(paths::LIVE), web::get().to(health::live), web::head().to(health::live)));
+    config.service(get(&at(paths::READY), web::get().to(health::ready), web::head().to(health::ready)));
     // --- the login
     config.service(
         web::scope(base)
             .service(
-                web::resource("/oauth/authorize")
+                web::resource(paths::AUTHORIZE)
                     .route(web::get().to(authorize::get))
                     .route(web::post().to(authorize::post))
                     .default_service(not_allowed("GET, POST")),
             )
             .service(
-                web::resource(KakaoApp::CALLBACK_PATH)
+                web::resource(paths::KAKAO_CALLBACK)
                     .route(web::get().to(callback::get))
                     .default_service(not_allowed("GET")),
             )
             .service(get(
-                kakao_errors::PATH,
+                paths::KAKAO_ERRORS,
                 web::get().to(kakao_errors::get),
                 web::head().to(kakao_errors::get),
             ))
             .service(
-                web::resource("/oauth/logout")
+                web::resource(paths::LOGOUT)
                     .route(web::get().to(logout::get))
                     .route(web::post().to(logout::post))
                     .default_service(not_allowed("GET, POST")),
             )
             .service(
-                web::resource(KakaoApp::LOGOUT_PATH)
+                web::resource(paths::KAKAO_LOGOUT)
                     .route(web::get().to(logout::back_from_kakao))
                     .default_service(not_allowed("GET")),
             )
             .service(
-                web::resource("/kakao/webhooks/unlink")
+                web::resource(paths::KAKAO_UNLINK_WEBHOOK)
                     .route(web::get().to(kakao_webhooks::unlink_get))
                     .route(web::post().to(kakao_webhooks::unlink_post))
                     .default_service(not_allowed("GET, POST")),
             )
             .service(
-                web::resource("/kakao/webhooks/account-status")
+                web::resource(paths::KAKAO_ACCOUNT_STATUS_WEBHOOK)
                     .route(web::post().to(kakao_webhooks::account_status))
                     .default_service(not_allowed("POST")),
             )
             .service(
-                web::resource("/oauth/token")
+                web::resource(paths::TOKEN)
                     .wrap(cors(&site.allowed_origins))
                     .route(web::post().to(token::post))
                     .default_service(not_allowed("POST")),
             )
             .service(
-                web::resource("/oauth/revoke")
+                web::resource(paths::REVOKE)
                     .wrap(cors(&site.allowed_origins))
                     .route(web::post().to(revoke::post))
                     .default_service(not_allowed("POST")),
             )
             .service(
-                web::resource("/oauth/introspect")
+                web::resource(paths::INTROSPECT)
                     .route(web::post().to(introspect::post))
                     .default_service(not_allowed("POST")),
             )
             .service(
-                web::resource("/oauth/userinfo")
+                web::resource(paths::USERINFO)
                     .wrap(cors(&site.allowed_origins))
                     .route(web::get().to(userinfo::answer))
                     .route(web::post().to(userinfo::answer))
@@ -192,53 +188,53 @@ pub fn routes(config: &mut web::ServiceConfig, site: &Arc<Site>) {
 fn api(config: &mut web::ServiceConfig, site: &Arc<Site>) {
     config
         .service(
-            web::resource("/v1/me")
+            web::resource(paths::ME)
                 .wrap(cors(&site.allowed_origins))
                 .route(web::get().to(me::profile))
                 .route(web::delete().to(me::delete))
                 .default_service(not_allowed("GET, DELETE")),
         )
         .service(
-            web::resource("/v1/me/sessions")
+            web::resource(paths::MY_SESSIONS)
                 .wrap(cors(&site.allowed_origins))
                 .route(web::get().to(me::sessions))
                 .route(web::delete().to(me::end_many))
                 .default_service(not_allowed("GET, DELETE")),
         )
         .service(
-            web::resource("/v1/me/sessions/{id}")
+            web::resource(paths::MY_SESSION)
                 .wrap(cors(&site.allowed_origins))
                 .route(web::delete().to(me::end_one))
                 .default_service(not_allowed("DELETE")),
         )
         .service(
-            web::resource("/v1/nonces")
+            web::resource(paths::NONCES)
                 .wrap(cors(&site.allowed_origins))
                 .route(web::post().to(users::nonce))
                 .default_service(not_allowed("POST")),
         )
         .service(
-            web::resource("/v1/users/{id}")
+            web::resource(paths::USER)
                 .route(web::get().to(users::profile))
                 .default_service(not_allowed("GET")),
         )
         .service(
-            web::resource("/v1/users/{id}/kakao-token")
+            web::resource(paths::KAKAO_TOKEN)
                 .route(web::post().to(users::kakao_token))
                 .default_service(not_allowed("POST")),
         )
         .service(
-            web::resource("/v1/admin/users/{id}")
+            web::resource(paths::ADMIN_USER)
                 .route(web::delete().to(users::delete))
                 .default_service(not_allowed("DELETE")),
         )
         .service(
-            web::resource("/v1/admin/kakao-unlinks")
+            web::resource(paths::ADMIN_KAKAO_UNLINKS)
                 .route(web::get().to(users::unlinks))
                 .default_service(not_allowed("GET")),
         )
         .service(
-            web::resource("/v1/admin/kakao-unlinks/{id}/retry")
+            web::resource(paths::ADMIN_KAKAO_UNLINK_RETRY)
                 .route(web::post().to(users::retry_unlink))
                 .default_service(not_allowed("POST")),
         );
@@ -247,9 +243,9 @@ fn api(config: &mut web::ServiceConfig, site: &Arc<Site>) {
 /// Every route of the management address. Nothing here is for the internet.
 pub fn management_routes(config: &mut web::ServiceConfig, site: &Arc<Site>) {
     config.app_data(web::Data::new(Arc::clone(site)));
-    config.service(get("/metrics", web::get().to(metrics::get), web::head().to(metrics::get)));
-    config.service(get("/health/live", web::get().to(health::live), web::head().to(health::live)));
-    config.service(get("/health/ready", web::get().to(health::ready), web::head().to(health::ready)));
+    config.service(get(paths::METRICS, web::get().to(metrics::get), web::head().to(metrics::get)));
+    config.service(get(paths::LIVE, web::get().to(health::live), web::head().to(health::live)));
+    config.service(get(paths::READY, web::get().to(health::ready), web::head().to(health::ready)));
 }
 
 /// A resource that is only read.

@@ -5,8 +5,8 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::error::said;
-use super::{Site, kakao_errors, page};
-use crate::domain::{ResponseMode, Secret};
+use super::{Site, page};
+use crate::domain::{ResponseMode, Secret, paths};
 use crate::flow::Error;
 use crate::flow::login::request::ClientResponseTarget;
 
@@ -32,7 +32,7 @@ pub(super) fn back_to_client(
     let said = said(error);
     let uri = said
         .fault
-        .map(|fault| format!("{}{}#{}", site.deps.policy.issuer.as_str(), kakao_errors::PATH, fault.id));
+        .map(|fault| format!("{}{}#{}", site.deps.policy.issuer.as_str(), paths::KAKAO_ERRORS, fault.id));
     let mut parameters = vec![("error", said.oauth), ("error_description", &said.sentence)];
     parameters.extend(uri.as_deref().map(|uri| ("error_uri", uri)));
     answer(request, site, target, &parameters)

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::Shared;
 use super::error::{Said, said};
 use super::read::Unread;
+use crate::domain::paths;
 use crate::flow::{Error, Refusal};
 use crate::telemetry::request_id;
 
@@ -99,12 +100,12 @@ fn extend(body: &mut serde_json::Value, error: &Error, issuer: &str) {
             let query = url::form_urlencoded::Serializer::new(String::new())
                 .append_pair("kakao_scope", &items.join(" "))
                 .finish();
-            body["authorize_url"] = json!(format!("{issuer}/oauth/authorize?{query}"));
+            body["authorize_url"] = json!(format!("{issuer}{}?{query}", paths::AUTHORIZE));
             body["required_scopes"] = json!(items);
         }
         // Not by the browser's session: Kakao must issue new tokens.
         Error::Refused(Refusal::ReauthenticationRequired) => {
-            body["authorize_url"] = json!(format!("{issuer}/oauth/authorize?prompt=consent"));
+            body["authorize_url"] = json!(format!("{issuer}{}?prompt=consent", paths::AUTHORIZE));
         }
         _ => {}
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::domain::ResumeToken;
+use crate::domain::{ResumeToken, paths};
 use crate::flow::Deps;
 use crate::flow::Error;
 use crate::flow::params::Params;
@@ -68,7 +68,7 @@ pub(crate) fn link(deps: &Deps, callback: &Params) -> Option<ResumeLink> {
                 .finish();
             format!("{uri}{}{iss}", if uri.contains('?') { '&' } else { '?' })
         }
-        None => format!("{}/oauth/authorize?{}", deps.policy.issuer.as_str(), resume.query),
+        None => format!("{}?{}", deps.policy.issuer.join(paths::AUTHORIZE), resume.query),
     };
     Some(ResumeLink { client: client.name.clone(), href })
 }
