@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
 use actix_web::{App as Actix, HttpServer, web as actix};
 use anyhow::Context;
 use tokio::sync::watch;
@@ -19,7 +20,8 @@ use crate::keys::{self, Keys, MasterKeys};
 use crate::notify::Notifier;
 use crate::settings::{Secrets, Settings};
 use crate::store::{self, Pool};
-use crate::web::{Site, management_routes, routes};
+use crate::telemetry::identify;
+use crate::web::{AppState, management_routes, routes};
 use crate::{jobs, telemetry};
 
 /// How long a periodic step that is under way may take at the end, beside a call to Kakao.
@@ -34,7 +36,7 @@ pub struct App {
     address: SocketAddr,
     management: TcpListener,
     management_address: SocketAddr,
-    site: Arc<Site>,
+    site: Arc<AppState>,
     grace: Duration,
 }
 
@@ -74,7 +76,8 @@ impl App {
             policy: settings.policy,
             clock,
         };
-        let site = Arc::new(Site::new(Arc::new(deps), pool, settings.server.trusted_proxies, &settings.keys));
+        let site =
+            Arc::new(AppState::new(Arc::new(deps), pool, settings.server.trusted_proxies, &settings.keys));
         let grace = settings.server.shutdown_grace;
         Ok(Self { listener, address, management, management_address, site, grace })
     }
@@ -90,7 +93,7 @@ impl App {
     }
 
     /// What the flows stand on; a test steps jobs and looks into the stores through it.
-    pub fn site(&self) -> Arc<Site> {
+    pub fn site(&self) -> Arc<AppState> {
         Arc::clone(&self.site)
     }
 
@@ -139,10 +142,11 @@ fn bind(key: &str, address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAd
 }
 
 /// The server of everybody's endpoints.
-fn serve(listener: TcpListener, site: Arc<Site>, grace: Duration) -> std::io::Result<Server> {
+fn serve(listener: TcpListener, site: Arc<AppState>, grace: Duration) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
         let site = Arc::clone(&site);
-        Actix::new().configure(move |config: &mut actix::ServiceConfig| routes(config, &site))
+        let routes = move |config: &mut actix::ServiceConfig| routes(config, &site);
+        Actix::new().configure(routes).wrap(from_fn(identify))
     });
     let server = server
         .client_request_timeout(Duration::from_secs(5))
@@ -153,10 +157,11 @@ fn serve(listener: TcpListener, site: Arc<Site>, grace: Duration) -> std::io::Re
 }
 
 /// The server of the operator's endpoints.
-fn serve_management(listener: TcpListener, site: Arc<Site>) -> std::io::Result<Server> {
+fn serve_management(listener: TcpListener, site: Arc<AppState>) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
         let site = Arc::clone(&site);
-        Actix::new().configure(move |config: &mut actix::ServiceConfig| management_routes(config, &site))
+        let routes = move |config: &mut actix::ServiceConfig| management_routes(config, &site);
+        Actix::new().configure(routes).wrap(from_fn(identify))
     });
     Ok(server.workers(1).shutdown_timeout(1).disable_signals().listen(listener)?.run())
 }

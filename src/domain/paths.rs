@@ -23,6 +23,8 @@ pub(crate) const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration
 pub(crate) const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
 pub(crate) const JWKS: &str = "/.well-known/jwks.json";
 
+/// Our own API: every path of it, those that no endpoint has included.
+pub(crate) const V1: [&str; 2] = ["/v1", "/v1/{path:.*}"];
 pub(crate) const REVOCATIONS: &str = "/v1/revocations";
 pub(crate) const NONCES: &str = "/v1/nonces";
 pub(crate) const ME: &str = "/v1/me";

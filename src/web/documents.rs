@@ -1,6 +1,4 @@
-//! The documents that anyone may read: JWKS (RFC 7517) and discovery (OpenID Connect Discovery, RFC 8414).
-//!
-//! Served from memory, whatever happens to the stores.
+//! The documents that anyone may read and keep. They are served from memory, whatever happens to the stores.
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
@@ -8,17 +6,15 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::Shared;
 use crate::domain::client::ProfileClaim;
 use crate::domain::rotation::KeyPolicy;
 use crate::domain::{Clients, Fingerprint, GrantType, Issuer, Scope, paths};
-use crate::flow;
 
 /// The discovery document, made once.
 pub(super) struct Documents {
-    body: Vec<u8>,
-    etag: String,
-    cache_control: String,
+    pub(super) body: Vec<u8>,
+    pub(super) etag: String,
+    pub(super) cache_control: String,
 }
 
 /// Where discovery is read: OpenID Connect appends to the issuer, RFC 8414 §3.1 inserts before the issuer's path.
@@ -82,20 +78,8 @@ impl Documents {
     }
 }
 
-/// `GET /.well-known/jwks.json`
-pub(super) async fn jwks(request: HttpRequest, site: Shared) -> HttpResponse {
-    let jwks = flow::jwks(&site.deps);
-    let cache_control = &site.documents.cache_control;
-    document(&request, cache_control, jwks.etag(), "application/jwk-set+json", jwks.body())
-}
-
-/// `GET /.well-known/openid-configuration`, `GET /.well-known/oauth-authorization-server`
-pub(super) async fn discovery(request: HttpRequest, site: Shared) -> HttpResponse {
-    let Documents { body, etag, cache_control } = &site.documents;
-    document(&request, cache_control, etag, "application/json", body)
-}
-
-fn document(
+/// Answers with a document that anyone may read and keep.
+pub(super) fn document(
     request: &HttpRequest,
     cache_control: &str,
     etag: &str,

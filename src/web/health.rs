@@ -3,17 +3,18 @@
 use actix_web::HttpResponse;
 use serde_json::json;
 
-use super::Shared;
+use super::reply::Reply;
+use super::state::State;
 use crate::flow::{Health, health};
 
 /// The process answers.
-pub(super) async fn live() -> HttpResponse {
-    HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(json!({ "status": "alive" }))
+pub(super) async fn live() -> Result<HttpResponse, Reply> {
+    Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(json!({ "status": "alive" })))
 }
 
 /// Logins can work: the database answers. The cache may be down: everything goes on without it.
-pub(super) async fn ready(site: Shared) -> HttpResponse {
-    let Health { database, cache } = health(&site.deps, &mut site.db()).await;
+pub(super) async fn ready(state: State) -> Result<HttpResponse, Reply> {
+    let Health { database, cache } = health(&state.deps, &mut state.db()).await;
     let word = |up: bool| if up { "up" } else { "down" };
     let body = json!({
         "status": if database { "ready" } else { "not ready" },
@@ -24,5 +25,5 @@ pub(super) async fn ready(site: Shared) -> HttpResponse {
     if !database {
         response.insert_header(("Retry-After", "2"));
     }
-    response.insert_header(("Cache-Control", "no-store")).json(body)
+    Ok(response.insert_header(("Cache-Control", "no-store")).json(body))
 }

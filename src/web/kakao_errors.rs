@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use super::page;
+use super::reply::Reply;
 use crate::domain::Locale;
 use crate::flow::KnownFault;
 
@@ -27,7 +28,7 @@ struct Row {
     sentence: &'static str,
 }
 
-pub(super) async fn get(request: HttpRequest) -> HttpResponse {
+pub(super) async fn get(request: HttpRequest) -> Result<HttpResponse, Reply> {
     let locale = page::locale(&request);
     let row = |fault: &KnownFault| Row {
         id: fault.id,
@@ -54,5 +55,5 @@ pub(super) async fn get(request: HttpRequest) -> HttpResponse {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
         headers.insert(header::VARY, HeaderValue::from_static("Accept-Language"));
     }
-    response
+    Ok(response)
 }

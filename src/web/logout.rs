@@ -1,61 +1,37 @@
-//! `GET, POST /oauth/logout` (OpenID Connect RP-Initiated Logout 1.0), and `GET /kakao/logout`, where Kakao's own logout ends.
-
-use std::sync::Arc;
+//! `GET, POST /oauth/logout` (OpenID Connect RP-Initiated Logout 1.0).
 
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::authorize::{removal, session_cookie_name};
-use super::read::{self, Unread};
-use super::{Shared, detached, page, redirect, reply};
-use crate::domain::Secret;
-use crate::flow::logout::{LoggedOut, Logout, after_kakao, logout};
+use super::reply::Reply;
+use super::state::State;
+use super::{page, read, redirect, run};
+use crate::flow::logout::{LoggedOut, Logout, logout};
 use crate::flow::{Error, Params};
 
-pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
-    match read::query(&request) {
-        Ok(params) => answer(&request, &site, params).await,
-        Err(refusal) => page::refused(&request, &refusal.into()),
-    }
+pub(super) async fn get(request: HttpRequest, state: State) -> Result<HttpResponse, Reply> {
+    end(&request, &state, read::query(&request)?).await
 }
 
-pub(super) async fn post(request: HttpRequest, site: Shared, payload: Payload) -> HttpResponse {
-    match read::form(&request, payload).await {
-        Ok(params) => answer(&request, &site, params).await,
-        Err(Unread::Refused(refusal)) => page::refused(&request, &refusal.into()),
-        Err(unread) => reply::unread(&request, &unread),
-    }
+pub(super) async fn post(
+    request: HttpRequest,
+    state: State,
+    payload: Payload,
+) -> Result<HttpResponse, Reply> {
+    end(&request, &state, read::form(&request, payload).await?).await
 }
 
-async fn answer(request: &HttpRequest, site: &Shared, params: Params) -> HttpResponse {
-    let name = session_cookie_name(site.https);
-    let session = read::cookie(request, name).map(Secret::new);
-    let outcome = {
-        let site = Arc::clone(site);
-        detached(async move { logout(&site.deps, &mut site.db(), Logout { params: &params, session }).await })
-            .await
+async fn end(request: &HttpRequest, state: &State, params: Params) -> Result<HttpResponse, Reply> {
+    let session = state.cookies().read_session(request);
+    let logged_out = run::detached(state, run::DEADLINE, |deps, mut db| async move {
+        logout(&deps, &mut db, Logout { params: &params, session }).await
+    });
+    let mut response = match logged_out.await? {
+        LoggedOut::Confirm { token } => return Ok(page::confirm_logout(request, &token)),
+        LoggedOut::Done { to: Some(to) } => redirect::see_other(&to),
+        LoggedOut::Done { to: None } => page::logged_out(request),
     };
-    match outcome.and_then(|outcome| outcome) {
-        Ok(LoggedOut::Confirm { token }) => page::confirm_logout(request, &token),
-        Ok(LoggedOut::Done { to }) => {
-            let mut response = match to {
-                Some(to) => redirect::redirect(&to),
-                None => page::logged_out(request),
-            };
-            if response.add_removal_cookie(&removal(name.to_owned(), site.https)).is_err() {
-                return page::refused(request, &Error::broken("a cookie could not be removed"));
-            }
-            response
-        }
-        Err(error) => page::refused(request, &error),
-    }
-}
-
-/// Kakao has ended its session, or the person chose to keep it.
-pub(super) async fn back_from_kakao(request: HttpRequest, site: Shared) -> HttpResponse {
-    let state = read::query(&request).ok().and_then(|params| params.one("state").ok()?.map(str::to_owned));
-    match after_kakao(&site.deps, state.as_deref()) {
-        Some(to) => redirect::redirect(&to),
-        None => page::logged_out(&request),
-    }
+    let removal = state.cookies().session_removal();
+    response.add_removal_cookie(&removal).map_err(|_| Error::broken("a cookie could not be removed"))?;
+    Ok(response)
 }

@@ -3,14 +3,15 @@
 
 use actix_web::HttpResponse;
 
-use super::Shared;
+use super::reply::Reply;
+use super::state::State;
 use crate::flow::gauges;
 use crate::telemetry;
 
-pub(super) async fn get(site: Shared) -> HttpResponse {
-    let gauges = gauges::read(&site.deps, &site.pool).await;
-    HttpResponse::Ok()
+pub(super) async fn get(state: State) -> Result<HttpResponse, Reply> {
+    let gauges = gauges::read(&state.deps, &state.pool).await;
+    Ok(HttpResponse::Ok()
         .insert_header(("Cache-Control", "no-store"))
         .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(telemetry::metrics::render(|| gauges.record()))
+        .body(telemetry::metrics::render(|| gauges.record())))
 }

@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
@@ -11,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::error::{Said, said};
+use super::http_refusal::HttpRefusal;
 use crate::domain::Locale;
 use crate::flow::login::resume::ResumeLink;
 use crate::flow::{Error, Refusal};
@@ -44,7 +44,8 @@ struct Link<'a> {
 
 /// The page for a login that this browser has lost: one tap resumes it, if the callback tells where.
 pub(super) fn lost(request: &HttpRequest, error: &Error, resume: Option<&ResumeLink>) -> HttpResponse {
-    let Some(resume) = resume else { return refused(request, error) };
+    let said = said(error);
+    let Some(resume) = resume else { return failed(request, &said, error) };
     let mut words = words(error);
     words.act = [
         "아래 버튼을 누르면 이 브라우저에서 처음부터 다시 로그인해요. 입력한 내용은 사라지지 않아요.",
@@ -52,12 +53,21 @@ pub(super) fn lost(request: &HttpRequest, error: &Error, resume: Option<&ResumeL
     ];
     let button = locale(request).pick("다시 로그인하기", "Log in again");
     let label = format!("{} · {button}", resume.client);
-    render(request, &said(error), &words, Some(Link { words: &label, href: &resume.href }))
+    render(request, &said, &words, Some(Link { words: &label, href: &resume.href }))
 }
 
 /// The page for an error that has no client to go back to.
-pub(super) fn refused(request: &HttpRequest, error: &Error) -> HttpResponse {
-    render(request, &said(error), &words(error), None)
+pub(super) fn failed(request: &HttpRequest, said: &Said, error: &Error) -> HttpResponse {
+    render(request, said, &words(error), None)
+}
+
+/// The page for what HTTP itself refuses.
+pub(super) fn refused_by_http(request: &HttpRequest, said: &Said, refusal: &HttpRefusal) -> HttpResponse {
+    let words = match refusal {
+        HttpRefusal::PathUnknown => &PATH_UNKNOWN,
+        _ => &REQUEST_INVALID,
+    };
+    render(request, said, words, None)
 }
 
 fn words(error: &Error) -> Words {
@@ -81,17 +91,7 @@ fn words(error: &Error) -> Words {
                 "Go back to the app or site you came from and log in again.",
             ],
         },
-        Error::Refused(_) => Words {
-            title: ["잘못된 로그인 요청이에요", "This login request is not valid"],
-            what: [
-                "앱이나 사이트가 보낸 요청에 문제가 있어서 로그인을 시작할 수 없어요.",
-                "The app or site sent a request that cannot be used, so the login cannot begin.",
-            ],
-            act: [
-                "앱이나 사이트의 운영자에게 아래 내용을 알려 주세요.",
-                "Tell whoever runs the app or site what stands below.",
-            ],
-        },
+        Error::Refused(_) => REQUEST_INVALID,
         Error::Unavailable(_) => Words {
             title: ["잠시 후 다시 시도해 주세요", "Please try again in a moment"],
             what: ["지금은 로그인 서비스를 이용할 수 없어요.", "The login service cannot work right now."],
@@ -108,23 +108,23 @@ fn words(error: &Error) -> Words {
     }
 }
 
-/// 404, for people and programs alike.
-pub(super) async fn not_found(request: HttpRequest) -> HttpResponse {
-    let words = Words {
-        title: ["페이지를 찾을 수 없어요", "There is no such page"],
-        what: ["주소가 잘못되었거나 사라진 페이지예요.", "The address is wrong, or the page is gone."],
-        act: ["이용하려던 앱이나 사이트로 돌아가 주세요.", "Go back to the app or site you came from."],
-    };
-    let said = Said {
-        status: StatusCode::NOT_FOUND,
-        oauth: "invalid_request",
-        code: "not_found",
-        sentence: "No endpoint has this path.".into(),
-        retry_after: None,
-        fault: None,
-    };
-    render(&request, &said, &words, None)
-}
+const REQUEST_INVALID: Words = Words {
+    title: ["잘못된 로그인 요청이에요", "This login request is not valid"],
+    what: [
+        "앱이나 사이트가 보낸 요청에 문제가 있어서 로그인을 시작할 수 없어요.",
+        "The app or site sent a request that cannot be used, so the login cannot begin.",
+    ],
+    act: [
+        "앱이나 사이트의 운영자에게 아래 내용을 알려 주세요.",
+        "Tell whoever runs the app or site what stands below.",
+    ],
+};
+
+const PATH_UNKNOWN: Words = Words {
+    title: ["페이지를 찾을 수 없어요", "There is no such page"],
+    what: ["주소가 잘못되었거나 사라진 페이지예요.", "The address is wrong, or the page is gone."],
+    act: ["이용하려던 앱이나 사이트로 돌아가 주세요.", "Go back to the app or site you came from."],
+};
 
 #[derive(Template)]
 #[template(path = "logout.html")]

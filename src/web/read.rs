@@ -11,28 +11,18 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
 use ipnet::IpNet;
 
-use super::authorize::session_cookie_name;
-use crate::domain::Secret;
+use super::cookie::Cookies;
+use super::http_refusal::HttpRefusal;
+use super::reply::Reply;
+use crate::domain::{Secret, UserId};
 use crate::flow::begin_login::FromBrowser;
 use crate::flow::{Credentials, Error, Params, Refusal};
 
-/// The largest form: a token request has a few hundred bytes.
-const LARGEST_FORM: usize = 16 * 1024;
+/// The largest body, bytes: a token request has a few hundred bytes.
+const LARGEST_BODY: usize = 16 * 1024;
 
 /// How long a body may take: actix itself never cuts one that stalls.
 const BODY_TIME: Duration = Duration::from_secs(10);
-
-/// Why a body was not read.
-pub(super) enum Unread {
-    /// The request is wrong.
-    Refused(Refusal),
-    /// It is larger than 16 KiB.
-    TooLarge,
-    /// It is compressed.
-    Encoded,
-    /// It stalled.
-    TooSlow,
-}
 
 /// The parameters of the query.
 pub(super) fn query(request: &HttpRequest) -> Result<Params, Refusal> {
@@ -42,8 +32,8 @@ pub(super) fn query(request: &HttpRequest) -> Result<Params, Refusal> {
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-fn refuse(sentence: &'static str) -> Unread {
-    Unread::Refused(Refusal::RequestUnreadable(sentence))
+fn unreadable(sentence: &'static str) -> Reply {
+    Refusal::RequestUnreadable(sentence).into()
 }
 
 /// Whether the body says that it is of this media type.
@@ -54,16 +44,16 @@ fn is_type(request: &HttpRequest, wanted: &str) -> bool {
 }
 
 /// The parameters of a form body (RFC 6749 Appendix B).
-pub(super) async fn form(request: &HttpRequest, payload: Payload) -> Result<Params, Unread> {
+pub(super) async fn form(request: &HttpRequest, payload: Payload) -> Result<Params, Reply> {
     if !is_type(request, FORM) && !request.headers().contains_key(header::CONTENT_ENCODING) {
-        return Err(refuse("send the parameters in the body as application/x-www-form-urlencoded"));
+        return Err(unreadable("send the parameters in the body as application/x-www-form-urlencoded"));
     }
     let body = body(request, payload).await?;
-    Params::read(&body).map_err(|_| refuse("the body must be valid UTF-8 without NUL"))
+    Params::read(&body).map_err(|_| unreadable("the body must be valid UTF-8 without NUL"))
 }
 
 /// The parameters of a form body or of a flat JSON object: Kakao's pages speak of both.
-pub(super) async fn form_or_json(request: &HttpRequest, payload: Payload) -> Result<Params, Unread> {
+pub(super) async fn form_or_json(request: &HttpRequest, payload: Payload) -> Result<Params, Reply> {
     if !is_type(request, "application/json") {
         return form(request, payload).await;
     }
@@ -72,49 +62,51 @@ pub(super) async fn form_or_json(request: &HttpRequest, payload: Payload) -> Res
     for (name, value) in &object {
         form.append_pair(name, &value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
-    Params::read(form.finish().as_bytes()).map_err(|_| refuse("the body must be valid UTF-8 without NUL"))
+    Params::read(form.finish().as_bytes()).map_err(|_| unreadable("the body must be valid UTF-8 without NUL"))
 }
 
 /// A JSON body; an empty one is the default.
 pub(super) async fn json_body<T: serde::de::DeserializeOwned + Default>(
     request: &HttpRequest,
     payload: Payload,
-) -> Result<T, Unread> {
+) -> Result<T, Reply> {
     let body = body(request, payload).await?;
     if body.is_empty() {
         return Ok(T::default());
     }
     if !is_type(request, "application/json") {
-        return Err(refuse("send the body as application/json"));
+        return Err(unreadable("send the body as application/json"));
     }
     json(&body)
 }
 
-fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Unread> {
+fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Reply> {
     serde_json::from_slice(body).map_err(|_| {
-        refuse(
+        unreadable(
             "the body must be a JSON object with the documented members and types, each once, and no others",
         )
     })
 }
 
 /// The bytes of a body, within its size and its time.
-pub(super) async fn body(request: &HttpRequest, mut payload: Payload) -> Result<BytesMut, Unread> {
+pub(super) async fn body(request: &HttpRequest, mut payload: Payload) -> Result<BytesMut, Reply> {
     if request.headers().contains_key(header::CONTENT_ENCODING) {
-        return Err(Unread::Encoded);
+        return Err(HttpRefusal::BodyEncoded.into());
     }
     let mut body = BytesMut::new();
     let collect = async {
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| refuse("the body ended early"))?;
-            if body.len() + chunk.len() > LARGEST_FORM {
-                return Err(Unread::TooLarge);
+            let chunk = chunk.map_err(|_| unreadable("the body ended early"))?;
+            if body.len() + chunk.len() > LARGEST_BODY {
+                return Err(HttpRefusal::BodyTooLarge { most: LARGEST_BODY / 1024 }.into());
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(())
+        Ok::<_, Reply>(())
     };
-    tokio::time::timeout(BODY_TIME, collect).await.map_err(|_| Unread::TooSlow)??;
+    tokio::time::timeout(BODY_TIME, collect)
+        .await
+        .map_err(|_| HttpRefusal::BodyTooSlow { most: BODY_TIME.as_secs() })??;
     Ok(body)
 }
 
@@ -184,22 +176,28 @@ pub(super) fn address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
     caller
 }
 
-/// The value of a cookie.
-pub(super) fn cookie(request: &HttpRequest, name: &str) -> Option<String> {
-    request.cookie(name).map(|cookie| cookie.value().to_owned())
-}
-
 /// What is kept of a browser's name for itself, characters.
 const LONGEST_USER_AGENT: usize = 256;
 
 /// What the browser shows with a request of the login.
-pub(super) fn browser(request: &HttpRequest, https: bool) -> FromBrowser {
-    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+pub(super) fn browser(request: &HttpRequest, cookies: Cookies) -> FromBrowser {
+    let language = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     FromBrowser {
-        language: text(header::ACCEPT_LANGUAGE).map(str::to_owned),
-        user_agent: text(header::USER_AGENT).map(|text| text.chars().take(LONGEST_USER_AGENT).collect()),
-        session: cookie(request, session_cookie_name(https)).map(Secret::new),
+        language: language.map(str::to_owned),
+        user_agent: user_agent(request),
+        session: cookies.read_session(request),
     }
+}
+
+/// What the caller calls itself.
+pub(super) fn user_agent(request: &HttpRequest) -> Option<String> {
+    let text = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok())?;
+    Some(text.chars().take(LONGEST_USER_AGENT).collect())
+}
+
+/// The user that a path names. What is no id names nobody.
+pub(super) fn user_id(text: &str) -> Result<UserId, Refusal> {
+    text.parse().map(UserId).map_err(|_| Refusal::NotFound)
 }
 
 /// The bearer token of the Authorization header (RFC 6750 §2.1). Never the query, never a cookie.

@@ -1,17 +1,18 @@
-//! Sends browsers on: See Other, and the authorization response to the client (RFC 6749 §4.1.2).
+//! Sends browsers on: to Kakao, or with an authorization response back to the client (RFC 6749 §4.1.2).
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::error::said;
-use super::{Site, page};
+use super::page;
+use super::state::issuer;
 use crate::domain::{ResponseMode, Secret, paths};
 use crate::flow::Error;
 use crate::flow::login::request::ClientResponseTarget;
 
 /// See Other: after a POST too, the browser follows with GET (RFC 9700 §4.12).
-pub(super) fn redirect(location: &str) -> HttpResponse {
+pub(super) fn see_other(location: &str) -> HttpResponse {
     match HeaderValue::from_str(location) {
         Ok(location) => {
             HttpResponse::build(StatusCode::SEE_OTHER).insert_header((header::LOCATION, location)).finish()
@@ -23,47 +24,31 @@ pub(super) fn redirect(location: &str) -> HttpResponse {
 
 /// Sends an error back to the client (RFC 6749 §4.1.2.1, RFC 9207). Of what went wrong at Kakao the URL holds the id alone,
 /// and where to read about it.
-pub(super) fn back_to_client(
-    request: &HttpRequest,
-    site: &Site,
-    error: &Error,
-    target: &ClientResponseTarget,
-) -> HttpResponse {
+pub(super) fn error(request: &HttpRequest, error: &Error, target: &ClientResponseTarget) -> HttpResponse {
     let said = said(error);
-    let uri = said
-        .fault
-        .map(|fault| format!("{}{}#{}", site.deps.policy.issuer.as_str(), paths::KAKAO_ERRORS, fault.id));
+    let page = issuer(request).map(|issuer| issuer.join(paths::KAKAO_ERRORS));
+    let uri = said.fault.zip(page).map(|(fault, page)| format!("{page}#{}", fault.id));
     let mut parameters = vec![("error", said.oauth), ("error_description", &said.sentence)];
     parameters.extend(uri.as_deref().map(|uri| ("error_uri", uri)));
-    answer(request, site, target, &parameters)
+    answer(request, target, &parameters)
 }
 
 /// Sends a code to the client (RFC 6749 §4.1.2, RFC 9207).
-pub(super) fn with_code(
-    request: &HttpRequest,
-    site: &Site,
-    code: &Secret,
-    target: &ClientResponseTarget,
-) -> HttpResponse {
-    answer(request, site, target, &[("code", code.reveal())])
+pub(super) fn code(request: &HttpRequest, code: &Secret, target: &ClientResponseTarget) -> HttpResponse {
+    answer(request, target, &[("code", code.reveal())])
 }
 
 /// Appends the parameters to the redirect URI, keeping its own query as it is (RFC 6749 §3.1.2), or has the browser post
 /// them there (Form Post Response Mode §2).
-fn answer(
-    request: &HttpRequest,
-    site: &Site,
-    target: &ClientResponseTarget,
-    parameters: &[(&str, &str)],
-) -> HttpResponse {
+fn answer(request: &HttpRequest, target: &ClientResponseTarget, parameters: &[(&str, &str)]) -> HttpResponse {
     let mut pairs = parameters.to_vec();
     pairs.extend(target.state.as_deref().map(|state| ("state", state)));
-    pairs.push(("iss", site.deps.policy.issuer.as_str()));
+    pairs.extend(issuer(request).map(|issuer| ("iss", issuer.as_str())));
     match target.mode {
         ResponseMode::Query => {
             let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
             let separator = if target.redirect_uri.contains('?') { '&' } else { '?' };
-            redirect(&format!("{}{separator}{query}", target.redirect_uri))
+            see_other(&format!("{}{separator}{query}", target.redirect_uri))
         }
         ResponseMode::FormPost => page::form_post(request, &target.redirect_uri, &pairs),
     }

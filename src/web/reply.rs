@@ -1,62 +1,175 @@
-//! Builds error replies from what the table of [`error`](super::error) says: OAuth JSON and problem+json, with the
-//! challenge that goes with them.
+//! How anything but success is answered. A handler says what happened ([`Reply`], by `?`); the [`Family`] of its route
+//! says how that is shown.
 
-use actix_web::http::StatusCode;
+use std::borrow::Cow;
+
+use actix_web::body::BoxBody;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse};
-use serde_json::json;
+use actix_web::http::{ConnectionType, StatusCode};
+use actix_web::{Handler, HttpRequest, HttpResponse, HttpResponseBuilder, Responder};
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use serde_json::{Value, json};
+use tracing::info;
 
-use super::Shared;
 use super::error::{Said, said};
-use super::read::Unread;
+use super::http_refusal::HttpRefusal;
+use super::{page, redirect, state};
 use crate::domain::paths;
+use crate::flow::begin_login::AuthorizeError;
+use crate::flow::login::request::ClientResponseTarget;
 use crate::flow::{Error, Refusal};
 use crate::telemetry::request_id;
 
-/// An error of an OAuth endpoint (RFC 6749 §5.2).
-pub(super) fn oauth_json(request: &HttpRequest, error: &Error) -> HttpResponse {
-    let said = said(error);
-    let mut response = json_response(request, &said);
-    if matches!(error, Error::Refused(Refusal::ClientUnproven { by_basic: true })) {
-        let scheme = HeaderValue::from_static("Basic realm=\"kakao-auth\", charset=\"UTF-8\"");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
-    }
-    response
+/// Why a handler has no success to answer with.
+pub(super) enum Reply {
+    /// A flow said no, or could not say anything.
+    Failed(Error),
+    /// HTTP itself says no.
+    Http(HttpRefusal),
+    /// An authorization request was refused whose redirect URI is proven: the client is told, whatever the family.
+    ToClient {
+        /// What is wrong.
+        error: Error,
+        /// Where the client is.
+        target: ClientResponseTarget,
+    },
+    /// The handler has built the answer itself.
+    Built(HttpResponse),
 }
 
-/// An error of an endpoint that takes a bearer token (RFC 6750 §3).
-pub(super) fn bearer_json(request: &HttpRequest, error: &Error) -> HttpResponse {
-    let said = said(error);
-    let mut response = json_response(request, &said);
-    challenge(&mut response, error, &said);
-    response
-}
-
-fn challenge(response: &mut HttpResponse, error: &Error, said: &Said) {
-    let challenge = match error {
-        Error::Refused(Refusal::TokenMissing) => "Bearer".to_owned(),
-        Error::Refused(Refusal::ScopeLacking(scope)) => {
-            format!(
-                "Bearer error=\"{}\", error_description=\"{}\", scope=\"{scope}\"",
-                said.oauth, said.sentence
-            )
-        }
-        Error::Refused(Refusal::TokenInvalid) => {
-            format!("Bearer error=\"{}\", error_description=\"{}\"", said.oauth, said.sentence)
-        }
-        Error::Refused(_) | Error::Unavailable(_) | Error::Broken(_) => return,
-    };
-    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+impl<E: Into<Error>> From<E> for Reply {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
     }
 }
 
-fn json_response(request: &HttpRequest, said: &Said) -> HttpResponse {
-    let mut response = HttpResponse::build(said.status);
+impl From<AuthorizeError> for Reply {
+    fn from(AuthorizeError { error, target }: AuthorizeError) -> Self {
+        match target {
+            Some(target) => Self::ToClient { error, target },
+            None => Self::Failed(error),
+        }
+    }
+}
+
+impl From<HttpRefusal> for Reply {
+    fn from(refusal: HttpRefusal) -> Self {
+        Self::Http(refusal)
+    }
+}
+
+/// The routes that show their errors in one way.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Family {
+    /// A browser shows them to a person: HTML, in Korean or English.
+    Page,
+    /// OAuth JSON (RFC 6749 §5.2).
+    OAuth,
+    /// `application/problem+json` (RFC 9457).
+    Problem,
+    /// What a transmitter of security event tokens reads (RFC 8935 §2.3).
+    SecurityEvents,
+}
+
+impl Family {
+    /// The answer that this reply becomes.
+    pub(super) fn show(self, request: &HttpRequest, reply: Reply) -> HttpResponse {
+        match reply {
+            Reply::Built(response) => response,
+            Reply::ToClient { error, target } => redirect::error(request, &error, &target),
+            Reply::Failed(error) => self.failed(request, &error),
+            Reply::Http(refusal) => self.refused_by_http(request, &refusal),
+        }
+    }
+
+    fn failed(self, request: &HttpRequest, error: &Error) -> HttpResponse {
+        let said = said(error);
+        let mut response = match self {
+            Self::Page => page::failed(request, &said, error),
+            Self::OAuth => oauth_json(request, &said),
+            Self::Problem => problem(request, &said, extension(error, request)),
+            Self::SecurityEvents => security_event_error(error, &said),
+        };
+        let challenge = challenge(error, &said).and_then(|text| HeaderValue::from_str(&text).ok());
+        if let Some(challenge) = challenge {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+
+    fn refused_by_http(self, request: &HttpRequest, refusal: &HttpRefusal) -> HttpResponse {
+        let said = refusal.said();
+        let mut response = match self {
+            Self::Page => page::refused_by_http(request, &said, refusal),
+            Self::OAuth => oauth_json(request, &said),
+            Self::Problem => problem(request, &said, Value::Null),
+            // Whatever is wrong with the request, the transmitter reads it from a 400.
+            Self::SecurityEvents => {
+                security_event_body(StatusCode::BAD_REQUEST, &said, said.oauth, &said.sentence)
+            }
+        };
+        if let HttpRefusal::MethodNotAllowed { allow } = refusal
+            && let Ok(allow) = HeaderValue::from_str(allow)
+        {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+        if refusal.leaves_body() {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        response
+    }
+}
+
+/// A handler, with the family that shows its errors.
+#[derive(Clone)]
+pub(super) struct Shown<H> {
+    /// The handler.
+    pub(super) handler: H,
+    /// How its errors are shown.
+    pub(super) family: Family,
+}
+
+/// What a [`Shown`] handler answers: it is turned into a response where the request is at hand.
+pub(super) struct Answer {
+    result: Result<HttpResponse, Reply>,
+    family: Family,
+}
+
+impl<H, Args> Handler<Args> for Shown<H>
+where
+    H: Handler<Args, Output = Result<HttpResponse, Reply>>,
+    Args: 'static,
+{
+    type Output = Answer;
+    type Future = LocalBoxFuture<'static, Answer>;
+
+    fn call(&self, args: Args) -> Self::Future {
+        let Self { handler, family } = self.clone();
+        async move { Answer { result: handler.call(args).await, family } }.boxed_local()
+    }
+}
+
+impl Responder for Answer {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        self.result.unwrap_or_else(|reply| self.family.show(request, reply))
+    }
+}
+
+/// The status and the headers of every error in JSON.
+fn json_error(status: StatusCode, said: &Said) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
     if let Some(seconds) = said.retry_after {
         response.insert_header((header::RETRY_AFTER, seconds));
     }
-    response.insert_header((header::CACHE_CONTROL, "no-store")).json(json!({
+    response
+}
+
+fn oauth_json(request: &HttpRequest, said: &Said) -> HttpResponse {
+    json_error(said.status, said).json(json!({
         "error": said.oauth,
         "error_description": said.sentence,
         "code": said.code,
@@ -64,13 +177,8 @@ fn json_response(request: &HttpRequest, said: &Said) -> HttpResponse {
     }))
 }
 
-/// An error of `/v1` (RFC 9457).
-pub(super) fn problem(request: &HttpRequest, error: &Error) -> HttpResponse {
-    let said = said(error);
-    let mut response = HttpResponse::build(said.status);
-    if let Some(seconds) = said.retry_after {
-        response.insert_header((header::RETRY_AFTER, seconds));
-    }
+/// With the members of `extension` beside those of RFC 9457 §3.1.
+fn problem(request: &HttpRequest, said: &Said, extension: Value) -> HttpResponse {
     let mut body = json!({
         "type": "about:blank",
         "title": said.status.canonical_reason().unwrap_or_default(),
@@ -79,73 +187,65 @@ pub(super) fn problem(request: &HttpRequest, error: &Error) -> HttpResponse {
         "code": said.code,
         "request_id": request_id(request),
     });
-    extend(&mut body, error, issuer_of(request).as_deref().unwrap_or_default());
-    let mut response = response
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .content_type("application/problem+json")
-        .body(body.to_string());
-    challenge(&mut response, error, &said);
-    response
+    if let (Value::Object(body), Value::Object(extension)) = (&mut body, extension) {
+        body.extend(extension);
+    }
+    json_error(said.status, said).content_type("application/problem+json").body(body.to_string())
 }
 
-fn issuer_of(request: &HttpRequest) -> Option<String> {
-    request.app_data::<Shared>().map(|site| site.deps.policy.issuer.as_str().to_owned())
+fn security_event_error(error: &Error, said: &Said) -> HttpResponse {
+    match error {
+        Error::Refused(Refusal::EventTokenInvalid { err, description }) => {
+            info!(err, description, "a security event token was refused");
+            let sentence = format!("The security event token is not accepted: {description}.");
+            security_event_body(said.status, said, err, &sentence)
+        }
+        // Nothing can be said about the token before Kakao's keys are there, nor accepted before it is stored
+        // (RFC 8935 §2.2).
+        Error::Unavailable(_) => security_event_body(
+            said.status,
+            said,
+            said.oauth,
+            "The token cannot be taken now. Send it again.",
+        ),
+        _ => security_event_body(said.status, said, said.oauth, &said.sentence),
+    }
+}
+
+fn security_event_body(status: StatusCode, said: &Said, err: &str, description: &str) -> HttpResponse {
+    json_error(status, said).json(json!({ "err": err, "description": description }))
 }
 
 /// What helps a program beyond the sentence (RFC 9457 §3.2): where to send the person. The client adds the rest of its
 /// own request, as for any login.
-fn extend(body: &mut serde_json::Value, error: &Error, issuer: &str) {
+fn extension(error: &Error, request: &HttpRequest) -> Value {
+    let endpoint = state::issuer(request).map(|issuer| issuer.join(paths::AUTHORIZE)).unwrap_or_default();
+    let authorize = |query: &str| format!("{endpoint}?{query}");
     match error {
         Error::Refused(Refusal::KakaoConsentRequired { items }) => {
             let query = url::form_urlencoded::Serializer::new(String::new())
                 .append_pair("kakao_scope", &items.join(" "))
                 .finish();
-            body["authorize_url"] = json!(format!("{issuer}{}?{query}", paths::AUTHORIZE));
-            body["required_scopes"] = json!(items);
+            json!({ "authorize_url": authorize(&query), "required_scopes": items })
         }
         // Not by the browser's session: Kakao must issue new tokens.
         Error::Refused(Refusal::ReauthenticationRequired) => {
-            body["authorize_url"] = json!(format!("{issuer}{}?prompt=consent", paths::AUTHORIZE));
+            json!({ "authorize_url": authorize("prompt=consent") })
         }
-        _ => {}
+        _ => Value::Null,
     }
 }
 
-/// A body that was not read, at `/v1`.
-pub(super) fn unread_problem(request: &HttpRequest, unread: &Unread) -> HttpResponse {
-    match unread {
-        Unread::Refused(refusal) => problem(request, &refusal.clone().into()),
-        _ => self::unread(request, unread),
-    }
-}
-
-/// A body that was not read.
-pub(super) fn unread(request: &HttpRequest, unread: &Unread) -> HttpResponse {
-    let (status, code, sentence) = match unread {
-        Unread::Refused(refusal) => return oauth_json(request, &refusal.clone().into()),
-        Unread::TooLarge => {
-            (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is larger than 16 KiB.")
-        }
-        Unread::Encoded => {
-            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "body_encoded", "Send the body without Content-Encoding.")
-        }
-        Unread::TooSlow => {
-            (StatusCode::REQUEST_TIMEOUT, "body_too_slow", "The body took longer than ten seconds.")
-        }
-    };
-    let mut response = json_response(request, &Said::new(status, "invalid_request", code, sentence));
-    // What is left of the body is not read.
-    response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
-    response
-}
-
-/// 405; the caller adds `Allow`.
-pub(super) fn method_not_allowed(request: &HttpRequest) -> HttpResponse {
-    let said = Said::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "invalid_request",
-        "method_not_allowed",
-        "This endpoint does not answer this method; see the Allow header.",
-    );
-    json_response(request, &said)
+/// How the caller can prove itself (RFC 9110 §11.6.1), where that is what was lacking (RFC 6749 §5.2, RFC 6750 §3).
+fn challenge(error: &Error, said: &Said) -> Option<Cow<'static, str>> {
+    let Error::Refused(refusal) = error else { return None };
+    let bearer = || format!("Bearer error=\"{}\", error_description=\"{}\"", said.oauth, said.sentence);
+    Some(match refusal {
+        Refusal::ClientUnproven { by_basic: true } => "Basic realm=\"kakao-auth\", charset=\"UTF-8\"".into(),
+        Refusal::TokenMissing => "Bearer".into(),
+        Refusal::TokenInvalid => bearer().into(),
+        Refusal::ScopeLacking(scope) => format!("{}, scope=\"{scope}\"", bearer()).into(),
+        Refusal::WebhookUnproven => "KakaoAK".into(),
+        _ => return None,
+    })
 }

@@ -6,23 +6,19 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::documents::is_known;
-use super::{Shared, read, reply};
+use super::read;
+use super::reply::Reply;
+use super::state::State;
 use crate::flow::Refusal;
 use crate::flow::revocations::{self, Feed};
 
 /// The longest that a reader may wait for a change.
 const LONGEST_WAIT: u64 = 30;
 
-pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
-    let wait = match read_wait(&request) {
-        Ok(wait) => wait,
-        Err(refusal) => return reply::problem(&request, &refusal.into()),
-    };
+pub(super) async fn get(request: HttpRequest, state: State) -> Result<HttpResponse, Reply> {
+    let wait = read_wait(&request)?;
     let known = |feed: &Feed| is_known(&request, &feed.etag);
-    let feed = match revocations::current(&site.deps, wait, known).await {
-        Ok(feed) => feed,
-        Err(error) => return reply::problem(&request, &error),
-    };
+    let feed = revocations::current(&state.deps, wait, known).await?;
     let unchanged = is_known(&request, &feed.etag);
     let mut response = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
@@ -31,14 +27,14 @@ pub(super) async fn get(request: HttpRequest, site: Shared) -> HttpResponse {
         .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
     if unchanged {
-        return response.finish();
+        return Ok(response.finish());
     }
-    response.content_type("application/jwt").body(feed.body.clone())
+    Ok(response.content_type("application/jwt").body(feed.body.clone()))
 }
 
 fn read_wait(request: &HttpRequest) -> Result<Duration, Refusal> {
     let params = read::query(request)?;
-    let wait = params.one("wait").map_err(|_| Refusal::ParameterRepeated("wait"))?.unwrap_or("0");
+    let wait = params.one("wait")?.unwrap_or("0");
     let seconds = wait.parse::<u64>().ok().filter(|seconds| *seconds <= LONGEST_WAIT);
     seconds
         .map(Duration::from_secs)

@@ -2,66 +2,69 @@
 
 use std::sync::Arc;
 
+use actix_web::http::header;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::read;
-use super::{Shared, detached, reply};
+use super::reply::Reply;
+use super::run::{DEADLINE, detached};
+use super::state::State;
+use super::{caller, read};
 use crate::domain::pkce::CodeVerifier;
 use crate::domain::{Client, GrantType, Scope, Secret};
 use crate::flow::exchange_kakao_token::{ACCESS_TOKEN, ID_TOKEN, Subject};
 use crate::flow::issue::TokenResponse;
-use crate::flow::{self, CodeExchange, Error, KakaoTokenExchange, Params, Refresh, Refusal};
+use crate::flow::{self, CodeExchange, KakaoTokenExchange, Params, Refresh, Refusal};
 
-pub(super) async fn post(request: HttpRequest, site: Shared, payload: Payload) -> HttpResponse {
-    let params = match read::form(&request, payload).await {
-        Ok(params) => params,
-        Err(unread) => return reply::unread(&request, &unread),
-    };
-    match answer(&request, &site, &params).await {
-        Ok(tokens) => HttpResponse::Ok().insert_header(("Pragma", "no-cache")).json(tokens),
-        Err(error) => reply::oauth_json(&request, &error),
-    }
-}
-
-/// The client of a form that must prove who sends it.
-pub(super) async fn client_of(
-    request: &HttpRequest,
-    site: &Shared,
-    params: &Params,
-) -> Result<Arc<Client>, Error> {
-    if params.any_repeated() {
-        return Err(Refusal::ParameterRepeated("a parameter").into());
-    }
-    let address = read::address(request, &site.trusted_proxies);
-    let credentials = read::credentials(request, params)?;
-    flow::authenticate_client(&site.deps, &mut site.db(), &credentials, address).await
-}
-
-async fn answer(request: &HttpRequest, site: &Shared, params: &Params) -> Result<TokenResponse, Error> {
+pub(super) async fn post(
+    request: HttpRequest,
+    state: State,
+    payload: Payload,
+) -> Result<HttpResponse, Reply> {
+    let params = read::form(&request, payload).await?;
     let grant_type = params.one("grant_type")?;
     let grant_type = grant_type.ok_or(Refusal::ParameterMissing("grant_type"))?;
-    let client = client_of(request, site, params).await?;
-    let grant = GrantType::from_name(grant_type).ok_or(Refusal::GrantTypeUnsupported)?;
-    if !client.may(grant) {
+    let client = caller::client(&request, &state, &params).await?;
+    let grant_type = GrantType::from_name(grant_type).ok_or(Refusal::GrantTypeUnsupported)?;
+    if !client.may(grant_type) {
         return Err(Refusal::GrantNotAllowed.into());
     }
-    let site = Arc::clone(site);
-    match grant {
+    let tokens = issue(&request, &state, client, grant_type, &params).await?;
+    Ok(HttpResponse::Ok().insert_header((header::PRAGMA, "no-cache")).json(tokens))
+}
+
+async fn issue(
+    request: &HttpRequest,
+    state: &State,
+    client: Arc<Client>,
+    grant_type: GrantType,
+    params: &Params,
+) -> Result<TokenResponse, Reply> {
+    match grant_type {
         GrantType::AuthorizationCode => {
             let ask = code_exchange(client, params)?;
-            detached(async move { flow::exchange_code(&site.deps, &mut site.db(), ask).await }).await?
+            detached(
+                state,
+                DEADLINE,
+                |deps, mut db| async move { flow::exchange_code(&deps, &mut db, ask).await },
+            )
+            .await
         }
         GrantType::RefreshToken => {
             let ask = refresh(client, params)?;
-            detached(async move { flow::refresh(&site.deps, &mut site.db(), ask).await }).await?
+            detached(state, DEADLINE, |deps, mut db| async move { flow::refresh(&deps, &mut db, ask).await })
+                .await
         }
         GrantType::ClientCredentials => {
-            flow::client_credentials(&site.deps, &client, scope(params)?.as_ref(), &params.resources())
+            let scope = scope(params)?;
+            Ok(flow::client_credentials(&state.deps, &client, scope.as_ref(), &params.resources())?)
         }
         GrantType::TokenExchange => {
             let ask = kakao_token_exchange(request, client, params)?;
-            detached(async move { flow::exchange_kakao_token(&site.deps, &mut site.db(), ask).await }).await?
+            detached(state, DEADLINE, |deps, mut db| async move {
+                flow::exchange_kakao_token(&deps, &mut db, ask).await
+            })
+            .await
         }
     }
 }
@@ -98,7 +101,7 @@ fn kakao_token_exchange(
     }
     let mut resource = params.resources();
     resource.extend(params.one("audience")?.map(str::to_owned));
-    let user_agent = read::browser(request, false).user_agent;
+    let user_agent = read::user_agent(request);
     Ok(KakaoTokenExchange { client, subject, scope: scope(params)?, resource, user_agent })
 }
 

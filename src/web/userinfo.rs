@@ -2,18 +2,13 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{Shared, read, reply};
-use crate::flow::{self, Error};
+use super::reply::Reply;
+use super::state::State;
+use super::{caller, run};
+use crate::flow;
 
-pub(super) async fn answer(request: HttpRequest, site: Shared) -> HttpResponse {
-    let flow = async {
-        let token = read::bearer(&request).map_err(Error::from)?;
-        let mut db = site.db();
-        let caller = flow::bearer(&site.deps, &mut db, &token).await?;
-        flow::userinfo(&mut db, &caller).await
-    };
-    match super::in_time(flow).await {
-        Ok(claims) => HttpResponse::Ok().json(claims),
-        Err(error) => reply::bearer_json(&request, &error),
-    }
+pub(super) async fn answer(request: HttpRequest, state: State) -> Result<HttpResponse, Reply> {
+    let caller = caller::user(&request, &state).await?;
+    let claims = run::attached(&state, async |_, db| flow::userinfo(db, &caller).await).await?;
+    Ok(HttpResponse::Ok().json(claims))
 }

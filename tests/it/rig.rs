@@ -58,7 +58,7 @@ pub(crate) struct Rig {
 
 struct Instance {
     key_policy: KeyPolicy,
-    site: std::sync::Arc<kakao_auth::web::Site>,
+    site: std::sync::Arc<kakao_auth::web::AppState>,
     management: String,
     address: String,
     stop: Option<oneshot::Sender<()>>,

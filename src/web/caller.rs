@@ -1,0 +1,42 @@
+//! Who calls: the user or the client of an access token, or the client of a form.
+
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+
+use super::reply::Reply;
+use super::state::State;
+use super::{read, run};
+use crate::domain::Client;
+use crate::flow::bearer::service;
+use crate::flow::{self, Bearer, Params, Refusal, Service};
+
+/// The user of the access token that came with the request.
+pub(super) async fn user(request: &HttpRequest, state: &State) -> Result<Bearer, Reply> {
+    let token = read::bearer(request)?;
+    run::attached(state, async |deps, db| flow::bearer(deps, db, &token).await).await
+}
+
+/// The client that acts for itself by the access token that came with the request, which must hold this scope.
+pub(super) fn client_itself(
+    request: &HttpRequest,
+    state: &State,
+    scope: &'static str,
+) -> Result<Service, Reply> {
+    Ok(service(&state.deps, &read::bearer(request)?, scope)?)
+}
+
+/// The client of a form, once it has proven who it is.
+pub(super) async fn client(
+    request: &HttpRequest,
+    state: &State,
+    params: &Params,
+) -> Result<Arc<Client>, Reply> {
+    if params.any_repeated() {
+        return Err(Refusal::ParameterRepeated("a parameter").into());
+    }
+    let address = read::address(request, &state.trusted_proxies);
+    let credentials = read::credentials(request, params)?;
+    run::attached(state, async |deps, db| flow::authenticate_client(deps, db, &credentials, address).await)
+        .await
+}

@@ -1,0 +1,140 @@
+//! The cookies of a browser: their names, attributes and limits.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::cookie::{Cookie, SameSite, time};
+
+use crate::domain::{AttemptId, Secret};
+use crate::flow::login::attempt::{ATTEMPT_TTL, cookie_name};
+
+/// Attempts that one browser may have under way: each has a cookie, and proxies refuse requests with too many.
+const MOST_ATTEMPTS: usize = 6;
+
+/// How long an attempt's cookie stays after its callback. A repeated callback finds it for as long as its code may
+/// live; after that the page says to start again.
+const COMPLETED_ATTEMPT_TTL: Duration = Duration::from_secs(60);
+
+/// Makes cookies: with https they are Secure and named `__Host-…`, so that no sibling domain can set them (RFC 6265bis
+/// §4.1.3.2).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cookies {
+    https: bool,
+}
+
+impl Cookies {
+    pub(super) const fn new(https: bool) -> Self {
+        Self { https }
+    }
+
+    /// Where there is no https, a name that no app on another port of the same host will have.
+    const fn session_name(self) -> &'static str {
+        if self.https { "__Host-session" } else { "kakao-auth-session" }
+    }
+
+    /// The value of the browser session's cookie.
+    pub(super) fn read_session(self, request: &HttpRequest) -> Option<Secret> {
+        read(request, self.session_name()).map(Secret::new)
+    }
+
+    /// The browser session's cookie. Lax, because Strict would not come along from a client's link.
+    pub(super) fn session(self, value: &Secret, ttl: Duration) -> Cookie<'static> {
+        self.build(self.session_name().to_owned(), value.reveal().to_owned(), ttl)
+    }
+
+    /// Removes the browser session's cookie.
+    pub(super) fn session_removal(self) -> Cookie<'static> {
+        self.removal(self.session_name().to_owned())
+    }
+
+    fn prefix(self) -> &'static str {
+        if self.https { "__Host-" } else { "" }
+    }
+
+    fn attempt_name(self, attempt: AttemptId) -> String {
+        format!("{}{}", self.prefix(), cookie_name(attempt))
+    }
+
+    /// The sealed attempt that this browser holds.
+    pub(super) fn read_attempt(self, request: &HttpRequest, attempt: AttemptId) -> Option<String> {
+        read(request, &self.attempt_name(attempt))
+    }
+
+    /// The cookie of an attempt that has begun. Lax, because Strict would not survive the way back from Kakao.
+    pub(super) fn attempt(self, attempt: AttemptId, sealed: String) -> Cookie<'static> {
+        self.build(self.attempt_name(attempt), sealed, ATTEMPT_TTL)
+    }
+
+    /// The cookie of an attempt that was completed.
+    pub(super) fn completed_attempt(self, attempt: AttemptId, sealed: String) -> Cookie<'static> {
+        self.build(self.attempt_name(attempt), sealed, COMPLETED_ATTEMPT_TTL)
+    }
+
+    /// Removes the attempts beyond those that a browser may keep beside a new one: the oldest, which browsers send first
+    /// (RFC 6265 §5.4).
+    pub(super) fn surplus_attempts(self, request: &HttpRequest) -> Vec<Cookie<'static>> {
+        let prefix = format!("{}login-", self.prefix());
+        let Ok(cookies) = request.cookies() else { return Vec::new() };
+        let attempts: Vec<&Cookie<'_>> =
+            cookies.iter().filter(|cookie| cookie.name().starts_with(&prefix)).collect();
+        let surplus = attempts.len().saturating_sub(MOST_ATTEMPTS - 1);
+        attempts[..surplus].iter().map(|cookie| self.removal(cookie.name().to_owned())).collect()
+    }
+
+    /// The same attributes, else browsers keep the cookie.
+    fn removal(self, name: String) -> Cookie<'static> {
+        self.build(name, String::new(), Duration::ZERO)
+    }
+
+    fn build(self, name: String, value: String, ttl: Duration) -> Cookie<'static> {
+        Cookie::build(name, value)
+            .path("/")
+            .http_only(true)
+            .secure(self.https)
+            .same_site(SameSite::Lax)
+            .max_age(time::Duration::try_from(ttl).unwrap_or(time::Duration::MAX))
+            .finish()
+    }
+}
+
+fn read(request: &HttpRequest, name: &str) -> Option<String> {
+    request.cookie(name).map(|cookie| cookie.value().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn the_oldest_attempts_beyond_the_limit_are_removed_and_nothing_else() {
+        let sent = |attempts: usize| {
+            let names = (0..attempts).map(|number| format!("__Host-login-{number}=x"));
+            let other = ["__Host-session=s".to_owned(), "login-0=of-another-port".to_owned()];
+            let header = other.into_iter().chain(names).collect::<Vec<_>>().join("; ");
+            TestRequest::default().insert_header(("Cookie", header)).to_http_request()
+        };
+        let removed = |attempts| {
+            let cookies = Cookies::new(true).surplus_attempts(&sent(attempts));
+            cookies.iter().map(|cookie| cookie.name().to_owned()).collect::<Vec<_>>()
+        };
+        // With the new one there are at most six.
+        assert!(removed(5).is_empty());
+        assert_eq!(removed(6), ["__Host-login-0"]);
+        assert_eq!(removed(8), ["__Host-login-0", "__Host-login-1", "__Host-login-2"]);
+    }
+
+    #[test]
+    fn a_removal_has_the_attributes_of_the_cookie() {
+        for https in [true, false] {
+            let cookies = Cookies::new(https);
+            let (set, removed) =
+                (cookies.session(&Secret::new("s"), Duration::from_secs(60)), cookies.session_removal());
+            assert_eq!(set.name(), removed.name());
+            assert_eq!((set.path(), set.secure()), (removed.path(), removed.secure()));
+            assert_eq!((set.http_only(), set.same_site()), (removed.http_only(), removed.same_site()));
+            assert_eq!(removed.max_age(), Some(time::Duration::ZERO));
+        }
+    }
+}

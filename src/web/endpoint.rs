@@ -1,0 +1,122 @@
+//! One path with its methods. `Allow`, HEAD and CORS follow from what it answers.
+
+use actix_cors::Cors;
+use actix_web::dev::{AppService, HttpServiceFactory};
+use actix_web::http::{Method, header};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Route, web};
+
+use super::http_refusal::HttpRefusal;
+use super::reply::{Family, Reply, Shown};
+use crate::telemetry::REQUEST_ID;
+
+/// How long a browser may remember what a preflight said, seconds.
+const PREFLIGHT_SECONDS: usize = 600;
+
+/// One path, its methods, and how its errors are shown.
+pub(super) struct Endpoint {
+    resource: Resource,
+    family: Family,
+    methods: Vec<Method>,
+    origins: Option<Vec<String>>,
+}
+
+/// An endpoint that answers no method yet.
+pub(super) fn endpoint(family: Family, path: &str) -> Endpoint {
+    Endpoint { resource: web::resource(path), family, methods: Vec::new(), origins: None }
+}
+
+impl Endpoint {
+    /// Answers GET, and HEAD like it (RFC 9110 §9.3.2).
+    pub(super) fn get<H, Args>(self, handler: H) -> Self
+    where
+        H: Handler<Args, Output = Result<HttpResponse, Reply>>,
+        Args: FromRequest + 'static,
+    {
+        self.on(Method::GET, handler.clone()).on(Method::HEAD, handler)
+    }
+
+    /// Answers GET alone, where GET does something: HEAD must not do it (RFC 9110 §9.3.2).
+    pub(super) fn get_only<H, Args>(self, handler: H) -> Self
+    where
+        H: Handler<Args, Output = Result<HttpResponse, Reply>>,
+        Args: FromRequest + 'static,
+    {
+        self.on(Method::GET, handler)
+    }
+
+    /// Answers POST.
+    pub(super) fn post<H, Args>(self, handler: H) -> Self
+    where
+        H: Handler<Args, Output = Result<HttpResponse, Reply>>,
+        Args: FromRequest + 'static,
+    {
+        self.on(Method::POST, handler)
+    }
+
+    /// Answers DELETE.
+    pub(super) fn delete<H, Args>(self, handler: H) -> Self
+    where
+        H: Handler<Args, Output = Result<HttpResponse, Reply>>,
+        Args: FromRequest + 'static,
+    {
+        self.on(Method::DELETE, handler)
+    }
+
+    /// Pages of public clients may call it from their registered origins; nobody else's page may read the answer.
+    pub(super) fn cors(mut self, origins: &[String]) -> Self {
+        self.origins = Some(origins.to_vec());
+        self
+    }
+
+    fn on<H, Args>(mut self, method: Method, handler: H) -> Self
+    where
+        H: Handler<Args, Output = Result<HttpResponse, Reply>>,
+        Args: FromRequest + 'static,
+    {
+        let shown = Shown { handler, family: self.family };
+        self.resource = self.resource.route(web::method(method.clone()).to(shown));
+        self.methods.push(method);
+        self
+    }
+}
+
+impl HttpServiceFactory for Endpoint {
+    fn register(self, config: &mut AppService) {
+        let Self { resource, family, methods, origins } = self;
+        let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        let resource = resource.default_service(not_allowed(family, allow));
+        match origins {
+            None => resource.register(config),
+            Some(origins) => resource.wrap(cors(methods, origins)).register(config),
+        }
+    }
+}
+
+/// 405 (RFC 9110 §15.5.6).
+fn not_allowed(family: Family, allow: String) -> Route {
+    web::route().to(move |request: HttpRequest| {
+        let refusal = HttpRefusal::MethodNotAllowed { allow: allow.clone() };
+        let response = family.show(&request, refusal.into());
+        async move { response }
+    })
+}
+
+/// 404, for every path that has no endpoint.
+pub(super) fn not_found(family: Family) -> Route {
+    web::route().to(move |request: HttpRequest| {
+        let response = family.show(&request, HttpRefusal::PathUnknown.into());
+        async move { response }
+    })
+}
+
+fn cors(methods: Vec<Method>, origins: Vec<String>) -> Cors {
+    Cors::default()
+        .allowed_origin_fn(move |origin, _| {
+            origin.to_str().is_ok_and(|text| origins.iter().any(|known| known == text))
+        })
+        .allowed_methods(methods)
+        .allowed_headers([header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION])
+        .expose_headers([REQUEST_ID, header::RETRY_AFTER])
+        .block_on_origin_mismatch(false)
+        .max_age(PREFLIGHT_SECONDS)
+}

@@ -1,0 +1,25 @@
+//! Where a login that has begun goes on: at Kakao with the attempt's cookie, or at the client with a code.
+
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::redirect;
+use super::reply::Reply;
+use super::state::State;
+use crate::flow::Error;
+use crate::flow::begin_login::Begun;
+
+/// Sends the browser there.
+pub(super) fn onward(request: &HttpRequest, state: &State, begun: Begun) -> Result<HttpResponse, Reply> {
+    let (location, attempt, sealed) = match begun {
+        Begun::Done { code, target } => return Ok(redirect::code(request, &code, &target)),
+        Begun::AtKakao { location, attempt, sealed } => (location, attempt, sealed),
+    };
+    let mut response = redirect::see_other(&location);
+    // Without its cookie the attempt could not be completed.
+    let broken = |_| Error::broken("a cookie could not be set");
+    response.add_cookie(&state.cookies().attempt(attempt, sealed)).map_err(broken)?;
+    for old in state.cookies().surplus_attempts(request) {
+        response.add_removal_cookie(&old).map_err(broken)?;
+    }
+    Ok(response)
+}

@@ -1,0 +1,65 @@
+//! What the endpoints stand on.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, web};
+use ipnet::IpNet;
+
+use super::cookie::Cookies;
+use super::documents::Documents;
+use crate::domain::Issuer;
+use crate::domain::rotation::KeyPolicy;
+use crate::flow::Deps;
+use crate::store::{Db, Pool};
+
+/// What the endpoints stand on, shared by all workers.
+pub struct AppState {
+    /// What the flows stand on.
+    pub deps: Arc<Deps>,
+    /// The database, of which each flow gets a handle.
+    pub pool: Pool,
+    /// Whether the issuer is https: cookies are Secure and named `__Host-…`.
+    pub https: bool,
+    /// The path of the issuer, mostly empty.
+    pub base_path: String,
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may call the token endpoint.
+    pub allowed_origins: Vec<String>,
+    /// Discovery.
+    pub(super) documents: Documents,
+}
+
+/// The state, as handlers take it.
+pub(super) type State = web::Data<AppState>;
+
+impl AppState {
+    /// What of the settings the endpoints need beside their flows.
+    pub(crate) fn new(deps: Arc<Deps>, pool: Pool, trusted_proxies: Vec<IpNet>, keys: &KeyPolicy) -> Self {
+        let issuer = &deps.policy.issuer;
+        let public = deps.clients.iter().filter(|client| client.is_public());
+        Self {
+            https: issuer.is_https(),
+            base_path: issuer.path().to_owned(),
+            allowed_origins: public.flat_map(|client| client.allowed_origins.clone()).collect(),
+            documents: Documents::new(issuer, &deps.clients, keys),
+            trusted_proxies,
+            pool,
+            deps,
+        }
+    }
+
+    /// A flow's way to the database.
+    pub(super) fn db(&self) -> Db {
+        self.pool.handle()
+    }
+
+    pub(super) const fn cookies(&self) -> Cookies {
+        Cookies::new(self.https)
+    }
+}
+
+/// The URL of a path of ours, where only the request is at hand.
+pub(super) fn issuer(request: &HttpRequest) -> Option<&Issuer> {
+    request.app_data::<State>().map(|state| &state.deps.policy.issuer)
+}

@@ -1,0 +1,69 @@
+//! `POST /v1/users/{id}/kakao-token`
+
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::web::{Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+
+use crate::domain::consent::is_item;
+use crate::domain::{Secret, UserId};
+use crate::flow::broker_kakao_token::Ask;
+use crate::flow::{self, Refusal};
+use crate::web::reply::Reply;
+use crate::web::state::State;
+use crate::web::{caller, read, run};
+
+/// The most that `min_ttl` may ask for, seconds: a Kakao access token lives six hours.
+const LONGEST_MIN_TTL: u64 = 3 * 3_600;
+
+/// Unless the caller says otherwise, a token that does not expire on the way, seconds.
+const DEFAULT_MIN_TTL: u64 = 60;
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    min_ttl: Option<u64>,
+    #[serde(default)]
+    scopes: Vec<String>,
+    refused_token: Option<String>,
+}
+
+pub(in crate::web) async fn post(
+    request: HttpRequest,
+    state: State,
+    id: Path<String>,
+    payload: Payload,
+) -> Result<HttpResponse, Reply> {
+    let body: Body = read::json_body(&request, payload).await?;
+    let caller = caller::client_itself(&request, &state, "kakao:token")?;
+    let ask = body.ask(read::user_id(&id)?)?;
+    // It may wait for another replica that asks Kakao.
+    let token = run::detached(&state, run::KAKAO_DEADLINE, |deps, mut db| async move {
+        flow::broker_kakao_token(&deps, &mut db, &caller, ask).await
+    })
+    .await?;
+    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(token))
+}
+
+impl Body {
+    fn ask(self, user: UserId) -> Result<Ask, Refusal> {
+        let min_ttl = self.min_ttl.unwrap_or(DEFAULT_MIN_TTL);
+        if min_ttl > LONGEST_MIN_TTL {
+            return Err(Refusal::ParameterInvalid("min_ttl", "it must be 0 to 10800 seconds"));
+        }
+        if self.scopes.len() > 20 || !self.scopes.iter().all(|item| is_item(item)) {
+            return Err(Refusal::ParameterInvalid(
+                "scopes",
+                "it must be up to 20 consent items of Kakao, such as talk_message",
+            ));
+        }
+        Ok(Ask {
+            user,
+            min_ttl: Duration::from_secs(min_ttl),
+            scopes: self.scopes,
+            refused: self.refused_token.map(Secret::new),
+        })
+    }
+}
