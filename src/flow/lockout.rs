@@ -79,3 +79,18 @@ fn pair(client: &str, address: IpAddr) -> Pair {
     };
     (client.chars().take(128).collect(), address)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_network_is_one_guesser_and_an_ipv4_address_is_one() {
+        let of = |address: &str| pair("shop", address.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("198.51.100.7"), of("::ffff:198.51.100.7"));
+        assert_ne!(of("198.51.100.7"), of("198.51.100.8"));
+        assert_ne!(of("::ffff:198.51.100.7"), of("::ffff:198.51.100.8"));
+    }
+}

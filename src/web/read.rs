@@ -211,3 +211,124 @@ pub(super) fn bearer(request: &HttpRequest) -> Result<Secret, Refusal> {
         Err(Refusal::TokenMissing)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    /// The caller's address of a request from `peer` with these `X-Forwarded-For` headers, where these networks are trusted.
+    fn address_of(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
+        let request =
+            TestRequest::default().peer_addr(std::net::SocketAddr::new(peer.parse().unwrap(), 4_711));
+        let request = forwarded
+            .iter()
+            .fold(request, |request, value| request.append_header(("X-Forwarded-For", *value)));
+        let trusted: Vec<IpNet> = trusted.iter().map(|network| network.parse().unwrap()).collect();
+        address(&request.to_http_request(), &trusted).to_string()
+    }
+
+    #[test]
+    fn what_a_stranger_says_of_the_address_is_not_believed() {
+        for forwarded in [&[][..], &["198.51.100.7"], &["198.51.100.7, 10.0.0.1"]] {
+            assert_eq!(address_of("203.0.113.9", forwarded, &["10.0.0.0/8"]), "203.0.113.9");
+            assert_eq!(address_of("203.0.113.9", forwarded, &[]), "203.0.113.9");
+        }
+    }
+
+    #[test]
+    fn behind_trusted_proxies_the_caller_is_the_first_from_the_right_that_is_none_of_them() {
+        let trusted = ["10.0.0.0/8", "fd00::/8"];
+        for (forwarded, caller) in [
+            // One proxy.
+            (&["198.51.100.7"][..], "198.51.100.7"),
+            // The caller has written a header of its own: the left-most word is not a proxy's.
+            (&["192.0.2.66, 198.51.100.7"], "198.51.100.7"),
+            (&["192.0.2.66", "198.51.100.7"], "198.51.100.7"),
+            // Two proxies; the header in one line or in two, with or without spaces.
+            (&["192.0.2.66, 198.51.100.7, 10.0.0.2"], "198.51.100.7"),
+            (&["192.0.2.66", "198.51.100.7,10.0.0.2"], "198.51.100.7"),
+            (&["198.51.100.7", "fd00::2"], "198.51.100.7"),
+            (&["2001:db8::7, fd00::2"], "2001:db8::7"),
+            // Nobody but proxies: the outermost of them.
+            (&["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+            // What is no address ends the walk at the proxy that wrote it.
+            (&["198.51.100.7, unknown, 10.0.0.2"], "10.0.0.2"),
+            (&["198.51.100.7:4711"], "10.0.0.1"),
+            (&[""], "10.0.0.1"),
+            (&[], "10.0.0.1"),
+        ] {
+            assert_eq!(address_of("10.0.0.1", forwarded, &trusted), caller, "{forwarded:?}");
+        }
+    }
+
+    fn credentials_of(authorization: &str, form: &str) -> Result<Credentials, Error> {
+        let request =
+            TestRequest::default().insert_header(("Authorization", authorization)).to_http_request();
+        credentials(&request, &Params::read(form.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn basic_is_the_base64_of_id_and_secret_each_form_encoded() {
+        for (pair, id, secret) in [
+            ("shop:kacs_1", "shop", "kacs_1"),
+            // Only the first colon parts them.
+            ("shop:a:b", "shop", "a:b"),
+            ("shop:", "shop", ""),
+            ("a%3Ab:c%26d%3De+f%25", "a:b", "c&d=e f%"),
+            ("a=b&c:d=e&f", "a=b&c", "d=e&f"),
+            ("%EA%B0%80:x", "가", "x"),
+        ] {
+            for scheme in ["Basic ", "basic ", "BASIC  "] {
+                let read = credentials_of(&format!("{scheme}{}", STANDARD.encode(pair)), "").unwrap();
+                let (read_id, read_secret) = read.basic.unwrap();
+                assert_eq!((read_id.as_str(), read_secret.reveal()), (id, secret), "{pair}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_authorization_header_that_is_no_basic_is_no_proof() {
+        let encoded = |pair: &[u8]| format!("Basic {}", STANDARD.encode(pair));
+        for header in [
+            "Basic",
+            "Basic ",
+            "Basic not-base64!",
+            "Bearer c2hvcDpzZWNyZXQ=",
+            &encoded(b"no colon"),
+            &encoded(b"\xff:x"),
+            &encoded(b"%FF:x"),
+            &encoded(b"shop:%00"),
+        ] {
+            let refused = credentials_of(header, "client_id=shop&client_secret=s");
+            let unproven = matches!(refused, Err(Error::Refused(Refusal::ClientUnproven { by_basic: true })));
+            assert!(unproven, "{header}");
+        }
+    }
+
+    #[test]
+    fn a_client_assertion_needs_its_type() {
+        let form = |kind: &str| format!("client_assertion=a.b.c&client_assertion_type={kind}");
+        let request = TestRequest::default().to_http_request();
+        let read = |form: String| credentials(&request, &Params::read(form.as_bytes()).unwrap());
+        assert!(read(form(JWT_BEARER)).unwrap().assertion.is_some());
+        for kind in ["", "urn:ietf:params:oauth:client-assertion-type:saml2-bearer"] {
+            assert!(read(form(kind)).is_err(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_bearer_token_is_read_from_the_authorization_header_alone() {
+        let read = |request: TestRequest| bearer(&request.to_http_request());
+        let with = |value: &'static str| read(TestRequest::default().insert_header(("Authorization", value)));
+        for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c "] {
+            assert_eq!(with(value).unwrap().reveal(), "a.b.c", "{value}");
+        }
+        assert_eq!(with("Basic c2hvcDpz").unwrap_err(), Refusal::TokenMissing);
+        assert_eq!(with("Bearer").unwrap_err(), Refusal::TokenInvalid);
+        let elsewhere =
+            TestRequest::with_uri("/?access_token=a.b.c").insert_header(("Cookie", "access_token=a"));
+        assert_eq!(read(elsewhere).unwrap_err(), Refusal::TokenMissing);
+    }
+}
