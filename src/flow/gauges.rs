@@ -7,6 +7,8 @@ use metrics::{describe_counter, describe_gauge, gauge};
 use super::Deps;
 use crate::domain::Timestamp;
 use crate::domain::rotation::{KeyState, Stage};
+use crate::kakao;
+use crate::keys::signer;
 use crate::store::Pool;
 use crate::store::accounts::{self, Waiting};
 
@@ -23,8 +25,8 @@ const DATABASE_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) fn describe() {
     describe_counter!(LOGINS, "logins that ended, by how");
     describe_counter!(REFRESHES, "refresh tokens that clients presented, by what became of them");
-    crate::kakao::describe_metrics();
-    crate::keys::describe_metrics();
+    kakao::describe_metrics();
+    signer::describe_metrics();
 }
 
 /// What is so at one moment.

@@ -19,11 +19,6 @@ pub use master::{MasterKeys, Purpose};
 
 use aws_lc_rs::rand::fill;
 
-/// Says what the counters of the keys mean.
-pub(crate) fn describe_metrics() {
-    metrics::describe_counter!(signer::SIGNATURES, "tokens that this process signed with the key");
-}
-
 /// What can go wrong with keys; never the caller's fault.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -11,7 +11,7 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use metrics::{Counter, counter};
+use metrics::{Counter, counter, describe_counter};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -20,7 +20,12 @@ use super::jwk::PublicJwk;
 use crate::domain::SigningAlg;
 
 /// Tokens that this process signed, by key.
-pub(super) const SIGNATURES: &str = "kakao_auth_signatures_total";
+const SIGNATURES: &str = "kakao_auth_signatures_total";
+
+/// Says what the counter of this room means.
+pub(crate) fn describe_metrics() {
+    describe_counter!(SIGNATURES, "tokens that this process signed with the key");
+}
 
 /// What a token is, by its JOSE `typ` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
