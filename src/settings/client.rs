@@ -1,4 +1,5 @@
-//! `[[clients]]`: each table becomes a [`Client`], or says what is wrong with it.
+//! `[[clients]]`: each table becomes a [`Client`], or says what is wrong with it. As in [`super::reader`], what cannot be read
+//! becomes a placeholder that never gets out.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -7,7 +8,9 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::reader::{Reader, duration, nearest, seconds};
+use super::reader::Reader;
+use super::tokens::{ACCESS, CODE, ID, REFRESH_ABSOLUTE, REFRESH_IDLE};
+use super::value::{duration, nearest};
 use crate::domain::client::ProfileClaim;
 use crate::domain::client_jwk::ClientJwk;
 use crate::domain::redirect::{RedirectUri, is_this_machine};
@@ -79,18 +82,6 @@ impl Table<'_> {
         if redirect_uris.is_empty() && grants.contains(&GrantType::AuthorizationCode) {
             self.problem("redirect_uris", "authorization_code needs at least one redirect URI");
         }
-        let require_pkce = match self.keys.get("require_pkce") {
-            None | Some(Value::Bool(true)) => true,
-            Some(Value::Bool(false)) if confidential => false,
-            Some(Value::Bool(false)) => {
-                self.problem("require_pkce", "only a confidential client may go without PKCE");
-                true
-            }
-            Some(_) => {
-                self.problem("require_pkce", "it must be true or false");
-                true
-            }
-        };
         let audience = self.list("audience", &[id.as_str()], |text| Ok(text.to_owned()));
         Client {
             name: self.keys.get("name").and_then(Value::as_str).unwrap_or(id.as_str()).to_owned(),
@@ -104,30 +95,11 @@ impl Table<'_> {
             allowed_origins: self.list("allowed_origins", &[], origin),
             scopes: self.scopes(),
             audience,
-            require_pkce,
+            require_pkce: self.require_pkce(confidential),
             access_token_alg: self.algorithm("access_token_alg", SigningAlg::Es256, algorithms),
             id_token_alg: self.algorithm("id_token_alg", SigningAlg::Rs256, algorithms),
-            claims: self.list("claims", &[], |text| {
-                ProfileClaim::from_name(text).ok_or_else(|| {
-                    let known: Vec<&str> = ProfileClaim::ALL.iter().map(|claim| claim.name()).collect();
-                    format!("{text:?} is unknown; known are {}", known.join(", "))
-                })
-            }),
-            lifetimes: Lifetimes {
-                access: self.duration("access_ttl", lifetimes.access, &(seconds(30)..=seconds(3_600))),
-                id: self.duration("id_ttl", lifetimes.id, &(seconds(30)..=seconds(86_400))),
-                code: self.duration("code_ttl", lifetimes.code, &(seconds(5)..=seconds(600))),
-                refresh_idle: self.duration(
-                    "refresh_idle_ttl",
-                    lifetimes.refresh_idle,
-                    &(seconds(60)..=seconds(400 * 86_400)),
-                ),
-                refresh_absolute: self.duration(
-                    "refresh_absolute_ttl",
-                    lifetimes.refresh_absolute,
-                    &(seconds(60)..=seconds(3_650 * 86_400)),
-                ),
-            },
+            claims: self.list("claims", &[], profile_claim),
+            lifetimes: self.lifetimes(lifetimes),
             id,
         }
     }
@@ -221,6 +193,36 @@ impl Table<'_> {
         None
     }
 
+    fn require_pkce(&mut self, confidential: bool) -> bool {
+        match self.keys.get("require_pkce") {
+            None | Some(Value::Bool(true)) => true,
+            Some(Value::Bool(false)) if confidential => false,
+            Some(Value::Bool(false)) => {
+                self.problem("require_pkce", "only a confidential client may go without PKCE");
+                true
+            }
+            Some(_) => {
+                self.problem("require_pkce", "it must be true or false");
+                true
+            }
+        }
+    }
+
+    /// The client's own, where it has them, else the service's.
+    fn lifetimes(&mut self, service: Lifetimes) -> Lifetimes {
+        Lifetimes {
+            access: self.duration("access_ttl", service.access, &ACCESS),
+            id: self.duration("id_ttl", service.id, &ID),
+            code: self.duration("code_ttl", service.code, &CODE),
+            refresh_idle: self.duration("refresh_idle_ttl", service.refresh_idle, &REFRESH_IDLE),
+            refresh_absolute: self.duration(
+                "refresh_absolute_ttl",
+                service.refresh_absolute,
+                &REFRESH_ABSOLUTE,
+            ),
+        }
+    }
+
     fn grants(&mut self, confidential: bool) -> Vec<GrantType> {
         let grants = self.list("grants", &["authorization_code", "refresh_token"], |text| {
             GrantType::from_name(text).ok_or_else(|| format!("{text:?} is not a grant type"))
@@ -294,6 +296,13 @@ impl Table<'_> {
         }
         values
     }
+}
+
+fn profile_claim(text: &str) -> Result<ProfileClaim, String> {
+    ProfileClaim::from_name(text).ok_or_else(|| {
+        let known: Vec<&str> = ProfileClaim::ALL.iter().map(|claim| claim.name()).collect();
+        format!("{text:?} is unknown; known are {}", known.join(", "))
+    })
 }
 
 /// An origin as browsers write it (RFC 6454 §6.2).

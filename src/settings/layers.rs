@@ -6,12 +6,16 @@ use std::path::Path;
 use config::{Config, Environment, File, FileFormat};
 use serde_json::Value;
 
-use super::reader::{Problem, Problems};
+use super::problem::{Problem, Problems};
 
-/// The merged tree, and which variable or file gave a key its value.
+/// `config/default.toml`.
+pub const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// What the layers come to.
 pub(super) struct Layers {
+    /// Every key with its value: the environment's, else the file's, else the default.
     pub(super) tree: Value,
-    /// The defaults alone: every key that exists and has one.
+    /// For each key that a variable set, `section.key`: the name of that variable, `_FILE` included.
     pub(super) origins: BTreeMap<String, String>,
 }
 
@@ -33,7 +37,7 @@ pub(super) fn merge(
     }
     let (values, origins) = read_files_of(&variables, &mut problems);
 
-    let mut builder = Config::builder().add_source(File::from_str(super::DEFAULTS, FileFormat::Toml));
+    let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
     if let Some(path) = &from_file {
         builder = builder.add_source(File::new(path, FileFormat::Toml));
     }

@@ -1,69 +1,16 @@
 //! Reads keys out of the merged tree and collects what is wrong with them, so that an operator is told once.
+//!
+//! A number, duration, flag or choice that cannot be read becomes a placeholder, so that reading goes on and finds every other
+//! problem. No placeholder gets out: [`Reader::finish`] gives what was read only when there was no problem at all.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use zeroize::Zeroizing;
 
-use super::layers::Layers;
-
-/// One thing wrong with one key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// `section.key`
-    pub key: String,
-    /// The variable it came from, when it came from one.
-    pub origin: String,
-    /// What is wrong, and what to write instead.
-    pub sentence: String,
-}
-
-impl Problem {
-    pub(super) fn new(key: &str, origin: &str, sentence: impl Into<String>) -> Self {
-        Self { key: key.to_owned(), origin: origin.to_owned(), sentence: sentence.into() }
-    }
-}
-
-/// All that is wrong with the settings.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
-
-impl Problems {
-    pub(super) fn new(problems: Vec<Problem>) -> Self {
-        Self(problems)
-    }
-
-    pub(super) fn of(key: &str, sentence: &str) -> Self {
-        Self(vec![Problem::new(key, "", sentence)])
-    }
-
-    /// One by one.
-    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
-    }
-}
-
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.0.len();
-        writeln!(f, "the settings have {count} problem{}:", if count == 1 { "" } else { "s" })?;
-        for Problem { key, origin, sentence } in &self.0 {
-            if origin.is_empty() {
-                writeln!(f, "  {key}: {sentence}")?;
-            } else {
-                writeln!(f, "  {key} ({origin}): {sentence}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Problems {}
+use super::problem::{Problem, Problems};
+use super::value::{alternatives, duration, nearest};
 
 /// The tree, what was read of it, and what was wrong.
 pub(super) struct Reader {
@@ -74,34 +21,16 @@ pub(super) struct Reader {
     problems: Vec<Problem>,
 }
 
-pub(super) const fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
-
-/// Base64 of exactly 32 bytes that look random.
-pub(super) fn base64_key(text: &str) -> Result<Zeroizing<[u8; 32]>, String> {
-    let how = "make one with: openssl rand -base64 32";
-    let bytes = Zeroizing::new(STANDARD.decode(text).map_err(|_| format!("it is not base64; {how}"))?);
-    let key: [u8; 32] =
-        bytes.as_slice().try_into().map_err(|_| format!("it has {} bytes, not 32; {how}", bytes.len()))?;
-    let distinct: BTreeSet<u8> = key.iter().copied().collect();
-    // 32 random bytes have about 30 distinct ones; fewer than 12 do not happen in the life of the universe.
-    if distinct.len() < 12 {
-        return Err(format!("it is not random; {how}"));
-    }
-    Ok(Zeroizing::new(key))
-}
-
 impl Reader {
-    pub(super) fn new(layers: Layers) -> Self {
+    pub(super) fn new(tree: Value, origins: BTreeMap<String, String>) -> Self {
         let mut reader = Self {
             leaves: BTreeMap::new(),
-            origins: layers.origins,
+            origins,
             clients: Vec::new(),
             read: BTreeSet::new(),
             problems: Vec::new(),
         };
-        if let Value::Object(sections) = layers.tree {
+        if let Value::Object(sections) = tree {
             for (section, value) in sections {
                 match value {
                     Value::Array(clients) if section == "clients" => reader.clients = clients,
@@ -191,9 +120,20 @@ impl Reader {
         read.unwrap_or(false)
     }
 
-    pub(super) fn duration(&mut self, key: &str, range: RangeInclusive<Duration>) -> Duration {
-        let low = *range.start();
-        self.required(key, |text| duration(text, &range)).unwrap_or(low)
+    pub(super) fn duration(&mut self, key: &str, range: &RangeInclusive<Duration>) -> Duration {
+        self.required(key, |text| duration(text, range)).unwrap_or(*range.start())
+    }
+
+    /// One of these words.
+    pub(super) fn choice<T: Copy, const N: usize>(&mut self, key: &str, choices: &[(&str, T); N]) -> T {
+        let read = self.required(key, |text| {
+            let chosen = choices.iter().find(|(name, _)| *name == text);
+            chosen.map(|(_, value)| *value).ok_or_else(|| {
+                let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+                format!("it must be {}", alternatives(&names))
+            })
+        });
+        read.unwrap_or(choices[0].1)
     }
 
     pub(super) fn list<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
@@ -204,8 +144,8 @@ impl Reader {
         self.items(key, false, parse)
     }
 
-    /// All problems, with the keys that nobody asked for among them.
-    pub(super) fn finish(mut self) -> Result<(), Problems> {
+    /// What was read of the tree, or all problems, with the keys that nobody asked for among them.
+    pub(super) fn finish<T>(mut self, read: Option<T>) -> Result<T, Problems> {
         let unknown: Vec<String> =
             self.leaves.keys().filter(|key| !self.read.contains(*key)).cloned().collect();
         for key in unknown {
@@ -213,7 +153,11 @@ impl Reader {
             let hint = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
             self.problem(&key, format!("is not a setting{hint}"));
         }
-        if self.problems.is_empty() { Ok(()) } else { Err(Problems(self.problems)) }
+        match read {
+            Some(read) if self.problems.is_empty() => Ok(read),
+            // Nothing is missing without a problem that says so.
+            _ => Err(Problems::new(self.problems)),
+        }
     }
 
     fn items<T>(&mut self, key: &str, shown: bool, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
@@ -259,18 +203,6 @@ impl Reader {
     }
 }
 
-/// A duration within bounds.
-pub(super) fn duration(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, String> {
-    let length = humantime::parse_duration(text).map_err(|_| {
-        "it is not a duration; write a number and a unit, such as 30s, 10m, 1h or 30d".to_owned()
-    })?;
-    if range.contains(&length) {
-        return Ok(length);
-    }
-    let say = |length: &Duration| humantime::format_duration(*length).to_string();
-    Err(format!("it must be from {} to {}", say(range.start()), say(range.end())))
-}
-
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -281,28 +213,4 @@ fn plain(value: &Value) -> String {
 
 fn variable(key: &str) -> String {
     format!("KAKAO_AUTH__{}", key.to_ascii_uppercase().replace('.', "__"))
-}
-
-/// The known name that differs in the fewest letters, if it is close.
-pub(super) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .map(|name| (distance(unknown, name), name))
-        .min()
-        .filter(|(distance, _)| *distance <= 2 + unknown.len() / 6)
-        .map(|(_, name)| name)
-}
-
-/// Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -7,7 +7,6 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
     ("lines", "dev/simulator/src/people.rs everybody"),
     ("lines", "src/flow/finish_login.rs log_in"),
     ("lines", "src/flow/issue.rs issue"),
-    ("lines", "src/settings/client.rs Table::client"),
     ("lines", "src/store/logins.rs record"),
     ("lines", "src/web/error.rs refused"),
     ("lints", "Cargo.toml dead_code"),
@@ -20,7 +19,6 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
     ),
     ("rings", "src/domain/client.rs src/domain/client_jwk.rs"),
     ("rings", "src/flow/mod.rs src/flow/kakao_tokens.rs src/flow/receive_webhook.rs src/flow/revocations.rs"),
-    ("rings", "src/settings/mod.rs src/settings/client.rs src/settings/layers.rs src/settings/reader.rs"),
     ("rings", "src/store/mod.rs src/store/db.rs"),
 ];
 

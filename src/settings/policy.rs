@@ -1,0 +1,38 @@
+//! What flows go by: `[refresh] reuse_window`, `[session]`, `[account]`, `[limits]`, and `[kakao]` beside the app.
+
+use std::time::Duration;
+
+use super::kakao;
+use super::reader::Reader;
+use super::value::seconds;
+use crate::domain::{
+    AccountPolicy, Issuer, Limits, OnUnlink, Policy, Quota, RefreshPolicy, Returning, SessionPolicy,
+};
+
+pub(super) fn policy(
+    r: &mut Reader,
+    issuer: Option<Issuer>,
+    longest_access_token: Duration,
+) -> Option<Policy> {
+    let refresh =
+        RefreshPolicy { reuse_window: r.duration("refresh.reuse_window", &(seconds(0)..=seconds(300))) };
+    let session = SessionPolicy {
+        idle: r.duration("session.idle_ttl", &(seconds(60)..=seconds(90 * 86_400))),
+        absolute: r.duration("session.absolute_ttl", &(seconds(60)..=seconds(400 * 86_400))),
+    };
+    let account = AccountPolicy {
+        on_unlink: r.choice(
+            "account.on_unlink",
+            &[("keep", OnUnlink::Keep), ("disable", OnUnlink::Disable), ("erase", OnUnlink::Erase)],
+        ),
+        returning: r.choice("account.returning", &[("new", Returning::New), ("old", Returning::Old)]),
+    };
+    let kakao = kakao::policy(r);
+    let limits = Limits {
+        client_auth_failures: Quota {
+            burst: r.number("limits.client_auth_failures", 1..=10_000),
+            per: r.duration("limits.client_auth_window", &(seconds(1)..=seconds(86_400))),
+        },
+    };
+    Some(Policy { issuer: issuer?, refresh, session, account, kakao, limits, longest_access_token })
+}
