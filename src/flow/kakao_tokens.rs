@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::sync::Mutex;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
@@ -44,22 +43,6 @@ pub struct Held {
     pub expires_at: Timestamp,
     /// When it came here.
     came_at: Timestamp,
-}
-
-/// Whoever needs a new token of a person takes turns in this process, so that one of them asks the other replicas.
-pub struct Turns([Mutex<()>; 64]);
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self(std::array::from_fn(|_| Mutex::new(())))
-    }
-}
-
-impl Turns {
-    fn of(&self, user: UserId) -> &Mutex<()> {
-        // The last bytes of a version 7 UUID are random.
-        &self.0[usize::from(user.0.as_bytes()[15]) % self.0.len()]
-    }
 }
 
 fn key_of(user: UserId) -> String {
@@ -145,7 +128,7 @@ pub async fn fresh(
     }
     let (lease, holder) = (format!("kakao-token:{user}"), Uuid::now_v7());
     let wait = async {
-        let turn = deps.signals.turns.of(user).lock().await;
+        let turn = deps.signals.token_locks.of(user).lock().await;
         loop {
             if let Some(held) = look().await {
                 return Ok::<_, Error>((turn, Some(held)));

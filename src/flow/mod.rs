@@ -22,7 +22,6 @@ pub mod introspect;
 pub mod issue;
 mod jwks;
 pub mod kakao_tokens;
-pub mod lockout;
 pub(crate) mod login;
 pub mod logout;
 pub mod nonces;
@@ -33,6 +32,7 @@ pub mod refresh;
 pub mod refusal;
 pub mod revocations;
 pub mod revoke;
+mod signals;
 pub mod tell_clients;
 pub mod unlink;
 pub mod userinfo;
@@ -55,6 +55,8 @@ pub use params::Params;
 pub use refresh::{Refresh, refresh};
 pub use refusal::{LoginRefusal, Refusal};
 pub use revoke::revoke;
+pub(crate) use signals::Signals;
+pub(crate) use signals::feed::Feed;
 pub use userinfo::userinfo;
 
 use crate::cache::Cache;
@@ -82,28 +84,4 @@ pub struct Deps {
     pub(crate) clock: Clock,
     /// What the flows of this process tell each other.
     pub(crate) signals: Signals,
-}
-
-/// What the flows of one process share in memory: none of it is the truth, and all of it may be lost with the process.
-pub(crate) struct Signals {
-    /// The signed feed of what was ended.
-    pub(crate) revocations: revocations::Revocations,
-    /// What Kakao's webhooks brought and the database could not take yet.
-    pub(crate) inbox: receive_webhook::Inbox,
-    /// One at a time asks Kakao for a token of a user.
-    pub(crate) turns: kakao_tokens::Turns,
-    /// Who guesses client secrets.
-    pub(crate) lockout: lockout::Lockout,
-}
-
-impl Signals {
-    /// Empty, for a process that starts.
-    pub(crate) fn new(policy: &Policy, clock: Clock) -> Self {
-        Self {
-            revocations: revocations::Revocations::new(policy.longest_access_token),
-            inbox: receive_webhook::Inbox::default(),
-            turns: kakao_tokens::Turns::default(),
-            lockout: lockout::Lockout::new(policy.limits.client_auth_failures, clock),
-        }
-    }
 }

@@ -1,62 +1,20 @@
 //! Takes what Kakao's webhooks tell: proven, stored, answered. What it means is worked off afterwards
 //! ([`super::work_webhooks`]), so that the answer never waits for it.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
 use super::error::chain;
+use super::signals::inbox::Received;
 use super::{Deps, Error, Params, Refusal};
 use crate::domain::kakao_event::{Source, USER_UNLINKED};
-use crate::domain::{Fingerprint, KakaoEvent, KakaoId, Timestamp};
+use crate::domain::{Fingerprint, KakaoEvent, KakaoId};
 use crate::kakao::EventRefused;
 use crate::store::{self, Db, webhook_events};
 
 /// Kakao waits three seconds.
 const STORE_WITHIN: Duration = Duration::from_secs(2);
-
-/// Events that wait in memory for a database that is down.
-const MOST_WAITING: usize = 10_000;
-
-/// What was received: events that the database could not take yet, and a bell for whoever works off.
-#[derive(Default)]
-pub struct Inbox {
-    waiting: Mutex<VecDeque<Received>>,
-    bell: Notify,
-}
-
-struct Received {
-    event: KakaoEvent,
-    dedupe: Option<Fingerprint>,
-    at: Timestamp,
-}
-
-impl Inbox {
-    /// Waits until something was received by this replica.
-    pub async fn rung(&self) {
-        self.bell.notified().await;
-    }
-
-    fn wait(&self, received: Received) -> bool {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() >= MOST_WAITING {
-            return false;
-        }
-        waiting.push_back(received);
-        true
-    }
-
-    fn next(&self) -> Option<Received> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
-    }
-
-    fn back(&self, received: Received) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_front(received);
-    }
-}
 
 /// Takes a call of the unlink webhook: the person was unlinked at Kakao, not by us.
 ///
@@ -124,13 +82,13 @@ async fn store(deps: &Deps, db: &mut Db, event: KakaoEvent, dedupe: Option<Finge
     let cause = match tokio::time::timeout(STORE_WITHIN, storing).await {
         Ok(Ok(new)) => {
             info!(source = event.source.name(), kind = event.kind, new, "Kakao told of an event");
-            deps.signals.inbox.bell.notify_one();
+            deps.signals.inbox.ring();
             return true;
         }
         Ok(Err(error)) => chain(&error),
         Err(_) => "the database took too long".to_owned(),
     };
-    if deps.signals.inbox.wait(Received { event, dedupe, at: now }) {
+    if deps.signals.inbox.push(Received { event, dedupe, at: now }) {
         warn!(cause, "an event of Kakao's waits in memory for the database");
     } else {
         error!(cause, "an event of Kakao's was lost: too many wait for the database");
@@ -140,12 +98,12 @@ async fn store(deps: &Deps, db: &mut Db, event: KakaoEvent, dedupe: Option<Finge
 
 /// Stores what waits in memory.
 pub(super) async fn store_waiting(deps: &Deps, db: &mut Db) -> Result<(), Error> {
-    while let Some(received) = deps.signals.inbox.next() {
+    while let Some(received) = deps.signals.inbox.pop() {
         let Received { event, dedupe, at } = &received;
         match webhook_events::store(db, event, dedupe.as_ref(), *at).await {
             Ok(_) => {}
             Err(error @ store::Error::Unavailable(_)) => {
-                deps.signals.inbox.back(received);
+                deps.signals.inbox.put_back(received);
                 return Err(error.into());
             }
             // It would stand in the way of all others.

@@ -9,8 +9,7 @@ use super::documents::is_known;
 use super::read;
 use super::reply::Reply;
 use super::state::State;
-use crate::flow::Refusal;
-use crate::flow::revocations::{self, Feed};
+use crate::flow::{Feed, Refusal, revocations};
 
 /// The longest that a reader may wait for a change.
 const LONGEST_WAIT: u64 = 30;

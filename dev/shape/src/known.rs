@@ -18,7 +18,6 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
         "src/cli/mod.rs src/cli/check.rs src/cli/doctor.rs src/cli/import.rs src/cli/keys.rs src/cli/migrate.rs src/cli/serve.rs src/cli/users.rs",
     ),
     ("rings", "src/domain/client.rs src/domain/client_jwk.rs"),
-    ("rings", "src/flow/mod.rs src/flow/kakao_tokens.rs src/flow/receive_webhook.rs src/flow/revocations.rs"),
     ("rings", "src/store/mod.rs src/store/db.rs"),
 ];
 

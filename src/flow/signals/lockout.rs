@@ -13,12 +13,12 @@ use crate::cache::{Cache, Decision};
 use crate::domain::{Clock, Quota, Timestamp};
 
 /// Entries kept at most; beyond that all waits end early rather than memory growing.
-const MOST: usize = 10_000;
+const MAX_WAITING: usize = 10_000;
 
 type Pair = (String, IpAddr);
 
 /// The pairs that wait, and the quota of failures.
-pub struct Lockout {
+pub(crate) struct Lockout {
     quota: Quota,
     clock: Clock,
     waiting: RwLock<HashMap<Pair, Timestamp>>,
@@ -27,12 +27,12 @@ pub struct Lockout {
 
 impl Lockout {
     /// With a quota of failures per pair.
-    pub fn new(quota: Quota, clock: Clock) -> Self {
+    pub(super) fn new(quota: Quota, clock: Clock) -> Self {
         Self { quota, clock, waiting: RwLock::default(), count: AtomicUsize::new(0) }
     }
 
     /// How long this pair still waits, if it does.
-    pub fn remaining(&self, client: &str, address: IpAddr) -> Option<Duration> {
+    pub(in crate::flow) fn remaining(&self, client: &str, address: IpAddr) -> Option<Duration> {
         if self.count.load(Ordering::Relaxed) == 0 {
             return None;
         }
@@ -43,7 +43,12 @@ impl Lockout {
     }
 
     /// Counts a failure; returns how long the pair must wait if this was one too many.
-    pub async fn failed(&self, cache: &Cache, client: &str, address: IpAddr) -> Option<Duration> {
+    pub(in crate::flow) async fn failed(
+        &self,
+        cache: &Cache,
+        client: &str,
+        address: IpAddr,
+    ) -> Option<Duration> {
         let pair = pair(client, address);
         let key = format!("kakao-auth:client-failures:{}:{}", pair.1, pair.0);
         match cache.hit(&key, self.quota).await {
@@ -59,7 +64,7 @@ impl Lockout {
         let now = self.clock.now();
         let mut waiting = self.waiting.write().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|_, until| *until > now);
-        if waiting.len() >= MOST {
+        if waiting.len() >= MAX_WAITING {
             waiting.clear();
         }
         waiting.insert(pair, until);
