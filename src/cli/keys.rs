@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::block_on;
 use crate::domain::rotation::{KeyPolicy, KeyState, Stage};
-use crate::domain::{Clock, SigningAlg, Timestamp};
+use crate::domain::{Clock, Initiator, SigningAlg, Timestamp};
 use crate::keys::MasterKeys;
 use crate::keys::lifecycle::{self, Rotated};
 use crate::settings::Settings;
@@ -60,7 +60,7 @@ pub(super) fn run(command: &Command, settings: &Settings) -> anyhow::Result<()> 
         let previous = settings.secrets.previous_master_keys.iter().map(|key| &**key);
         // A pool needs the runtime that it is made in.
         let mut bench = Bench {
-            db: Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle(),
+            db: Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle_for(Initiator::Command),
             master: Arc::new(MasterKeys::new(&settings.secrets.master_key, previous)?),
             policy: settings.keys.clone(),
             now: Clock::System.now(),

@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
 use super::block_on;
-use crate::domain::{Clock, UserId};
+use crate::domain::{Clock, Initiator, UserId};
 use crate::flow::chain;
 use crate::flow::delete_account::{By, delete};
 use crate::flow::unlink::describe;
@@ -77,7 +77,7 @@ fn with_db(
     act: impl AsyncFnOnce(&mut Db) -> crate::store::Result<bool>,
 ) -> anyhow::Result<bool> {
     block_on(async {
-        let mut db = Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle();
+        let mut db = Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle_for(Initiator::Command);
         act(&mut db).await.map_err(|error| anyhow::anyhow!(chain(&error)))
     })
 }
@@ -99,7 +99,7 @@ fn delete_one(options: &DeleteOptions, settings: &Settings) -> anyhow::Result<()
         bail!("nothing was changed; add --yes to do it");
     }
     block_on(async {
-        let mut db = Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle();
+        let mut db = Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle_for(Initiator::Command);
         let returning = settings.policy.account.returning;
         match delete(&mut db, returning, id, By::Operator(None), Clock::System.now()).await {
             Ok(()) => {
@@ -115,7 +115,7 @@ fn delete_one(options: &DeleteOptions, settings: &Settings) -> anyhow::Result<()
 
 pub(super) fn unlinks(command: &Unlinks, settings: &Settings) -> anyhow::Result<()> {
     block_on(async {
-        let mut db = Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle();
+        let mut db = Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle_for(Initiator::Command);
         let now = Clock::System.now();
         match command {
             Unlinks::List { json } => {

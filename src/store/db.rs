@@ -16,6 +16,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection, Database, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 use super::{Error, Result, on};
+use crate::domain::Initiator;
 
 /// How long a request waits for a connection before it is told to come back.
 const ACQUIRE: Duration = Duration::from_millis(1_500);
@@ -46,9 +47,14 @@ impl Pool {
         if url.starts_with("sqlite:") { sqlite(url, max_connections) } else { postgres(url, max_connections) }
     }
 
-    /// The way to the database for one caller: a request, a step of a job, a command. Takes no connection yet.
+    /// The way to the database for one caller that is the service itself: a step of a job. Takes no connection yet.
     pub fn handle(&self) -> Db {
-        Db(Conn { pool: self.clone(), open: None })
+        self.handle_for(Initiator::Service)
+    }
+
+    /// The same for a request or a command. What they do is recorded as theirs.
+    pub fn handle_for(&self, initiator: Initiator) -> Db {
+        Db(Conn { pool: self.clone(), initiator, open: None })
     }
 
     /// Brings the schema up to date, one process at a time.
@@ -95,6 +101,7 @@ pub struct Db(Conn);
 #[derive(Debug)]
 pub struct Conn {
     pool: Pool,
+    initiator: Initiator,
     open: Option<Open>,
 }
 
@@ -182,6 +189,11 @@ impl Conn {
     /// Whether it leads to Postgres, whose statements can do more at once.
     pub(super) fn is_postgres(&self) -> bool {
         matches!(self.pool, Pool::Postgres(_))
+    }
+
+    /// For whom it works.
+    pub(super) const fn initiator(&self) -> &Initiator {
+        &self.initiator
     }
 
     /// Lends a connection for one statement; [`on`] is the short way.

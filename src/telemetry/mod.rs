@@ -5,6 +5,7 @@
 
 pub(crate) mod metrics;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::body::MessageBody;
@@ -43,13 +44,13 @@ pub fn init(json: bool, level: &str) -> Result<(), TryInitError> {
 
 /// The id of a request: the caller's, if it is one, else ours.
 #[derive(Clone)]
-pub struct RequestId(String);
+pub struct RequestId(Arc<str>);
 
 struct Began(Instant);
 
 /// The id that this request goes by in logs, headers and error bodies.
-pub fn request_id(request: &HttpRequest) -> String {
-    request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
+pub fn request_id(request: &HttpRequest) -> Arc<str> {
+    request.extensions().get::<RequestId>().map(|id| Arc::clone(&id.0)).unwrap_or_default()
 }
 
 /// Gives each request its id, and the id to the response.
@@ -63,7 +64,7 @@ pub async fn identify<B: MessageBody>(
         request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| is_id(id));
     let id = given.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
     let header = HeaderValue::from_str(&id);
-    request.extensions_mut().insert(RequestId(id));
+    request.extensions_mut().insert(RequestId(id.into()));
     request.extensions_mut().insert(Began(Instant::now()));
     let mut response = next.call(request).await?;
     if let Ok(header) = header {
@@ -82,9 +83,9 @@ pub struct RequestSpan;
 
 impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
-        let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let id = request.extensions().get::<RequestId>().map(|id| Arc::clone(&id.0)).unwrap_or_default();
         let route = request.match_pattern().unwrap_or_else(|| "unknown".to_owned());
-        tracing::info_span!("request", request_id = id, method = %request.method(), route)
+        tracing::info_span!("request", request_id = &*id, method = %request.method(), route)
     }
 
     fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {

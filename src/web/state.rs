@@ -1,16 +1,21 @@
 //! What the endpoints stand on.
 
+use std::future::{Ready, ready};
+use std::ops::Deref;
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, web};
+use actix_web::dev::Payload;
+use actix_web::error::ErrorInternalServerError;
+use actix_web::{Error, FromRequest, HttpRequest, web};
 use ipnet::IpNet;
 
 use super::cookie::Cookies;
 use super::documents::Documents;
-use crate::domain::Issuer;
 use crate::domain::rotation::KeyPolicy;
+use crate::domain::{Initiator, Issuer};
 use crate::flow::Deps;
 use crate::store::{Db, Pool};
+use crate::telemetry::request_id;
 
 /// What the endpoints stand on, shared by all workers.
 pub struct AppState {
@@ -30,8 +35,37 @@ pub struct AppState {
     pub(super) documents: Documents,
 }
 
-/// The state, as handlers take it.
-pub(super) type State = web::Data<AppState>;
+/// The state, as handlers take it: what all share, and which request it is.
+pub(super) struct State {
+    shared: web::Data<AppState>,
+    request_id: Arc<str>,
+}
+
+impl State {
+    /// A flow's way to the database, which knows the request: what the flow does is recorded with its id.
+    pub(super) fn db(&self) -> Db {
+        self.pool.handle_for(Initiator::Request(Arc::clone(&self.request_id)))
+    }
+}
+
+impl Deref for State {
+    type Target = AppState;
+
+    fn deref(&self) -> &AppState {
+        &self.shared
+    }
+}
+
+impl FromRequest for State {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let shared = request.app_data::<web::Data<AppState>>().cloned();
+        let state = shared.map(|shared| Self { shared, request_id: request_id(request) });
+        ready(state.ok_or_else(|| ErrorInternalServerError("the state is missing")))
+    }
+}
 
 impl AppState {
     /// What of the settings the endpoints need beside their flows.
@@ -49,11 +83,6 @@ impl AppState {
         }
     }
 
-    /// A flow's way to the database.
-    pub(super) fn db(&self) -> Db {
-        self.pool.handle()
-    }
-
     pub(super) const fn cookies(&self) -> Cookies {
         Cookies::new(self.https)
     }
@@ -61,5 +90,5 @@ impl AppState {
 
 /// The URL of a path of ours, where only the request is at hand.
 pub(super) fn issuer(request: &HttpRequest) -> Option<&Issuer> {
-    request.app_data::<State>().map(|state| &state.deps.policy.issuer)
+    request.app_data::<web::Data<AppState>>().map(|state| &state.deps.policy.issuer)
 }
