@@ -7,6 +7,7 @@ use super::block_on;
 use crate::domain::{Clock, Initiator, UserId};
 use crate::flow::chain;
 use crate::flow::delete_account::{By, delete};
+use crate::flow::refusal::AccountRefusal;
 use crate::flow::unlink::describe;
 use crate::flow::{Error, Refusal};
 use crate::settings::Settings;
@@ -106,7 +107,9 @@ fn delete_one(options: &DeleteOptions, settings: &Settings) -> anyhow::Result<()
                 println!("deleted; the running service tells Kakao within seconds");
                 Ok(())
             }
-            Err(Error::Refused(Refusal::UserDeleted)) => bail!("the account was deleted before"),
+            Err(Error::Refused(Refusal::Account(AccountRefusal::UserDeleted))) => {
+                bail!("the account was deleted before")
+            }
             Err(Error::Refused(_)) => bail!("there is no user {id}"),
             Err(error) => bail!("{}", chain(&error)),
         }

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Deps, Error, Refusal};
+use super::refusal::ClientRefusal;
+use super::{Deps, Error};
 use crate::domain::{Client, ClientType, Fingerprint, Secret};
 use crate::keys::assertion::{self, Assertion};
 use crate::store::Db;
@@ -38,20 +39,22 @@ pub async fn authenticate_client(
     db: &mut Db,
     shown: &Credentials,
     address: IpAddr,
-) -> Result<Arc<Client>, Error> {
+) -> Result<Arc<Client>, Error<ClientRefusal>> {
     if let Some(assertion) = &shown.assertion {
         return by_assertion(deps, db, shown, assertion, address).await;
     }
     let by_basic = shown.basic.is_some();
     let (id, secret) = match (&shown.basic, &shown.id, &shown.secret) {
-        (Some(_), _, Some(_)) => return Err(Refusal::TwoCredentials.into()),
-        (Some((basic, _)), Some(body), None) if basic != body => return Err(Refusal::TwoCredentials.into()),
+        (Some(_), _, Some(_)) => return Err(ClientRefusal::TwoCredentials.into()),
+        (Some((basic, _)), Some(body), None) if basic != body => {
+            return Err(ClientRefusal::TwoCredentials.into());
+        }
         (Some((id, secret)), _, None) => (id, Some(secret)),
         (None, Some(id), secret) => (id, secret.as_ref()),
-        (None, None, _) => return Err(Refusal::ClientUnproven { by_basic }.into()),
+        (None, None, _) => return Err(ClientRefusal::AuthenticationFailed { by_basic }.into()),
     };
     if let Some(retry_after) = deps.signals.lockout.remaining(id, address) {
-        return Err(Refusal::TooManyFailures { retry_after }.into());
+        return Err(ClientRefusal::TooManyFailures { retry_after }.into());
     }
     let client = deps.clients.find(id);
     let proven = match (client.map(|client| &client.kind), secret) {
@@ -65,8 +68,8 @@ pub async fn authenticate_client(
     match client {
         Some(client) if proven => Ok(Arc::clone(client)),
         _ => match deps.signals.lockout.failed(&deps.cache, id, address).await {
-            Some(retry_after) => Err(Refusal::TooManyFailures { retry_after }.into()),
-            None => Err(Refusal::ClientUnproven { by_basic }.into()),
+            Some(retry_after) => Err(ClientRefusal::TooManyFailures { retry_after }.into()),
+            None => Err(ClientRefusal::AuthenticationFailed { by_basic }.into()),
         },
     }
 }
@@ -78,13 +81,13 @@ async fn by_assertion(
     shown: &Credentials,
     assertion: &Secret,
     address: IpAddr,
-) -> Result<Arc<Client>, Error> {
+) -> Result<Arc<Client>, Error<ClientRefusal>> {
     if shown.basic.is_some() || shown.secret.is_some() {
-        return Err(Refusal::TwoCredentials.into());
+        return Err(ClientRefusal::TwoCredentials.into());
     }
     let named = shown.id.clone().or_else(|| assertion::subject(assertion.reveal())).unwrap_or_default();
     if let Some(retry_after) = deps.signals.lockout.remaining(&named, address) {
-        return Err(Refusal::TooManyFailures { retry_after }.into());
+        return Err(ClientRefusal::TooManyFailures { retry_after }.into());
     }
     let client = deps.clients.find(&named);
     let claims = client.and_then(|client| assertion::verify(&client.jwks, assertion.reveal()));
@@ -98,8 +101,8 @@ async fn by_assertion(
         }
     }
     match deps.signals.lockout.failed(&deps.cache, &named, address).await {
-        Some(retry_after) => Err(Refusal::TooManyFailures { retry_after }.into()),
-        None => Err(Refusal::ClientUnproven { by_basic: false }.into()),
+        Some(retry_after) => Err(ClientRefusal::TooManyFailures { retry_after }.into()),
+        None => Err(ClientRefusal::AuthenticationFailed { by_basic: false }.into()),
     }
 }
 

@@ -3,11 +3,12 @@
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Deps, Error, Refusal};
+use super::refusal::BearerRefusal;
+use super::{Deps, Error};
 use crate::domain::{Audience, GrantId, Scope, Secret, UserId};
 use crate::keys::signer::TokenType;
-use crate::store::Db;
 use crate::store::grants;
+use crate::store::{self, Db};
 
 /// What an access token of ours says.
 #[derive(Clone, Debug, Deserialize)]
@@ -61,7 +62,7 @@ impl AccessToken {
     }
 
     /// Whether the login that it came of has not been ended. One SELECT by primary key.
-    pub async fn is_live(&self, db: &mut Db) -> Result<bool, Error> {
+    pub async fn is_live(&self, db: &mut Db) -> Result<bool, store::Error> {
         match self.sid {
             Some(grant) => Ok(grants::is_live(db, grant).await?),
             None => Ok(true),
@@ -70,30 +71,30 @@ impl AccessToken {
 }
 
 /// Accepts the access token that a client got for itself (RFC 6749 §4.4), with this scope.
-pub fn service(deps: &Deps, token: &Secret, scope: &'static str) -> Result<Service, Refusal> {
-    let claims = AccessToken::read(deps, token).ok_or(Refusal::TokenInvalid)?;
+pub fn service(deps: &Deps, token: &Secret, scope: &'static str) -> Result<Service, BearerRefusal> {
+    let claims = AccessToken::read(deps, token).ok_or(BearerRefusal::TokenInvalid)?;
     // A person's token has a login; its `sub` is never a client's id.
     if claims.sid.is_some()
         || claims.sub != claims.client_id
         || deps.clients.find(&claims.client_id).is_none()
     {
-        return Err(Refusal::TokenInvalid);
+        return Err(BearerRefusal::TokenInvalid);
     }
     if !Scope::parse(&claims.scope).unwrap_or_default().contains(scope) {
-        return Err(Refusal::ScopeLacking(scope));
+        return Err(BearerRefusal::ScopeMissing(scope));
     }
     Ok(Service { client: claims.client_id })
 }
 
 /// Accepts the access token of a person whose login still lives.
-pub async fn bearer(deps: &Deps, db: &mut Db, token: &Secret) -> Result<Bearer, Error> {
-    let claims = AccessToken::read(deps, token).ok_or(Refusal::TokenInvalid)?;
-    let grant = claims.sid.ok_or(Refusal::TokenInvalid)?;
+pub async fn bearer(deps: &Deps, db: &mut Db, token: &Secret) -> Result<Bearer, Error<BearerRefusal>> {
+    let claims = AccessToken::read(deps, token).ok_or(BearerRefusal::TokenInvalid)?;
+    let grant = claims.sid.ok_or(BearerRefusal::TokenInvalid)?;
     if !claims.is_live(db).await? {
-        return Err(Refusal::TokenInvalid.into());
+        return Err(BearerRefusal::TokenInvalid.into());
     }
     Ok(Bearer {
-        user: UserId(claims.sub.parse().map_err(|_| Refusal::TokenInvalid)?),
+        user: UserId(claims.sub.parse().map_err(|_| BearerRefusal::TokenInvalid)?),
         grant,
         scope: Scope::parse(&claims.scope).unwrap_or_default(),
         client: claims.client_id,

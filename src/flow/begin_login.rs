@@ -11,7 +11,8 @@ use super::gauges::LOGINS;
 use super::login::attempt::{self, SealedAttempt, keys_of};
 use super::login::request::{self, AuthorizationRequest, ClientResponseTarget};
 use super::login::resume;
-use super::{Deps, Error, Params, Refusal, id_token_hint};
+use super::refusal::{AuthorizeRefusal, RequestRefusal};
+use super::{Deps, Error, Params, id_token_hint};
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::session::{Prompt, Session, Verdict, judge};
 use crate::domain::{AttemptId, Client, GrantId, Locale, LoginAttempt, NewGrant, ResumeToken, Secret};
@@ -55,7 +56,7 @@ pub(crate) struct FromBrowser {
 #[derive(Debug)]
 pub(crate) struct AuthorizeError {
     /// What is wrong.
-    pub(crate) error: Error,
+    pub(crate) error: Error<AuthorizeRefusal>,
     /// Present once the redirect URI is proven: the refusal goes there.
     pub(crate) target: Option<ClientResponseTarget>,
 }
@@ -69,7 +70,7 @@ pub(crate) async fn begin_login(
     params: &Params,
     browser: &FromBrowser,
 ) -> Result<Begun, AuthorizeError> {
-    let page = |refusal: Refusal| AuthorizeError { error: refusal.into(), target: None };
+    let page = |refusal: AuthorizeRefusal| AuthorizeError { error: refusal.into(), target: None };
     let client = request::find_client(&deps.clients, params).map_err(page)?;
     let target = ClientResponseTarget::prove(client, params).map_err(page)?;
     let begun = match AuthorizationRequest::read(params, client, &target) {
@@ -91,10 +92,10 @@ async fn judge_and_begin(
     db: &mut Db,
     mut request: AuthorizationRequest<'_>,
     asking: &Asking<'_>,
-) -> Result<Begun, Error> {
+) -> Result<Begun, Error<AuthorizeRefusal>> {
     let Asking { client, target, browser } = *asking;
     if let Some(text) = request.id_token_hint {
-        request.authn.user = Some(id_token_hint::read(deps, text).ok_or(Refusal::HintInvalid)?.sub);
+        request.authn.user = Some(id_token_hint::read(deps, text).ok_or(RequestRefusal::HintInvalid)?.sub);
     }
     let session = find_session(deps, db, browser).await?;
     let prompt = match judge(&request.authn, session, deps.clock.now()) {
@@ -104,12 +105,12 @@ async fn judge_and_begin(
             }
             // It ended just now, or the user is kept out: Kakao's way finds out.
             if request.authn.prompt_none {
-                return Err(Refusal::LoginRequired.into());
+                return Err(AuthorizeRefusal::LoginRequired.into());
             }
             Prompt::Any
         }
         Verdict::AskKakao(prompt) => prompt,
-        Verdict::LoginRequired => return Err(Refusal::LoginRequired.into()),
+        Verdict::LoginRequired => return Err(AuthorizeRefusal::LoginRequired.into()),
     };
     let locale = Locale::choose(request.ui_locales, browser.language.as_deref());
     let prompt_none = deps.policy.kakao.in_app_login
@@ -147,7 +148,7 @@ pub(crate) fn retry_interactively(
     deps: &Deps,
     attempt: &LoginAttempt,
     state: Option<&str>,
-) -> Result<Begun, Error> {
+) -> Result<Begun, Error<AuthorizeRefusal>> {
     let attempt = LoginAttempt { seed: new_seed()?, prompt_none: false, ..attempt.clone() };
     let resume = state.and_then(|state| resume::open(&deps.keys, state));
     let request = resume.as_ref().and_then(|resume| Params::read(resume.query.as_bytes()).ok());
@@ -165,7 +166,11 @@ impl FromBrowser {
 }
 
 /// The browser's session, if it has one that lives.
-async fn find_session(deps: &Deps, db: &mut Db, browser: &FromBrowser) -> Result<Option<Session>, Error> {
+async fn find_session(
+    deps: &Deps,
+    db: &mut Db,
+    browser: &FromBrowser,
+) -> Result<Option<Session>, Error<AuthorizeRefusal>> {
     match &browser.session {
         None => Ok(None),
         Some(cookie) => Ok(sessions::find_live(db, &cookie.fingerprint(), deps.clock.now()).await?),
@@ -179,7 +184,7 @@ async fn grant_by_session(
     request: &AuthorizationRequest<'_>,
     session: Session,
     asking: &Asking<'_>,
-) -> Result<Option<Secret>, Error> {
+) -> Result<Option<Secret>, Error<AuthorizeRefusal>> {
     let Asking { client, browser, .. } = *asking;
     let now = deps.clock.now();
     let code = code::generate()?;
@@ -215,7 +220,11 @@ struct AtKakao<'a> {
     resume: Option<&'a ResumeToken>,
 }
 
-fn send_to_kakao(deps: &Deps, attempt: &LoginAttempt, at_kakao: &AtKakao<'_>) -> Result<Begun, Error> {
+fn send_to_kakao(
+    deps: &Deps,
+    attempt: &LoginAttempt,
+    at_kakao: &AtKakao<'_>,
+) -> Result<Begun, Error<AuthorizeRefusal>> {
     let SealedAttempt { id, cookie } = attempt::seal(&deps.keys, attempt)?;
     let keys = keys_of(&deps.keys, attempt);
     let challenge = CodeChallenge::of(keys.verifier().reveal());

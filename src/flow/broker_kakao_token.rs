@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::kakao_tokens::{self, Held};
-use super::{Deps, Error, Refusal, Service};
+use super::refusal::{AccountRefusal, KakaoTokenRefusal};
+use super::{Deps, Error, Service};
 use crate::domain::{ClientId, Secret, UserId, consent};
 use crate::store::Db;
 use crate::store::audit::{self, AuditEvent};
@@ -41,7 +42,7 @@ pub async fn broker_kakao_token(
     db: &mut Db,
     caller: &Service,
     ask: Ask,
-) -> Result<HandedOut, Error> {
+) -> Result<HandedOut, Error<KakaoTokenRefusal>> {
     let link = living_link(db, ask.user).await?;
     let mut held = kakao_tokens::fresh(deps, db, ask.user, ask.min_ttl, ask.refused.as_ref()).await?;
     let mut granted = link.scope.as_deref().map(consent::items);
@@ -50,7 +51,7 @@ pub async fn broker_kakao_token(
         held = still;
         let missing = missing(&ask.scopes, Some(&agreed));
         if !missing.is_empty() {
-            return Err(Refusal::KakaoConsentRequired { items: missing }.into());
+            return Err(KakaoTokenRefusal::ConsentRequired { items: missing }.into());
         }
         granted = Some(agreed);
     }
@@ -73,13 +74,13 @@ pub async fn broker_kakao_token(
     })
 }
 
-async fn living_link(db: &mut Db, user: UserId) -> Result<Link, Error> {
-    let link = kakao_links::find(db, user).await?.ok_or(Refusal::NotFound)?;
+async fn living_link(db: &mut Db, user: UserId) -> Result<Link, Error<KakaoTokenRefusal>> {
+    let link = kakao_links::find(db, user).await?.ok_or(AccountRefusal::NotFound)?;
     match &link {
-        Link { deleted: true, .. } => Err(Refusal::UserDeleted.into()),
-        Link { disabled: true, .. } => Err(Refusal::UserDisabled.into()),
+        Link { deleted: true, .. } => Err(AccountRefusal::UserDeleted.into()),
+        Link { disabled: true, .. } => Err(AccountRefusal::UserDisabled.into()),
         Link { unlinked: true, .. } | Link { kakao_id: None, .. } => {
-            Err(Refusal::ReauthenticationRequired.into())
+            Err(KakaoTokenRefusal::ReauthenticationRequired.into())
         }
         _ => Ok(link),
     }
@@ -98,7 +99,7 @@ async fn ask_kakao(
     link: &Link,
     user: UserId,
     held: Held,
-) -> Result<(Held, Vec<String>), Error> {
+) -> Result<(Held, Vec<String>), Error<KakaoTokenRefusal>> {
     kakao_tokens::refuse_while_resting(deps, db, user).await?;
     let (held, agreed) = match deps.kakao.scopes(&held.token).await {
         Err(fault) if fault.is_dead_token() => {

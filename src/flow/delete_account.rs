@@ -4,7 +4,8 @@
 use serde_json::json;
 use tracing::info;
 
-use super::{Deps, Error, Refusal};
+use super::refusal::AccountRefusal;
+use super::{Deps, Error};
 use crate::domain::{ClientId, EndReason, Returning, Timestamp, UserId};
 use crate::store::audit::{self, AuditEvent};
 use crate::store::{Db, Tx, accounts, grants, sessions, users};
@@ -37,7 +38,7 @@ pub async fn delete(
     if !accounts::mark_deleted(&mut tx, user, now, None).await? {
         drop(tx);
         let known = users::find(db, user).await?.is_some();
-        return Err(if known { Refusal::UserDeleted } else { Refusal::NotFound }.into());
+        return Err(if known { AccountRefusal::UserDeleted } else { AccountRefusal::NotFound }.into());
     }
     accounts::ask_unlink(&mut tx, user, now).await?;
     let logins = erase(&mut tx, returning, user, EndReason::AccountDeleted, now).await?;

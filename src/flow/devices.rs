@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::logout::told;
-use super::{Bearer, Deps, Error, Refusal};
+use super::refusal::{AccountRefusal, BearerRefusal};
+use super::{Bearer, Deps, Error};
 use crate::domain::{EndReason, GrantId};
 use crate::store::grants::{self, Login};
 use crate::store::{Db, Tx, sessions, users};
@@ -55,12 +56,12 @@ pub async fn list(deps: &Deps, db: &mut Db, caller: &Bearer) -> Result<Vec<Devic
 /// page.
 pub async fn end_one(deps: &Deps, db: &mut Db, caller: &Bearer, id: GrantId) -> Result<(), Error> {
     let now = deps.clock.now();
-    let login = grants::of_user_by_id(db, caller.user, id).await?.ok_or(Refusal::NotFound)?;
+    let login = grants::of_user_by_id(db, caller.user, id).await?.ok_or(AccountRefusal::NotFound)?;
     let ended = match login.session {
         Some(session) => sessions::end(db, session, EndReason::LoggedOut, now).await?,
         None => u64::from(grants::end(db, id, EndReason::LoggedOut, now).await?),
     };
-    told(deps, db, caller.user, ended, now).await
+    Ok(told(deps, db, caller.user, ended, now).await?)
 }
 
 /// Ends the caller's other logins, or all of them, in one transaction.
@@ -75,12 +76,13 @@ pub async fn end_many(deps: &Deps, db: &mut Db, caller: &Bearer, which: Which) -
             grants::end_of_user(&mut tx, user, reason, now).await?
         }
         Which::Others => {
-            let keep =
-                grants::of_user_by_id(&mut tx, user, caller.grant).await?.ok_or(Refusal::TokenInvalid)?;
+            let keep = grants::of_user_by_id(&mut tx, user, caller.grant)
+                .await?
+                .ok_or(BearerRefusal::TokenInvalid)?;
             sessions::end_of_user(&mut tx, user, keep.session, now).await?;
             grants::end_others(&mut tx, user, &keep, reason, now).await?
         }
     };
     tx.commit().await?;
-    told(deps, db, user, ended, now).await
+    Ok(told(deps, db, user, ended, now).await?)
 }

@@ -6,7 +6,8 @@
 
 use std::fmt;
 
-use super::refusal::{LoginRefusal, Refusal};
+use super::params::Repeated;
+use super::refusal::{AccessRefusal, Door, Refusal, RequestRefusal};
 use crate::domain::access::{ScopeError, UnknownResource};
 use crate::{keys, store};
 
@@ -19,18 +20,18 @@ pub const UNAVAILABLE: &str = "store_unavailable";
 /// The stable machine code of [`Error::Broken`].
 pub const BROKEN: &str = "internal";
 
-/// The outcome of a flow that did not succeed.
+/// The outcome of a flow that did not succeed. `R` is what the flow may refuse.
 #[derive(Debug)]
-pub enum Error {
+pub enum Error<R = Refusal> {
     /// The caller may not have this, and can know why.
-    Refused(Refusal),
+    Refused(R),
     /// Something we depend on does not answer; trying again later helps.
     Unavailable(Source),
     /// A mistake of ours.
     Broken(Source),
 }
 
-impl Error {
+impl<R> Error<R> {
     /// Something we depend on does not answer.
     pub fn unavailable(source: impl Into<Source>) -> Self {
         Self::Unavailable(source.into())
@@ -40,9 +41,18 @@ impl Error {
     pub fn broken(source: impl Into<Source>) -> Self {
         Self::Broken(source.into())
     }
+
+    /// The same error at a door that is entered by way of this one.
+    pub fn widen<S: From<R>>(self) -> Error<S> {
+        match self {
+            Self::Refused(refusal) => Error::Refused(refusal.into()),
+            Self::Unavailable(source) => Error::Unavailable(source),
+            Self::Broken(source) => Error::Broken(source),
+        }
+    }
 }
 
-impl fmt::Display for Error {
+impl<R: fmt::Debug> fmt::Display for Error<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refusal) => write!(f, "refused: {refusal:?}"),
@@ -52,12 +62,18 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
+impl<R: fmt::Debug> std::error::Error for Error<R> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Refused(_) => None,
             Self::Unavailable(source) | Self::Broken(source) => Some(source.as_ref()),
         }
+    }
+}
+
+impl<R: Door, S: From<R>> From<R> for Error<S> {
+    fn from(refusal: R) -> Self {
+        Self::Refused(S::from(refusal))
     }
 }
 
@@ -67,25 +83,34 @@ impl From<Refusal> for Error {
     }
 }
 
-impl From<ScopeError> for Error {
+impl<R: Door> From<Error<R>> for Error
+where
+    Refusal: From<R>,
+{
+    fn from(error: Error<R>) -> Self {
+        error.widen()
+    }
+}
+
+impl<S: From<AccessRefusal>> From<ScopeError> for Error<S> {
     fn from(error: ScopeError) -> Self {
-        Self::Refused(error.into())
+        AccessRefusal::from(error).into()
     }
 }
 
-impl From<UnknownResource> for Error {
+impl<S: From<AccessRefusal>> From<UnknownResource> for Error<S> {
     fn from(unknown: UnknownResource) -> Self {
-        Self::Refused(unknown.into())
+        AccessRefusal::from(unknown).into()
     }
 }
 
-impl From<LoginRefusal> for Error {
-    fn from(refusal: LoginRefusal) -> Self {
-        Self::Refused(Refusal::Login(refusal))
+impl<S: From<RequestRefusal>> From<Repeated> for Error<S> {
+    fn from(repeated: Repeated) -> Self {
+        RequestRefusal::from(repeated).into()
     }
 }
 
-impl From<store::Error> for Error {
+impl<R> From<store::Error> for Error<R> {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Unavailable(..) => Self::unavailable(error),
@@ -94,7 +119,7 @@ impl From<store::Error> for Error {
     }
 }
 
-impl From<keys::Error> for Error {
+impl<R> From<keys::Error> for Error<R> {
     fn from(error: keys::Error) -> Self {
         match error {
             keys::Error::Store(error) => error.into(),
@@ -128,7 +153,7 @@ mod tests {
     #[test]
     fn the_whole_chain_reaches_the_log() {
         let lost = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "the peer hung up");
-        let error = Error::from(keys::Error::Store(store::Error::Unavailable(Box::new(lost))));
+        let error: Error = Error::from(keys::Error::Store(store::Error::Unavailable(Box::new(lost))));
         assert!(matches!(error, Error::Unavailable(_)));
         assert_eq!(chain(&error), "unavailable: the database is unavailable: the peer hung up");
         let innermost = error.source().and_then(|error| error.source());
@@ -137,8 +162,8 @@ mod tests {
 
     #[test]
     fn a_text_that_an_error_repeats_stands_once() {
-        assert_eq!(chain(&Error::broken("a flow panicked")), "broken: a flow panicked");
+        assert_eq!(chain(&Error::<Refusal>::broken("a flow panicked")), "broken: a flow panicked");
         let keys = keys::Error::Crypto("the random generator");
-        assert_eq!(chain(&Error::from(keys)), "broken: the random generator failed");
+        assert_eq!(chain(&Error::<Refusal>::from(keys)), "broken: the random generator failed");
     }
 }

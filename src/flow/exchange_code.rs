@@ -9,13 +9,14 @@ use serde_json::json;
 use tracing::warn;
 
 use super::issue::{Subject, TokenResponse, issue};
-use super::{Deps, Error, Refusal};
+use super::refusal::TokenRefusal;
+use super::{Deps, Error};
 use crate::domain::access;
 use crate::domain::pkce::{CodeChallenge, CodeVerifier};
 use crate::domain::{Client, EndReason, Grant, GrantId, Secret, SpentCode, UserId};
-use crate::store::Db;
 use crate::store::audit::{self, AuditEvent};
 use crate::store::grants;
+use crate::store::{self, Db};
 
 /// A code and what must prove it.
 pub struct CodeExchange {
@@ -64,39 +65,46 @@ pub async fn exchange_code(deps: &Deps, db: &mut Db, ask: CodeExchange) -> Resul
 }
 
 /// RFC 6749 §4.1.3 and RFC 9700 §2.1.1.
-fn judge(ask: &CodeExchange, spent: &SpentCode) -> Result<(), Refusal> {
+fn judge(ask: &CodeExchange, spent: &SpentCode) -> Result<(), TokenRefusal> {
     match &ask.redirect_uri {
         // OAuth 2.1 no longer sends it; PKCE binds the code. A client that may go without PKCE must.
         None if spent.challenge.is_some() => {}
         Some(given) if *given == spent.redirect_uri => {}
-        _ => return Err(Refusal::RedirectUriDiffers),
+        _ => return Err(TokenRefusal::RedirectUriDiffers),
     }
     verify_pkce(spent.challenge.as_ref(), ask.verifier.as_ref())
 }
 
-fn verify_pkce(challenge: Option<&CodeChallenge>, verifier: Option<&CodeVerifier>) -> Result<(), Refusal> {
+fn verify_pkce(
+    challenge: Option<&CodeChallenge>,
+    verifier: Option<&CodeVerifier>,
+) -> Result<(), TokenRefusal> {
     match (challenge, verifier) {
         (None, None) => Ok(()),
-        (None, Some(_)) => Err(Refusal::VerifierUnexpected),
+        (None, Some(_)) => Err(TokenRefusal::VerifierUnexpected),
         (Some(challenge), Some(verifier)) if challenge.accepts(verifier) => Ok(()),
-        (Some(_), _) => Err(Refusal::VerifierWrong),
+        (Some(_), _) => Err(TokenRefusal::VerifierWrong),
     }
 }
 
 /// A second *valid* use ends the grant and all that came of it (RFC 6749 §4.1.2). One that could not have been valid the
 /// first time proves nothing about the tokens, and must not let whoever saw the code end the login.
-async fn replayed_or_unknown(deps: &Deps, db: &mut Db, ask: &CodeExchange) -> Result<Refusal, Error> {
+async fn replayed_or_unknown(
+    deps: &Deps,
+    db: &mut Db,
+    ask: &CodeExchange,
+) -> Result<TokenRefusal, store::Error> {
     let Some(grant) = grants::find_by_code(db, &ask.code.fingerprint()).await? else {
-        return Ok(Refusal::CodeInvalid);
+        return Ok(TokenRefusal::CodeInvalid);
     };
     let valid = grant.client == ask.client.id
         && grant.code_spent_at.is_some()
         && verify_pkce(grant.challenge.as_ref(), ask.verifier.as_ref()).is_ok();
     if !valid {
-        return Ok(Refusal::CodeInvalid);
+        return Ok(TokenRefusal::CodeInvalid);
     }
     end(deps, db, &ask.client, Ending::of(&grant, EndReason::CodeReplayed)).await?;
-    Ok(Refusal::CodeReplayed)
+    Ok(TokenRefusal::CodeReplayed)
 }
 
 /// A grant that is to end, and why.
@@ -114,7 +122,12 @@ impl Ending {
 }
 
 /// Ends a grant and keeps a record of why; the second to end it records nothing.
-pub(super) async fn end(deps: &Deps, db: &mut Db, client: &Client, ending: Ending) -> Result<(), Error> {
+pub(super) async fn end(
+    deps: &Deps,
+    db: &mut Db,
+    client: &Client,
+    ending: Ending,
+) -> Result<(), store::Error> {
     let Ending { grant, user, reason } = ending;
     let now = deps.clock.now();
     if grants::end(db, grant, reason, now).await? {

@@ -16,7 +16,8 @@ use super::gauges::LOGINS;
 use super::issue::TokenResponse;
 use super::nonces::{self, Origin};
 use super::refusal::fault;
-use super::{CodeExchange, Deps, Error, Refusal, exchange_code, kakao_tokens};
+use super::refusal::{AccountRefusal, SubjectTokenRefusal};
+use super::{CodeExchange, Deps, Error, exchange_code, kakao_tokens};
 use crate::cache::Decision;
 use crate::domain::access::{self, Basis};
 use crate::domain::{
@@ -155,9 +156,9 @@ async fn record(deps: &Deps, db: &mut Db, ask: &KakaoTokenExchange, login: Login
         Recorded::User(user) => user,
         Recorded::Disabled => {
             info!(client = %client.id, "a disabled user was refused");
-            return Err(Refusal::UserDisabled.into());
+            return Err(AccountRefusal::UserDisabled.into());
         }
-        Recorded::Ended => return Err(Refusal::SubjectTokenInvalid(ENDED.to_owned()).into()),
+        Recorded::Ended => return Err(SubjectTokenRefusal::Invalid(ENDED.to_owned()).into()),
     };
     if let Some((token, left)) = &known.access_token {
         kakao_tokens::keep(deps, user, token, *left).await;
@@ -171,7 +172,7 @@ async fn by_id_token(deps: &Deps, db: &mut Db, token: &Secret, nonce: Option<&st
     let id_token = deps.kakao.read_id_token(token).await.map_err(|fault| fault::of_id_token(&fault))?;
     let keys = deps.kakao.app_keys();
     if !id_token.audience.is_within(&keys) {
-        return Err(Refusal::SubjectTokenInvalid(format!(
+        return Err(SubjectTokenRefusal::Invalid(format!(
             "The ID token is for another app key. Accepted are {} (kakao.client_id and kakao.app_keys of the service).",
             keys.join(", ")
         ))
@@ -222,7 +223,7 @@ fn merged(id_token: IdToken, before: Option<User>) -> Known {
 }
 
 fn refuse(sentence: &str) -> Result<(), Error> {
-    Err(Refusal::SubjectTokenInvalid(sentence.to_owned()).into())
+    Err(SubjectTokenRefusal::Invalid(sentence.to_owned()).into())
 }
 
 /// The nonce that the token carries is that of the app's login, raw or hashed; one that we issued is good once.
@@ -269,7 +270,7 @@ async fn check_nonce(deps: &Deps, db: &mut Db, id_token: &IdToken, given: Option
 
 async fn by_access_token(deps: &Deps, db: &mut Db, token: &Secret) -> Result<Known, Error> {
     let Some(expected) = deps.kakao.app_id() else {
-        return Err(Refusal::SubjectTokenInvalid(
+        return Err(SubjectTokenRefusal::Invalid(
             "This service takes no Kakao access tokens, because kakao.app_id is not set. Send an ID token, or ask the operator."
                 .to_owned(),
         )
@@ -285,13 +286,13 @@ async fn by_access_token(deps: &Deps, db: &mut Db, token: &Secret) -> Result<Kno
     }
     let key = format!("kakao-auth:sdk-logins:{}", token.fingerprint().to_hex());
     if let Decision::Limited { retry_after } = deps.cache.hit(&key, SAME_TOKEN).await {
-        return Err(Refusal::KakaoBusy { retry_after }.into());
+        return Err(SubjectTokenRefusal::Busy { retry_after }.into());
     }
     let read_at = deps.clock.now();
     let info = deps.kakao.token_info(token).await.map_err(|fault| fault::of_access_token(&fault))?;
     // Without this, a token of any other app at Kakao would log its person in here.
     if info.app_id != expected {
-        return Err(Refusal::SubjectTokenInvalid(format!(
+        return Err(SubjectTokenRefusal::Invalid(format!(
             "The Kakao access token is of another app: expected was one of app {expected} (kakao.app_id of the service)."
         ))
         .into());
@@ -311,7 +312,7 @@ async fn by_access_token(deps: &Deps, db: &mut Db, token: &Secret) -> Result<Kno
     let scopes = scopes.ok();
     if info.id.is_some_and(|said| said != id.0) {
         let fault = deps.kakao.record("a login", Fault::other_person());
-        return Err(Refusal::AtKakao(fault.known).into());
+        return Err(SubjectTokenRefusal::Kakao(fault.known).into());
     }
     Ok(Known {
         kakao_id: id,

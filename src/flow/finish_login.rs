@@ -17,8 +17,9 @@ use super::login::attempt::{self, ATTEMPT_TTL, keys_of};
 use super::login::failure::{of_failure, to_failure};
 use super::login::request::ClientResponseTarget;
 use super::login::resume;
+use super::refusal::CallbackRefusal;
 use super::refusal::{LoginRefusal, fault};
-use super::{Deps, Error, Params, Refusal, kakao_tokens};
+use super::{Deps, Error, Params, kakao_tokens};
 use crate::domain::{
     AttemptId, AttemptOutcome, Consent, GrantId, KakaoId, LoginAttempt, NewGrant, Secret, ServiceTerm,
     SessionId, Timestamp, UserId, consent,
@@ -58,7 +59,7 @@ pub(crate) struct Finished {
     /// Where the response goes.
     pub(crate) target: ClientResponseTarget,
     /// The one-time code and the session's cookie, or why there are none.
-    pub(crate) outcome: Result<LoggedIn, Error>,
+    pub(crate) outcome: Result<LoggedIn, Error<LoginRefusal>>,
 }
 
 /// What a login gives: the same for every repetition of its callback.
@@ -85,24 +86,24 @@ impl Callback {
         params: &Params,
         browser: FromBrowser,
         sealed: impl FnOnce(AttemptId) -> Option<String>,
-    ) -> Result<Self, Refusal> {
-        let contradictory = |_| Refusal::CallbackContradictory;
+    ) -> Result<Self, CallbackRefusal> {
+        let contradictory = |_| CallbackRefusal::Contradictory;
         if params.any_repeated() {
-            return Err(Refusal::CallbackContradictory);
+            return Err(CallbackRefusal::Contradictory);
         }
-        let state = params.one("state").map_err(contradictory)?.ok_or(Refusal::AttemptUnknown)?;
+        let state = params.one("state").map_err(contradictory)?.ok_or(CallbackRefusal::AttemptUnknown)?;
         let state = resume::attempt_state(state);
         let id = AttemptId::of_state(state);
         let attempt = sealed(id).and_then(|cookie| attempt::open(&deps.keys, state, &cookie));
-        let attempt = attempt.ok_or(Refusal::AttemptUnknown)?;
+        let attempt = attempt.ok_or(CallbackRefusal::AttemptUnknown)?;
         if deps.clock.now().since(attempt.began_at) > ATTEMPT_TTL {
-            return Err(Refusal::AttemptExpired);
+            return Err(CallbackRefusal::AttemptExpired);
         }
         let one = |name| params.one(name).map_err(contradictory);
         let answer = match (one("code")?, one("error")?) {
             (Some(code), None) => Answer::Code(Secret::new(code)),
             (None, Some(error)) => Answer::Error(callback_fault(error, one("error_description")?)),
-            _ => return Err(Refusal::CallbackContradictory),
+            _ => return Err(CallbackRefusal::Contradictory),
         };
         Ok(Self { id, attempt, answer, browser })
     }
@@ -124,7 +125,7 @@ pub(crate) async fn finish_login(deps: &Deps, db: &mut Db, callback: Callback) -
     Finished { target, outcome: outcome.map(logged_in) }
 }
 
-async fn complete(deps: &Deps, db: &mut Db, callback: &Callback) -> Result<(), Error> {
+async fn complete(deps: &Deps, db: &mut Db, callback: &Callback) -> Result<(), Error<LoginRefusal>> {
     let outcome = match &callback.answer {
         Answer::Code(code) => log_in(deps, db, callback, code).await,
         Answer::Error(fault) => {
@@ -144,7 +145,7 @@ async fn complete(deps: &Deps, db: &mut Db, callback: &Callback) -> Result<(), E
     outcome
 }
 
-async fn wait_for_winner(db: &mut Db, id: AttemptId) -> Result<(), Error> {
+async fn wait_for_winner(db: &mut Db, id: AttemptId) -> Result<(), Error<LoginRefusal>> {
     let look = async {
         loop {
             match attempts::outcome(db, id).await? {
@@ -169,7 +170,12 @@ struct Known {
 
 /// Asks Kakao who it is: code, ID token, profile. All of it within one call's time, so that a Kakao that answers each
 /// call at the last moment does not keep the person waiting three times as long.
-async fn ask_kakao(deps: &Deps, db: &mut Db, attempt: &LoginAttempt, code: &Secret) -> Result<Known, Error> {
+async fn ask_kakao(
+    deps: &Deps,
+    db: &mut Db,
+    attempt: &LoginAttempt,
+    code: &Secret,
+) -> Result<Known, Error<LoginRefusal>> {
     let fetching = fetch_identity(deps, db, attempt, code);
     let late = |_| Err(refuse(&deps.kakao.record("a login", Fault::late())));
     tokio::time::timeout(deps.kakao.timeout(), fetching).await.unwrap_or_else(late)
@@ -180,7 +186,7 @@ async fn fetch_identity(
     db: &mut Db,
     attempt: &LoginAttempt,
     code: &Secret,
-) -> Result<Known, Error> {
+) -> Result<Known, Error<LoginRefusal>> {
     let fault = |fault: Fault| refuse(&fault);
     let keys = keys_of(&deps.keys, attempt);
     let tokens = deps.kakao.exchange_code(code, &keys.verifier()).await.map_err(fault)?;
@@ -222,15 +228,19 @@ pub(super) async fn note_under_age(deps: &Deps, db: &mut Db, kakao_id: KakaoId) 
     }
 }
 
-async fn log_in(deps: &Deps, db: &mut Db, callback: &Callback, code: &Secret) -> Result<(), Error> {
+async fn log_in(
+    deps: &Deps,
+    db: &mut Db,
+    callback: &Callback,
+    code: &Secret,
+) -> Result<(), Error<LoginRefusal>> {
     let Callback { id, attempt, browser, .. } = callback;
     let read_at = deps.clock.now();
     let Known { tokens, auth_time, person, service_terms } = ask_kakao(deps, db, attempt, code).await?;
     let now = deps.clock.now();
-    let client = deps
-        .clients
-        .find(attempt.request.client.as_str())
-        .ok_or_else(|| Error::broken("the client of a login attempt is gone from the settings"))?;
+    let client = deps.clients.find(attempt.request.client.as_str()).ok_or_else(|| {
+        Error::<LoginRefusal>::broken("the client of a login attempt is gone from the settings")
+    })?;
     if let Some(expected) = attempt.expected {
         let found = users::find_by_kakao_id(db, person.id).await?;
         if found.is_none_or(|user| user.id != expected) {
@@ -303,6 +313,6 @@ async fn log_in(deps: &Deps, db: &mut Db, callback: &Callback, code: &Secret) ->
     Ok(())
 }
 
-fn refuse(fault: &Fault) -> Error {
+fn refuse(fault: &Fault) -> Error<LoginRefusal> {
     fault::of_login(fault).into()
 }

@@ -9,14 +9,15 @@ use uuid::Uuid;
 
 use super::error::chain;
 use super::refusal::fault;
-use super::{Deps, Error, Refusal};
+use super::refusal::{AccountRefusal, KakaoTokenRefusal};
+use super::{Deps, Error};
 use crate::domain::{KakaoId, Secret, Timestamp, UserId};
 use crate::kakao::Fault;
 use crate::keys::{self, Purpose};
-use crate::store::Db;
 use crate::store::audit::{self, AuditEvent};
 use crate::store::kakao_links::{self, Link, NewToken};
 use crate::store::leases;
+use crate::store::{self, Db};
 
 /// How long one replica may take to ask Kakao: longer than `kakao.timeout` can be.
 const LEASE: Duration = Duration::from_secs(40);
@@ -101,12 +102,12 @@ pub fn seal_refresh(deps: &Deps, kakao_id: KakaoId, token: &Secret) -> Result<Ve
 }
 
 /// Opens a refresh token of the store.
-pub fn open_refresh(deps: &Deps, kakao_id: KakaoId, sealed: &[u8]) -> Result<Secret, Error> {
+pub fn open_refresh(deps: &Deps, kakao_id: KakaoId, sealed: &[u8]) -> Result<Secret, keys::Error> {
     let clear = deps.keys.master.open(Purpose::KakaoRefreshToken, &kakao_id.0.to_be_bytes(), sealed);
     clear
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .map(Secret::new)
-        .ok_or_else(|| keys::Error::Sealed("a Kakao refresh token").into())
+        .ok_or(keys::Error::Sealed("a Kakao refresh token"))
 }
 
 /// An access token that lives for at least `min_ttl` and is not `refused`: from the cache, else refreshed at Kakao once.
@@ -116,7 +117,7 @@ pub async fn fresh(
     user: UserId,
     min_ttl: Duration,
     refused: Option<&Secret>,
-) -> Result<Held, Error> {
+) -> Result<Held, Error<KakaoTokenRefusal>> {
     let look = async || {
         let held = cached(deps, user).await?;
         let lives = held.expires_at.since(deps.clock.now()) >= min_ttl;
@@ -131,7 +132,7 @@ pub async fn fresh(
         let turn = deps.signals.token_locks.of(user).lock().await;
         loop {
             if let Some(held) = look().await {
-                return Ok::<_, Error>((turn, Some(held)));
+                return Ok::<_, Error<KakaoTokenRefusal>>((turn, Some(held)));
             }
             refuse_while_resting(deps, db, user).await?;
             let now = deps.clock.now();
@@ -145,7 +146,7 @@ pub async fn fresh(
     let Ok(waited) = waited else {
         // It may just have been given.
         leases::release(db, &lease, holder).await?;
-        return Err(Refusal::KakaoBusy { retry_after: Duration::from_secs(2) }.into());
+        return Err(KakaoTokenRefusal::Busy { retry_after: Duration::from_secs(2) }.into());
     };
     let (_turn, held) = waited?;
     if let Some(held) = held {
@@ -162,10 +163,10 @@ pub async fn fresh(
 }
 
 /// Asks Kakao. Whoever calls this has the lease.
-async fn refresh(deps: &Deps, db: &mut Db, user: UserId) -> Result<Held, Error> {
-    let link = kakao_links::find(db, user).await?.ok_or(Refusal::NotFound)?;
+async fn refresh(deps: &Deps, db: &mut Db, user: UserId) -> Result<Held, Error<KakaoTokenRefusal>> {
+    let link = kakao_links::find(db, user).await?.ok_or(AccountRefusal::NotFound)?;
     let (Some(kakao_id), Some(sealed), false) = (link.kakao_id, &link.refresh_token, link.unlinked) else {
-        return Err(Refusal::ReauthenticationRequired.into());
+        return Err(KakaoTokenRefusal::ReauthenticationRequired.into());
     };
     let old = open_refresh(deps, kakao_id, sealed)?;
     let tokens = match deps.kakao.refresh(&old).await {
@@ -201,7 +202,12 @@ struct Spent<'a> {
 }
 
 /// Puts the new refresh token in the place of the one it was sent for, also if that was sealed anew meanwhile.
-async fn replace(deps: &Deps, db: &mut Db, spent: &Spent<'_>, new: &NewToken<'_>) -> Result<bool, Error> {
+async fn replace(
+    deps: &Deps,
+    db: &mut Db,
+    spent: &Spent<'_>,
+    new: &NewToken<'_>,
+) -> Result<bool, keys::Error> {
     if kakao_links::replace_token(db, spent.user, spent.sealed, new).await? {
         return Ok(true);
     }
@@ -223,10 +229,14 @@ pub(super) async fn is_app_resting(deps: &Deps, db: &mut Db) -> Result<bool, Err
 }
 
 /// Refuses while Kakao wants to be left alone: by everybody, or for this person.
-pub async fn refuse_while_resting(deps: &Deps, db: &mut Db, user: UserId) -> Result<(), Error> {
+pub async fn refuse_while_resting(
+    deps: &Deps,
+    db: &mut Db,
+    user: UserId,
+) -> Result<(), Error<KakaoTokenRefusal>> {
     let now = deps.clock.now();
     match leases::held_until(db, [APP_REST, &rest_of(user)], now).await? {
-        Some(until) => Err(Refusal::KakaoBusy { retry_after: until.since(now) }.into()),
+        Some(until) => Err(KakaoTokenRefusal::Busy { retry_after: until.since(now) }.into()),
         None => Ok(()),
     }
 }
@@ -239,20 +249,25 @@ pub(super) async fn after_fault(
     user: UserId,
     link: &Link,
     fault: &Fault,
-) -> Result<Refusal, Error> {
+) -> Result<KakaoTokenRefusal, store::Error> {
     if let Some(busy) = rested(deps, db, user, fault).await? {
         return Ok(busy);
     }
     let refusal = fault::of_held_tokens(fault);
     info!(user = %user, fault = fault.id(), ?refusal, "Kakao's tokens of a user are of no use now");
-    if refusal == Refusal::ReauthenticationRequired {
+    if refusal == KakaoTokenRefusal::ReauthenticationRequired {
         end_link(deps, db, user, link, fault).await?;
     }
     Ok(refusal)
 }
 
 /// Has all replicas rest after a fault that says so: KOE237 for this person, −10 for everybody.
-async fn rested(deps: &Deps, db: &mut Db, user: UserId, fault: &Fault) -> Result<Option<Refusal>, Error> {
+async fn rested(
+    deps: &Deps,
+    db: &mut Db,
+    user: UserId,
+    fault: &Fault,
+) -> Result<Option<KakaoTokenRefusal>, store::Error> {
     let (name, length) = if fault.is_token_limit() {
         (rest_of(user), PERSON_RESTS)
     } else if fault.is_quota() {
@@ -262,11 +277,17 @@ async fn rested(deps: &Deps, db: &mut Db, user: UserId, fault: &Fault) -> Result
     };
     let retry_after = fault.retry_after.unwrap_or(length);
     leases::rest(db, &name, deps.clock.now() + retry_after).await?;
-    Ok(Some(Refusal::KakaoBusy { retry_after }))
+    Ok(Some(KakaoTokenRefusal::Busy { retry_after }))
 }
 
 /// Kakao no longer takes what we hold: it is forgotten, once, and the person must log in again before a token is needed.
-async fn end_link(deps: &Deps, db: &mut Db, user: UserId, link: &Link, fault: &Fault) -> Result<(), Error> {
+async fn end_link(
+    deps: &Deps,
+    db: &mut Db,
+    user: UserId,
+    link: &Link,
+    fault: &Fault,
+) -> Result<(), store::Error> {
     forget(deps, user).await;
     let Some(sealed) = &link.refresh_token else { return Ok(()) };
     if kakao_links::forget_token(db, user, sealed).await? {

@@ -9,11 +9,13 @@ use tracing::info;
 
 use super::exchange_code::{Ending, end};
 use super::id_token_hint::{self, Hint};
-use super::{Deps, Error, Params, Refusal};
+use super::refusal::{LogoutRefusal, RequestRefusal};
+use super::{Deps, Error, Params};
 use crate::domain::session::Session;
 use crate::domain::{EndReason, Fingerprint, Secret, Timestamp, UserId};
+use crate::keys;
 use crate::store::audit::{self, AuditEvent};
-use crate::store::{Db, grants, sessions};
+use crate::store::{self, Db, grants, sessions};
 
 /// What the browser and the client show.
 pub struct Logout<'a> {
@@ -42,12 +44,12 @@ const KNOWN: [&str; 7] =
     ["id_token_hint", "client_id", "post_logout_redirect_uri", "state", "kakao", "confirm", "ui_locales"];
 
 /// Ends the browser's session, or asks for a confirmation.
-pub async fn logout(deps: &Deps, db: &mut Db, ask: Logout<'_>) -> Result<LoggedOut, Error> {
+pub async fn logout(deps: &Deps, db: &mut Db, ask: Logout<'_>) -> Result<LoggedOut, Error<LogoutRefusal>> {
     let Logout { params, session: cookie } = ask;
     params.refuse_repeated(&KNOWN)?;
     let hint = match params.one("id_token_hint")? {
         None => None,
-        Some(text) => Some(id_token_hint::read(deps, text).ok_or(Refusal::HintInvalid)?),
+        Some(text) => Some(id_token_hint::read(deps, text).ok_or(RequestRefusal::HintInvalid)?),
     };
     let target = target(deps, params, hint.as_ref())?;
     let now = deps.clock.now();
@@ -77,16 +79,16 @@ pub async fn logout(deps: &Deps, db: &mut Db, ask: Logout<'_>) -> Result<LoggedO
 }
 
 /// Where the client wants the browser. Only a genuine hint shows which client it is that asks.
-fn target(deps: &Deps, params: &Params, hint: Option<&Hint>) -> Result<Option<String>, Refusal> {
+fn target(deps: &Deps, params: &Params, hint: Option<&Hint>) -> Result<Option<String>, LogoutRefusal> {
     if let (Some(hint), Some(client)) = (hint, params.one("client_id")?)
         && hint.client != client
     {
-        return Err(Refusal::HintInvalid);
+        return Err(RequestRefusal::HintInvalid.into());
     }
     let (Some(uri), Some(hint)) = (params.one("post_logout_redirect_uri")?, hint) else { return Ok(None) };
-    let client = deps.clients.find(&hint.client).ok_or(Refusal::ClientUnknown)?;
+    let client = deps.clients.find(&hint.client).ok_or(RequestRefusal::ClientUnknown)?;
     if !client.post_logout_redirect_uris.iter().any(|registered| registered.matches(uri)) {
-        return Err(Refusal::PostLogoutUriUnknown);
+        return Err(LogoutRefusal::PostLogoutUriUnknown);
     }
     Ok(Some(match params.one("state")? {
         None => uri.to_owned(),
@@ -99,13 +101,19 @@ fn target(deps: &Deps, params: &Params, hint: Option<&Hint>) -> Result<Option<St
 }
 
 /// `kakao=true` ends the Kakao account's session in this browser too; Kakao sends it back to us, and we on to the client.
-fn way_out(deps: &Deps, params: &Params, target: Option<String>) -> Result<Option<String>, Error> {
+fn way_out(
+    deps: &Deps,
+    params: &Params,
+    target: Option<String>,
+) -> Result<Option<String>, Error<LogoutRefusal>> {
     if params.one("kakao")? != Some("true") {
         return Ok(target);
     }
     let state = match target {
         None => None,
-        Some(to) => Some(deps.keys.seal_logout(&serde_json::to_vec(&Onward { to }).map_err(Error::broken)?)?),
+        Some(to) => {
+            Some(deps.keys.seal_logout(&serde_json::to_vec(&Onward { to }).map_err(keys::Error::from)?)?)
+        }
     };
     Ok(Some(deps.kakao.logout_url(state.as_deref())))
 }
@@ -127,7 +135,7 @@ fn confirmation(cookie: &Secret) -> String {
     Fingerprint::of(format!("confirm logout {}", cookie.reveal()).as_bytes()).to_hex()
 }
 
-async fn end_session(deps: &Deps, db: &mut Db, session: Session) -> Result<(), Error> {
+async fn end_session(deps: &Deps, db: &mut Db, session: Session) -> Result<(), store::Error> {
     let now = deps.clock.now();
     let logins = sessions::end(db, session.id, EndReason::LoggedOut, now).await?;
     told(deps, db, session.user, logins, now).await
@@ -140,7 +148,7 @@ pub(super) async fn told(
     user: UserId,
     logins: u64,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<(), store::Error> {
     deps.signals.revocations.poke();
     info!(user = %user, logins, "logged out");
     let event = AuditEvent {

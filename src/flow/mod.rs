@@ -53,7 +53,7 @@ pub use introspect::introspect;
 pub(crate) use jwks::jwks;
 pub use params::Params;
 pub use refresh::{Refresh, refresh};
-pub use refusal::{LoginRefusal, Refusal};
+pub use refusal::Refusal;
 pub use revoke::revoke;
 pub(crate) use signals::Signals;
 pub(crate) use signals::feed::Feed;

@@ -1,7 +1,5 @@
 //! The parameters of an OAuth request (RFC 6749 §3.1 and §3.2): none twice, and an empty one counts as absent.
 
-use super::{Error, Refusal};
-
 /// The decoded parameters of one request, in order.
 #[derive(Clone, Default)]
 pub struct Params(Vec<(String, String)>);
@@ -20,18 +18,6 @@ pub enum Unreadable {
 /// The parameter stands in the request more than once (RFC 6749 §3.1).
 #[derive(Debug, PartialEq, Eq)]
 pub struct Repeated(pub &'static str);
-
-impl From<Repeated> for Refusal {
-    fn from(Repeated(name): Repeated) -> Self {
-        Self::ParameterRepeated(name)
-    }
-}
-
-impl From<Repeated> for Error {
-    fn from(repeated: Repeated) -> Self {
-        Self::Refused(repeated.into())
-    }
-}
 
 impl Params {
     /// Reads `application/x-www-form-urlencoded` bytes, of a query or a body.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::{Deps, Error, Refusal, kakao_tokens};
+use super::refusal::KakaoTokenRefusal;
+use super::{Deps, Error, kakao_tokens};
 use crate::domain::{KakaoId, UserId};
 use crate::kakao::{Fault, Person};
 use crate::store::{Db, kakao_links};
@@ -94,9 +95,11 @@ async fn ask(deps: &Deps, db: &mut Db, user: UserId, kakao_id: KakaoId) -> Resul
             let read = tokio::join!(deps.kakao.me(&held.token), deps.kakao.scopes(&held.token));
             Ok(Answer::of(read))
         }
-        Err(Error::Refused(Refusal::KakaoBusy { .. } | Refusal::AtKakao(_))) => Ok(Answer::NotNow),
+        Err(Error::Refused(KakaoTokenRefusal::Busy { .. } | KakaoTokenRefusal::Kakao(_))) => {
+            Ok(Answer::NotNow)
+        }
         Err(Error::Refused(_)) => Ok(Answer::NoWay),
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -121,7 +124,7 @@ pub async fn renew_links(
             Err(Error::Refused(refusal)) => {
                 info!(user = %user, ?refusal, "the link to Kakao was not renewed");
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(due.len())

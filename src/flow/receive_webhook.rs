@@ -6,8 +6,9 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 
 use super::error::chain;
+use super::refusal::{RequestRefusal, WebhookRefusal};
 use super::signals::inbox::Received;
-use super::{Deps, Error, Params, Refusal};
+use super::{Deps, Error, Params};
 use crate::domain::kakao_event::{Source, USER_UNLINKED};
 use crate::domain::{Fingerprint, KakaoEvent, KakaoId};
 use crate::kakao::EventRefused;
@@ -26,20 +27,20 @@ pub async fn receive_unlink(
     db: &mut Db,
     authorization: Option<&str>,
     params: &Params,
-) -> Result<(), Refusal> {
+) -> Result<(), WebhookRefusal> {
     if !authorization.is_some_and(|value| deps.kakao.is_admin_key(value)) {
-        return Err(Refusal::WebhookUnproven);
+        return Err(WebhookRefusal::AdminKeyWrong);
     }
     let app_id = params.one("app_id")?;
     if let (Some(ours), Some(given)) = (deps.kakao.app_id(), app_id)
         && given.parse() != Ok(ours)
     {
-        return Err(Refusal::WebhookOfAnotherApp);
+        return Err(WebhookRefusal::OtherApp);
     }
     let user = params.one("user_id")?;
-    let user = user.ok_or(Refusal::ParameterMissing("user_id"))?;
+    let user = user.ok_or(RequestRefusal::ParameterMissing("user_id"))?;
     let Some(user) = user.parse().ok().filter(|id| *id > 0).map(KakaoId) else {
-        return Err(Refusal::ParameterInvalid("user_id", "it must be a member number"));
+        return Err(RequestRefusal::ParameterInvalid("user_id", "it must be a member number").into());
     };
     let event = KakaoEvent {
         source: Source::Unlink,
@@ -58,9 +59,11 @@ pub async fn receive_unlink(
 ///
 /// # Errors
 /// What is wrong with the token, or that it cannot be proven or stored now.
-pub async fn receive_events(deps: &Deps, db: &mut Db, token: &str) -> Result<(), Error> {
+pub async fn receive_events(deps: &Deps, db: &mut Db, token: &str) -> Result<(), Error<WebhookRefusal>> {
     let told = deps.kakao.read_security_events(token).await.map_err(|refused| match refused {
-        EventRefused::Invalid { err, description } => Refusal::EventTokenInvalid { err, description }.into(),
+        EventRefused::Invalid { err, description } => {
+            WebhookRefusal::EventTokenInvalid { err, description }.into()
+        }
         EventRefused::Later(fault) => Error::unavailable(fault),
     })?;
     let now = deps.clock.now();

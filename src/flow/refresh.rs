@@ -11,7 +11,8 @@ use metrics::counter;
 use super::exchange_code::{Ending, end};
 use super::gauges::REFRESHES;
 use super::issue::{Subject, TokenResponse, issue};
-use super::{Deps, Error, Refusal};
+use super::refusal::TokenRefusal;
+use super::{Deps, Error};
 use crate::domain::access::{self, Basis};
 use crate::domain::refresh::{Verdict, judge};
 use crate::domain::{Client, EndReason, Rotated, Scope, Secret};
@@ -37,7 +38,7 @@ pub struct Refresh {
 pub async fn refresh(deps: &Deps, db: &mut Db, ask: Refresh) -> Result<TokenResponse, Error> {
     let Some(presented) = refresh_token::read(&deps.keys.master, ask.token.reveal()) else {
         count("forged");
-        return Err(Refusal::RefreshTokenInvalid.into());
+        return Err(TokenRefusal::RefreshTokenInvalid.into());
     };
     refuse_wider(db, &ask, presented).await?;
     let now = deps.clock.now();
@@ -95,7 +96,7 @@ async fn current_again(
 ) -> Result<Rotated, Error> {
     let Some(grant) = grants::find(db, presented.grant).await? else {
         count(Verdict::Unknown.name());
-        return Err(Refusal::RefreshTokenInvalid.into());
+        return Err(TokenRefusal::RefreshTokenInvalid.into());
     };
     let verdict = judge(
         &grant,
@@ -116,10 +117,10 @@ async fn current_again(
         }),
         Verdict::Replayed => {
             end(deps, db, &ask.client, Ending::of(&grant, EndReason::RefreshReplayed)).await?;
-            Err(Refusal::RefreshTokenReplayed.into())
+            Err(TokenRefusal::RefreshTokenReplayed.into())
         }
         Verdict::Ended | Verdict::Expired | Verdict::OtherClient | Verdict::Unknown => {
-            Err(Refusal::RefreshTokenInvalid.into())
+            Err(TokenRefusal::RefreshTokenInvalid.into())
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::bearer::AccessToken;
 use super::exchange_code::{Ending, end};
-use super::{Deps, Error, Refusal};
+use super::refusal::TokenRefusal;
+use super::{Deps, Error};
 use crate::domain::{Client, EndReason, Secret};
 use crate::keys::refresh_token;
 use crate::store::Db;
@@ -16,14 +17,14 @@ pub async fn revoke(deps: &Deps, db: &mut Db, client: &Client, token: &Secret) -
     } else {
         match AccessToken::read(deps, token) {
             Some(claims) if claims.client_id != client.id.as_str() => None,
-            Some(claims) => Some(claims.sid.ok_or(Refusal::TokenKindUnrevocable)?),
+            Some(claims) => Some(claims.sid.ok_or(TokenRefusal::TokenKindUnrevocable)?),
             None => None,
         }
     };
     let Some(grant) = grant else { return Ok(()) };
     match grants::find(db, grant).await? {
         Some(grant) if grant.client == client.id => {
-            end(deps, db, client, Ending::of(&grant, EndReason::Revoked)).await
+            Ok(end(deps, db, client, Ending::of(&grant, EndReason::Revoked)).await?)
         }
         _ => Ok(()),
     }

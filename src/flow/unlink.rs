@@ -7,7 +7,8 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tracing::{error, info};
 
-use super::{Deps, Error, Refusal, kakao_tokens};
+use super::refusal::AccountRefusal;
+use super::{Deps, Error, kakao_tokens};
 use crate::domain::{Secret, Timestamp, UserId};
 use crate::kakao::{Fault, FaultKind};
 use crate::store::accounts::{self, MOST_ATTEMPTS, Unlink};
@@ -132,7 +133,7 @@ pub async fn pending(db: &mut Db) -> Result<Vec<serde_json::Value>, Error> {
 /// Has one tried again that waits for the operator.
 pub async fn revive(deps: &Deps, db: &mut Db, user: UserId) -> Result<(), Error> {
     let revived = accounts::revive(db, user, deps.clock.now()).await?;
-    if revived { Ok(()) } else { Err(Refusal::NotFound.into()) }
+    if revived { Ok(()) } else { Err(AccountRefusal::NotFound.into()) }
 }
 
 /// An entry, as an operator sees it.

@@ -3,31 +3,33 @@
 use serde_json::{Value, json};
 
 use super::issue::ProfileClaims;
+use super::refusal::BearerRefusal;
 use super::users as users_flow;
-use super::{Bearer, Error, Refusal};
+use super::{Bearer, Error};
+use crate::keys;
 use crate::store::Db;
 use crate::store::users;
 
 /// The claims that the token's scopes tell, always with `sub`.
-pub async fn userinfo(db: &mut Db, caller: &Bearer) -> Result<Value, Error> {
+pub async fn userinfo(db: &mut Db, caller: &Bearer) -> Result<Value, Error<BearerRefusal>> {
     if !caller.scope.contains("openid") {
-        return Err(Refusal::ScopeLacking("openid").into());
+        return Err(BearerRefusal::ScopeMissing("openid").into());
     }
-    let user = users::find(db, caller.user).await?.ok_or(Refusal::TokenInvalid)?;
+    let user = users::find(db, caller.user).await?.ok_or(BearerRefusal::TokenInvalid)?;
     if user.disabled_at.is_some() {
-        return Err(Refusal::TokenInvalid.into());
+        return Err(BearerRefusal::TokenInvalid.into());
     }
     let mut claims =
-        serde_json::to_value(ProfileClaims::of_scope(&user, &caller.scope)).map_err(Error::broken)?;
+        serde_json::to_value(ProfileClaims::of_scope(&user, &caller.scope)).map_err(keys::Error::from)?;
     claims["sub"] = json!(user.id);
     Ok(claims)
 }
 
 /// The claims that the token's scopes tell, with what is the service's own: roles, and when the account was made.
-pub async fn me(db: &mut Db, caller: &Bearer) -> Result<Value, Error> {
-    let user = users::find(db, caller.user).await?.ok_or(Refusal::TokenInvalid)?;
+pub async fn me(db: &mut Db, caller: &Bearer) -> Result<Value, Error<BearerRefusal>> {
+    let user = users::find(db, caller.user).await?.ok_or(BearerRefusal::TokenInvalid)?;
     let mut claims =
-        serde_json::to_value(ProfileClaims::of_scope(&user, &caller.scope)).map_err(Error::broken)?;
+        serde_json::to_value(ProfileClaims::of_scope(&user, &caller.scope)).map_err(keys::Error::from)?;
     claims["id"] = json!(user.id);
     claims["roles"] = json!(user.roles);
     claims["created_at"] = json!(user.created_at.secs());

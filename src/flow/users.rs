@@ -2,16 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{Error, Refusal};
+use super::Error;
+use super::refusal::AccountRefusal;
 use crate::domain::{Timestamp, User, UserId};
 use crate::store::Db;
 use crate::store::users;
 
 /// What a sibling is told of a user.
-pub async fn profile(db: &mut Db, id: UserId) -> Result<Value, Error> {
-    let user = users::find(db, id).await?.ok_or(Refusal::NotFound)?;
+pub async fn profile(db: &mut Db, id: UserId) -> Result<Value, Error<AccountRefusal>> {
+    let user = users::find(db, id).await?.ok_or(AccountRefusal::NotFound)?;
     if user.deleted_at.is_some() {
-        return Err(Refusal::UserDeleted.into());
+        return Err(AccountRefusal::UserDeleted.into());
     }
     let shared = &user.profile;
     Ok(json!({

@@ -10,7 +10,8 @@ use super::{page, read, redirect, run};
 use crate::flow::begin_login::retry_interactively;
 use crate::flow::finish_login::LoggedIn;
 use crate::flow::login::resume;
-use crate::flow::{Callback, Error, Finished, Params, Refusal, finish_login};
+use crate::flow::refusal::CallbackRefusal;
+use crate::flow::{Callback, Error, Finished, Params, finish_login};
 
 pub(super) async fn get(request: HttpRequest, state: State) -> Result<HttpResponse, Reply> {
     let params = read::query(&request)?;
@@ -37,16 +38,16 @@ pub(super) async fn get(request: HttpRequest, state: State) -> Result<HttpRespon
             set(&mut response, &cookies.session(&session, state.deps.policy.session.absolute));
             response
         }
-        Err(error) => redirect::error(&request, &error, &target),
+        Err(error) => redirect::error(&request, &error.into(), &target),
     };
     set(&mut response, &cookies.completed_attempt(attempt, sealed.unwrap_or_default()));
     Ok(response)
 }
 
 /// A login that this browser has lost can be resumed; anything else is told as it is.
-fn refused(request: &HttpRequest, state: &State, params: &Params, refusal: Refusal) -> Reply {
+fn refused(request: &HttpRequest, state: &State, params: &Params, refusal: CallbackRefusal) -> Reply {
     match refusal {
-        Refusal::AttemptUnknown | Refusal::AttemptExpired => {
+        CallbackRefusal::AttemptUnknown | CallbackRefusal::AttemptExpired => {
             let resume = resume::link(&state.deps, params);
             Reply::Built(page::lost(request, &refusal.into(), resume.as_ref()))
         }

@@ -9,7 +9,8 @@ use super::state::State;
 use super::{read, run};
 use crate::domain::Client;
 use crate::flow::bearer::service;
-use crate::flow::{self, Bearer, Params, Refusal, Service};
+use crate::flow::refusal::RequestRefusal;
+use crate::flow::{self, Bearer, Params, Service};
 
 /// The user of the access token that came with the request.
 pub(super) async fn user(request: &HttpRequest, state: &State) -> Result<Bearer, Reply> {
@@ -33,7 +34,7 @@ pub(super) async fn client(
     params: &Params,
 ) -> Result<Arc<Client>, Reply> {
     if params.any_repeated() {
-        return Err(Refusal::ParameterRepeated("a parameter").into());
+        return Err(RequestRefusal::ParameterRepeated("a parameter").into());
     }
     let address = read::address(request, &state.trusted_proxies);
     let credentials = read::credentials(request, params)?;

@@ -1,8 +1,6 @@
 //! What HTTP itself refuses, before or beside any flow: paths, methods and bodies (RFC 9110).
 
-use actix_web::http::StatusCode;
-
-use super::error::Said;
+use super::error::{ErrorBody, ErrorStatus, OAuthError};
 
 /// A refusal that no flow knows of.
 #[derive(Debug)]
@@ -30,29 +28,31 @@ pub(super) enum HttpRefusal {
 
 impl HttpRefusal {
     /// What the caller is told.
-    pub(super) fn said(&self) -> Said {
-        let said = |status, code, sentence| Said::new(status, "invalid_request", code, sentence);
+    pub(super) fn body(&self) -> ErrorBody {
+        let body = |status, code, sentence: String| {
+            ErrorBody::new(status, OAuthError::InvalidRequest, code, sentence)
+        };
         match self {
             Self::PathUnknown => {
-                said(StatusCode::NOT_FOUND, "not_found", "No endpoint has this path.".into())
+                body(ErrorStatus::NotFound, "not_found", "No endpoint has this path.".into())
             }
-            Self::MethodNotAllowed { allow } => said(
-                StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed { allow } => body(
+                ErrorStatus::MethodNotAllowed,
                 "method_not_allowed",
                 format!("This endpoint does not answer this method, only {allow}."),
             ),
-            Self::BodyTooLarge { most } => said(
-                StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooLarge { most } => body(
+                ErrorStatus::PayloadTooLarge,
                 "body_too_large",
                 format!("The body is larger than {most} KiB."),
             ),
-            Self::BodyEncoded => said(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::BodyEncoded => body(
+                ErrorStatus::UnsupportedMediaType,
                 "body_encoded",
                 "Send the body without Content-Encoding.".into(),
             ),
-            Self::BodyTooSlow { most } => said(
-                StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooSlow { most } => body(
+                ErrorStatus::RequestTimeout,
                 "body_too_slow",
                 format!("The body took longer than {most} seconds."),
             ),

@@ -7,7 +7,8 @@ use super::reply::Reply;
 use super::state::State;
 use super::{caller, read, run};
 use crate::domain::Secret;
-use crate::flow::{self, Refusal};
+use crate::flow::refusal::{ClientRefusal, RequestRefusal};
+use crate::flow::{self};
 
 pub(super) async fn post(
     request: HttpRequest,
@@ -18,9 +19,9 @@ pub(super) async fn post(
     let client = caller::client(&request, &state, &params).await?;
     if client.is_public() {
         // Anyone could name itself so (RFC 7662 §2.1).
-        return Err(Refusal::ClientUnproven { by_basic: false }.into());
+        return Err(ClientRefusal::AuthenticationFailed { by_basic: false }.into());
     }
-    let shown = Secret::new(params.one("token")?.ok_or(Refusal::ParameterMissing("token"))?);
+    let shown = Secret::new(params.one("token")?.ok_or(RequestRefusal::ParameterMissing("token"))?);
     let found = run::attached(&state, async |deps, db| flow::introspect(deps, db, &client, &shown).await);
     Ok(HttpResponse::Ok().json(found.await?))
 }

@@ -32,6 +32,8 @@ async fn end(request: &HttpRequest, state: &State, params: Params) -> Result<Htt
         LoggedOut::Done { to: None } => page::logged_out(request),
     };
     let removal = state.cookies().session_removal();
-    response.add_removal_cookie(&removal).map_err(|_| Error::broken("a cookie could not be removed"))?;
+    response
+        .add_removal_cookie(&removal)
+        .map_err(|_| Reply::Failed(Error::broken("a cookie could not be removed")))?;
     Ok(response)
 }

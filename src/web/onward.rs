@@ -16,7 +16,7 @@ pub(super) fn onward(request: &HttpRequest, state: &State, begun: Begun) -> Resu
     };
     let mut response = redirect::see_other(&location);
     // Without its cookie the attempt could not be completed.
-    let broken = |_| Error::broken("a cookie could not be set");
+    let broken = |_| Reply::Failed(Error::broken("a cookie could not be set"));
     response.add_cookie(&state.cookies().attempt(attempt, sealed)).map_err(broken)?;
     for old in state.cookies().surplus_attempts(request) {
         response.add_removal_cookie(&old).map_err(broken)?;

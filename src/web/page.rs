@@ -9,10 +9,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::error::{Said, said};
+use super::error::{ErrorBody, describe};
 use super::http_refusal::HttpRefusal;
 use crate::domain::Locale;
 use crate::flow::login::resume::ResumeLink;
+use crate::flow::refusal::CallbackRefusal;
 use crate::flow::{Error, Refusal};
 use crate::telemetry::request_id;
 
@@ -44,8 +45,8 @@ struct Link<'a> {
 
 /// The page for a login that this browser has lost: one tap resumes it, if the callback tells where.
 pub(super) fn lost(request: &HttpRequest, error: &Error, resume: Option<&ResumeLink>) -> HttpResponse {
-    let said = said(error);
-    let Some(resume) = resume else { return failed(request, &said, error) };
+    let body = describe(error);
+    let Some(resume) = resume else { return failed(request, &body, error) };
     let mut words = words(error);
     words.act = [
         "아래 버튼을 누르면 이 브라우저에서 처음부터 다시 로그인해요. 입력한 내용은 사라지지 않아요.",
@@ -53,26 +54,30 @@ pub(super) fn lost(request: &HttpRequest, error: &Error, resume: Option<&ResumeL
     ];
     let button = locale(request).pick("다시 로그인하기", "Log in again");
     let label = format!("{} · {button}", resume.client);
-    render(request, &said, &words, Some(Link { words: &label, href: &resume.href }))
+    render(request, &body, &words, Some(Link { words: &label, href: &resume.href }))
 }
 
 /// The page for an error that has no client to go back to.
-pub(super) fn failed(request: &HttpRequest, said: &Said, error: &Error) -> HttpResponse {
-    render(request, said, &words(error), None)
+pub(super) fn failed(request: &HttpRequest, body: &ErrorBody, error: &Error) -> HttpResponse {
+    render(request, body, &words(error), None)
 }
 
 /// The page for what HTTP itself refuses.
-pub(super) fn refused_by_http(request: &HttpRequest, said: &Said, refusal: &HttpRefusal) -> HttpResponse {
+pub(super) fn refused_by_http(
+    request: &HttpRequest,
+    body: &ErrorBody,
+    refusal: &HttpRefusal,
+) -> HttpResponse {
     let words = match refusal {
         HttpRefusal::PathUnknown => &PATH_UNKNOWN,
         _ => &REQUEST_INVALID,
     };
-    render(request, said, words, None)
+    render(request, body, words, None)
 }
 
 fn words(error: &Error) -> Words {
     match error {
-        Error::Refused(Refusal::AttemptUnknown) => Words {
+        Error::Refused(Refusal::Callback(CallbackRefusal::AttemptUnknown)) => Words {
             title: ["로그인을 이어갈 수 없어요", "This login cannot go on here"],
             what: [
                 "이 브라우저에서 시작한 로그인이 아니거나, 로그인 정보가 사라졌어요. 카카오톡 안의 브라우저에서 다른 브라우저로 옮겨 왔을 때 자주 생겨요.",
@@ -83,7 +88,7 @@ fn words(error: &Error) -> Words {
                 "Go back to the app or site you came from and log in again in this browser.",
             ],
         },
-        Error::Refused(Refusal::AttemptExpired) => Words {
+        Error::Refused(Refusal::Callback(CallbackRefusal::AttemptExpired)) => Words {
             title: ["로그인 시간이 지났어요", "This login took too long"],
             what: ["로그인을 시작한 지 10분이 넘었어요.", "It began more than ten minutes ago."],
             act: [
@@ -228,7 +233,7 @@ struct Words {
     act: [&'static str; 2],
 }
 
-fn render(request: &HttpRequest, said: &Said, words: &Words, again: Option<Link<'_>>) -> HttpResponse {
+fn render(request: &HttpRequest, body: &ErrorBody, words: &Words, again: Option<Link<'_>>) -> HttpResponse {
     let locale = locale(request);
     let pick = |pair: [&'static str; 2]| locale.pick(pair[0], pair[1]);
     let page = ErrorPage {
@@ -238,21 +243,21 @@ fn render(request: &HttpRequest, said: &Said, words: &Words, again: Option<Link<
         what: pick(words.what),
         act: pick(words.act),
         details: pick(["자세한 내용", "Details"]),
-        sentence: &said.sentence,
-        code: said.code,
+        sentence: &body.sentence,
+        code: body.code,
         request_id: &request_id(request),
         again,
     };
-    let mut response = HttpResponse::build(said.status);
+    let mut response = HttpResponse::build(body.status.http());
     response
         .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY.as_str()))
         .insert_header((header::CONTENT_LANGUAGE, locale.tag()));
-    if let Some(seconds) = said.retry_after {
+    if let Some(seconds) = body.retry_after {
         response.insert_header((header::RETRY_AFTER, seconds));
     }
     response
         .content_type("text/html; charset=utf-8")
-        .body(page.render().unwrap_or_else(|_| said.sentence.to_string()))
+        .body(page.render().unwrap_or_else(|_| body.sentence.to_string()))
 }
 
 pub(super) fn locale(request: &HttpRequest) -> Locale {

@@ -16,7 +16,8 @@ use super::http_refusal::HttpRefusal;
 use super::reply::Reply;
 use crate::domain::{Secret, UserId};
 use crate::flow::begin_login::FromBrowser;
-use crate::flow::{Credentials, Error, Params, Refusal};
+use crate::flow::refusal::{AccountRefusal, BearerRefusal, ClientRefusal, RequestRefusal};
+use crate::flow::{Credentials, Error, Params};
 
 /// The largest body, bytes: a token request has a few hundred bytes.
 const LARGEST_BODY: usize = 16 * 1024;
@@ -25,15 +26,15 @@ const LARGEST_BODY: usize = 16 * 1024;
 const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// The parameters of the query.
-pub(super) fn query(request: &HttpRequest) -> Result<Params, Refusal> {
+pub(super) fn query(request: &HttpRequest) -> Result<Params, RequestRefusal> {
     Params::read(request.query_string().as_bytes())
-        .map_err(|_| Refusal::RequestUnreadable("the query must be valid UTF-8 without NUL"))
+        .map_err(|_| RequestRefusal::Unreadable("the query must be valid UTF-8 without NUL"))
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
 fn unreadable(sentence: &'static str) -> Reply {
-    Refusal::RequestUnreadable(sentence).into()
+    RequestRefusal::Unreadable(sentence).into()
 }
 
 /// Whether the body says that it is of this media type.
@@ -119,13 +120,13 @@ pub(super) fn credentials(request: &HttpRequest, params: &Params) -> Result<Cred
         None => None,
         Some(value) => {
             let read = value.to_str().ok().and_then(basic);
-            Some(read.ok_or(Refusal::ClientUnproven { by_basic: true })?)
+            Some(read.ok_or(ClientRefusal::AuthenticationFailed { by_basic: true })?)
         }
     };
     let assertion = params.one("client_assertion")?.map(Secret::new);
     if assertion.is_some() && params.one("client_assertion_type")? != Some(JWT_BEARER) {
         let sentence = "it must be urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-        return Err(Refusal::ParameterInvalid("client_assertion_type", sentence).into());
+        return Err(RequestRefusal::ParameterInvalid("client_assertion_type", sentence).into());
     }
     Ok(Credentials {
         assertion,
@@ -196,19 +197,19 @@ pub(super) fn user_agent(request: &HttpRequest) -> Option<String> {
 }
 
 /// The user that a path names. What is no id names nobody.
-pub(super) fn user_id(text: &str) -> Result<UserId, Refusal> {
-    text.parse().map(UserId).map_err(|_| Refusal::NotFound)
+pub(super) fn user_id(text: &str) -> Result<UserId, AccountRefusal> {
+    text.parse().map(UserId).map_err(|_| AccountRefusal::NotFound)
 }
 
 /// The bearer token of the Authorization header (RFC 6750 §2.1). Never the query, never a cookie.
-pub(super) fn bearer(request: &HttpRequest) -> Result<Secret, Refusal> {
-    let value = request.headers().get(header::AUTHORIZATION).ok_or(Refusal::TokenMissing)?;
+pub(super) fn bearer(request: &HttpRequest) -> Result<Secret, BearerRefusal> {
+    let value = request.headers().get(header::AUTHORIZATION).ok_or(BearerRefusal::TokenMissing)?;
     let (scheme, token) =
-        value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(Refusal::TokenInvalid)?;
+        value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(BearerRefusal::TokenInvalid)?;
     if scheme.eq_ignore_ascii_case("Bearer") {
         Ok(Secret::new(token.trim()))
     } else {
-        Err(Refusal::TokenMissing)
+        Err(BearerRefusal::TokenMissing)
     }
 }
 
@@ -217,6 +218,7 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
+    use crate::flow::Refusal;
 
     /// The caller's address of a request from `peer` with these `X-Forwarded-For` headers, where these networks are trusted.
     fn address_of(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
@@ -302,7 +304,10 @@ mod tests {
             &encoded(b"shop:%00"),
         ] {
             let refused = credentials_of(header, "client_id=shop&client_secret=s");
-            let unproven = matches!(refused, Err(Error::Refused(Refusal::ClientUnproven { by_basic: true })));
+            let unproven = matches!(
+                refused,
+                Err(Error::Refused(Refusal::Client(ClientRefusal::AuthenticationFailed { by_basic: true })))
+            );
             assert!(unproven, "{header}");
         }
     }
@@ -325,10 +330,10 @@ mod tests {
         for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c "] {
             assert_eq!(with(value).unwrap().reveal(), "a.b.c", "{value}");
         }
-        assert_eq!(with("Basic c2hvcDpz").unwrap_err(), Refusal::TokenMissing);
-        assert_eq!(with("Bearer").unwrap_err(), Refusal::TokenInvalid);
+        assert_eq!(with("Basic c2hvcDpz").unwrap_err(), BearerRefusal::TokenMissing);
+        assert_eq!(with("Bearer").unwrap_err(), BearerRefusal::TokenInvalid);
         let elsewhere =
             TestRequest::with_uri("/?access_token=a.b.c").insert_header(("Cookie", "access_token=a"));
-        assert_eq!(read(elsewhere).unwrap_err(), Refusal::TokenMissing);
+        assert_eq!(read(elsewhere).unwrap_err(), BearerRefusal::TokenMissing);
     }
 }

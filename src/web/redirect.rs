@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::error::said;
+use super::error::describe;
 use super::page;
 use super::state::issuer;
 use crate::domain::{ResponseMode, Secret, paths};
@@ -25,10 +25,10 @@ pub(super) fn see_other(location: &str) -> HttpResponse {
 /// Sends an error back to the client (RFC 6749 §4.1.2.1, RFC 9207). Of what went wrong at Kakao the URL holds the id alone,
 /// and where to read about it.
 pub(super) fn error(request: &HttpRequest, error: &Error, target: &ClientResponseTarget) -> HttpResponse {
-    let said = said(error);
+    let body = describe(error);
     let page = issuer(request).map(|issuer| issuer.join(paths::KAKAO_ERRORS));
-    let uri = said.fault.zip(page).map(|(fault, page)| format!("{page}#{}", fault.id));
-    let mut parameters = vec![("error", said.oauth), ("error_description", &said.sentence)];
+    let uri = body.fault.zip(page).map(|(fault, page)| format!("{page}#{}", fault.id));
+    let mut parameters = vec![("error", body.oauth.name()), ("error_description", &*body.sentence)];
     parameters.extend(uri.as_deref().map(|uri| ("error_uri", uri)));
     answer(request, target, &parameters)
 }

@@ -4,20 +4,21 @@
 use std::borrow::Cow;
 
 use actix_web::body::BoxBody;
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::{Handler, HttpRequest, HttpResponse, HttpResponseBuilder, Responder};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 use tracing::info;
 
-use super::error::{Said, said};
+use super::error::{ErrorBody, ErrorStatus, describe};
 use super::http_refusal::HttpRefusal;
 use super::{page, redirect, state};
 use crate::domain::paths;
 use crate::flow::begin_login::AuthorizeError;
 use crate::flow::login::request::ClientResponseTarget;
+use crate::flow::refusal::{BearerRefusal, ClientRefusal, KakaoTokenRefusal, WebhookRefusal};
 use crate::flow::{Error, Refusal};
 use crate::telemetry::request_id;
 
@@ -47,8 +48,8 @@ impl<E: Into<Error>> From<E> for Reply {
 impl From<AuthorizeError> for Reply {
     fn from(AuthorizeError { error, target }: AuthorizeError) -> Self {
         match target {
-            Some(target) => Self::ToClient { error, target },
-            None => Self::Failed(error),
+            Some(target) => Self::ToClient { error: error.into(), target },
+            None => Self::Failed(error.into()),
         }
     }
 }
@@ -84,14 +85,14 @@ impl Family {
     }
 
     fn failed(self, request: &HttpRequest, error: &Error) -> HttpResponse {
-        let said = said(error);
+        let body = describe(error);
         let mut response = match self {
-            Self::Page => page::failed(request, &said, error),
-            Self::OAuth => oauth_json(request, &said),
-            Self::Problem => problem(request, &said, extension(error, request)),
-            Self::SecurityEvents => security_event_error(error, &said),
+            Self::Page => page::failed(request, &body, error),
+            Self::OAuth => oauth_json(request, &body),
+            Self::Problem => problem(request, &body, extension(error, request)),
+            Self::SecurityEvents => security_event_error(error, &body),
         };
-        let challenge = challenge(error, &said).and_then(|text| HeaderValue::from_str(&text).ok());
+        let challenge = challenge(error, &body).and_then(|text| HeaderValue::from_str(&text).ok());
         if let Some(challenge) = challenge {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
@@ -99,14 +100,14 @@ impl Family {
     }
 
     fn refused_by_http(self, request: &HttpRequest, refusal: &HttpRefusal) -> HttpResponse {
-        let said = refusal.said();
+        let body = refusal.body();
         let mut response = match self {
-            Self::Page => page::refused_by_http(request, &said, refusal),
-            Self::OAuth => oauth_json(request, &said),
-            Self::Problem => problem(request, &said, Value::Null),
+            Self::Page => page::refused_by_http(request, &body, refusal),
+            Self::OAuth => oauth_json(request, &body),
+            Self::Problem => problem(request, &body, Value::Null),
             // Whatever is wrong with the request, the transmitter reads it from a 400.
             Self::SecurityEvents => {
-                security_event_body(StatusCode::BAD_REQUEST, &said, said.oauth, &said.sentence)
+                security_event_body(ErrorStatus::BadRequest, &body, body.oauth.name(), &body.sentence)
             }
         };
         if let HttpRefusal::MethodNotAllowed { allow } = refusal
@@ -159,61 +160,62 @@ impl Responder for Answer {
 }
 
 /// The status and the headers of every error in JSON.
-fn json_error(status: StatusCode, said: &Said) -> HttpResponseBuilder {
-    let mut response = HttpResponse::build(status);
+fn json_error(status: ErrorStatus, body: &ErrorBody) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(status.http());
     response.insert_header((header::CACHE_CONTROL, "no-store"));
-    if let Some(seconds) = said.retry_after {
+    if let Some(seconds) = body.retry_after {
         response.insert_header((header::RETRY_AFTER, seconds));
     }
     response
 }
 
-fn oauth_json(request: &HttpRequest, said: &Said) -> HttpResponse {
-    json_error(said.status, said).json(json!({
-        "error": said.oauth,
-        "error_description": said.sentence,
-        "code": said.code,
+fn oauth_json(request: &HttpRequest, body: &ErrorBody) -> HttpResponse {
+    json_error(body.status, body).json(json!({
+        "error": body.oauth.name(),
+        "error_description": body.sentence,
+        "code": body.code,
         "request_id": request_id(request),
     }))
 }
 
 /// With the members of `extension` beside those of RFC 9457 §3.1.
-fn problem(request: &HttpRequest, said: &Said, extension: Value) -> HttpResponse {
-    let mut body = json!({
+fn problem(request: &HttpRequest, body: &ErrorBody, extension: Value) -> HttpResponse {
+    let status = body.status.http();
+    let mut document = json!({
         "type": "about:blank",
-        "title": said.status.canonical_reason().unwrap_or_default(),
-        "status": said.status.as_u16(),
-        "detail": said.sentence,
-        "code": said.code,
+        "title": status.canonical_reason().unwrap_or_default(),
+        "status": status.as_u16(),
+        "detail": body.sentence,
+        "code": body.code,
         "request_id": request_id(request),
     });
-    if let (Value::Object(body), Value::Object(extension)) = (&mut body, extension) {
-        body.extend(extension);
+    if let (Value::Object(document), Value::Object(extension)) = (&mut document, extension) {
+        document.extend(extension);
     }
-    json_error(said.status, said).content_type("application/problem+json").body(body.to_string())
+    json_error(body.status, body).content_type("application/problem+json").body(document.to_string())
 }
 
-fn security_event_error(error: &Error, said: &Said) -> HttpResponse {
+fn security_event_error(error: &Error, body: &ErrorBody) -> HttpResponse {
     match error {
-        Error::Refused(Refusal::EventTokenInvalid { err, description }) => {
+        Error::Refused(Refusal::Webhook(WebhookRefusal::EventTokenInvalid { err, description })) => {
             info!(err, description, "a security event token was refused");
             let sentence = format!("The security event token is not accepted: {description}.");
-            security_event_body(said.status, said, err, &sentence)
+            security_event_body(body.status, body, err, &sentence)
         }
         // Nothing can be said about the token before Kakao's keys are there, nor accepted before it is stored
         // (RFC 8935 §2.2).
         Error::Unavailable(_) => security_event_body(
-            said.status,
-            said,
-            said.oauth,
+            body.status,
+            body,
+            body.oauth.name(),
             "The token cannot be taken now. Send it again.",
         ),
-        _ => security_event_body(said.status, said, said.oauth, &said.sentence),
+        _ => security_event_body(body.status, body, body.oauth.name(), &body.sentence),
     }
 }
 
-fn security_event_body(status: StatusCode, said: &Said, err: &str, description: &str) -> HttpResponse {
-    json_error(status, said).json(json!({ "err": err, "description": description }))
+fn security_event_body(status: ErrorStatus, body: &ErrorBody, err: &str, description: &str) -> HttpResponse {
+    json_error(status, body).json(json!({ "err": err, "description": description }))
 }
 
 /// What helps a program beyond the sentence (RFC 9457 §3.2): where to send the person. The client adds the rest of its
@@ -222,14 +224,14 @@ fn extension(error: &Error, request: &HttpRequest) -> Value {
     let endpoint = state::issuer(request).map(|issuer| issuer.join(paths::AUTHORIZE)).unwrap_or_default();
     let authorize = |query: &str| format!("{endpoint}?{query}");
     match error {
-        Error::Refused(Refusal::KakaoConsentRequired { items }) => {
+        Error::Refused(Refusal::KakaoToken(KakaoTokenRefusal::ConsentRequired { items })) => {
             let query = url::form_urlencoded::Serializer::new(String::new())
                 .append_pair("kakao_scope", &items.join(" "))
                 .finish();
             json!({ "authorize_url": authorize(&query), "required_scopes": items })
         }
         // Not by the browser's session: Kakao must issue new tokens.
-        Error::Refused(Refusal::ReauthenticationRequired) => {
+        Error::Refused(Refusal::KakaoToken(KakaoTokenRefusal::ReauthenticationRequired)) => {
             json!({ "authorize_url": authorize("prompt=consent") })
         }
         _ => Value::Null,
@@ -237,15 +239,20 @@ fn extension(error: &Error, request: &HttpRequest) -> Value {
 }
 
 /// How the caller can prove itself (RFC 9110 §11.6.1), where that is what was lacking (RFC 6749 §5.2, RFC 6750 §3).
-fn challenge(error: &Error, said: &Said) -> Option<Cow<'static, str>> {
+fn challenge(error: &Error, body: &ErrorBody) -> Option<Cow<'static, str>> {
     let Error::Refused(refusal) = error else { return None };
-    let bearer = || format!("Bearer error=\"{}\", error_description=\"{}\"", said.oauth, said.sentence);
+    let bearer =
+        || format!("Bearer error=\"{}\", error_description=\"{}\"", body.oauth.name(), body.sentence);
     Some(match refusal {
-        Refusal::ClientUnproven { by_basic: true } => "Basic realm=\"kakao-auth\", charset=\"UTF-8\"".into(),
-        Refusal::TokenMissing => "Bearer".into(),
-        Refusal::TokenInvalid => bearer().into(),
-        Refusal::ScopeLacking(scope) => format!("{}, scope=\"{scope}\"", bearer()).into(),
-        Refusal::WebhookUnproven => "KakaoAK".into(),
+        Refusal::Client(ClientRefusal::AuthenticationFailed { by_basic: true }) => {
+            "Basic realm=\"kakao-auth\", charset=\"UTF-8\"".into()
+        }
+        Refusal::Bearer(BearerRefusal::TokenMissing) => "Bearer".into(),
+        Refusal::Bearer(BearerRefusal::TokenInvalid) => bearer().into(),
+        Refusal::Bearer(BearerRefusal::ScopeMissing(scope)) => {
+            format!("{}, scope=\"{scope}\"", bearer()).into()
+        }
+        Refusal::Webhook(WebhookRefusal::AdminKeyWrong) => "KakaoAK".into(),
         _ => return None,
     })
 }

@@ -9,7 +9,8 @@ use super::documents::is_known;
 use super::read;
 use super::reply::Reply;
 use super::state::State;
-use crate::flow::{Feed, Refusal, revocations};
+use crate::flow::refusal::RequestRefusal;
+use crate::flow::{Feed, revocations};
 
 /// The longest that a reader may wait for a change.
 const LONGEST_WAIT: u64 = 30;
@@ -31,11 +32,11 @@ pub(super) async fn get(request: HttpRequest, state: State) -> Result<HttpRespon
     Ok(response.content_type("application/jwt").body(feed.body.clone()))
 }
 
-fn read_wait(request: &HttpRequest) -> Result<Duration, Refusal> {
+fn read_wait(request: &HttpRequest) -> Result<Duration, RequestRefusal> {
     let params = read::query(request)?;
     let wait = params.one("wait")?.unwrap_or("0");
     let seconds = wait.parse::<u64>().ok().filter(|seconds| *seconds <= LONGEST_WAIT);
     seconds
         .map(Duration::from_secs)
-        .ok_or(Refusal::ParameterInvalid("wait", "it must be a whole number of seconds, at most 30"))
+        .ok_or(RequestRefusal::ParameterInvalid("wait", "it must be a whole number of seconds, at most 30"))
 }

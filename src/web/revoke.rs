@@ -7,7 +7,8 @@ use super::reply::Reply;
 use super::state::State;
 use super::{caller, read, run};
 use crate::domain::Secret;
-use crate::flow::{self, Refusal};
+use crate::flow::refusal::RequestRefusal;
+use crate::flow::{self};
 
 pub(super) async fn post(
     request: HttpRequest,
@@ -16,7 +17,7 @@ pub(super) async fn post(
 ) -> Result<HttpResponse, Reply> {
     let params = read::form(&request, payload).await?;
     let client = caller::client(&request, &state, &params).await?;
-    let shown = Secret::new(params.one("token")?.ok_or(Refusal::ParameterMissing("token"))?);
+    let shown = Secret::new(params.one("token")?.ok_or(RequestRefusal::ParameterMissing("token"))?);
     run::detached(&state, run::DEADLINE, |deps, mut db| async move {
         flow::revoke(&deps, &mut db, &client, &shown).await
     })

@@ -63,9 +63,9 @@ where
 }
 
 fn panicked() -> Reply {
-    Error::broken("a flow panicked").into()
+    Reply::Failed(Error::broken("a flow panicked"))
 }
 
 fn late() -> Reply {
-    Error::unavailable("a flow took longer than its caller waits").into()
+    Reply::Failed(Error::unavailable("a flow took longer than its caller waits"))
 }

@@ -14,7 +14,8 @@ use crate::domain::pkce::CodeVerifier;
 use crate::domain::{Client, GrantType, Scope, Secret};
 use crate::flow::exchange_kakao_token::{ACCESS_TOKEN, ID_TOKEN, Subject};
 use crate::flow::issue::TokenResponse;
-use crate::flow::{self, CodeExchange, KakaoTokenExchange, Params, Refresh, Refusal};
+use crate::flow::refusal::{AccessRefusal, RequestRefusal, TokenRefusal};
+use crate::flow::{self, CodeExchange, KakaoTokenExchange, Params, Refresh};
 
 pub(super) async fn post(
     request: HttpRequest,
@@ -23,11 +24,11 @@ pub(super) async fn post(
 ) -> Result<HttpResponse, Reply> {
     let params = read::form(&request, payload).await?;
     let grant_type = params.one("grant_type")?;
-    let grant_type = grant_type.ok_or(Refusal::ParameterMissing("grant_type"))?;
+    let grant_type = grant_type.ok_or(RequestRefusal::ParameterMissing("grant_type"))?;
     let client = caller::client(&request, &state, &params).await?;
-    let grant_type = GrantType::from_name(grant_type).ok_or(Refusal::GrantTypeUnsupported)?;
+    let grant_type = GrantType::from_name(grant_type).ok_or(TokenRefusal::GrantTypeUnsupported)?;
     if !client.may(grant_type) {
-        return Err(Refusal::GrantNotAllowed.into());
+        return Err(AccessRefusal::GrantTypeNotAllowed.into());
     }
     let tokens = issue(&request, &state, client, grant_type, &params).await?;
     Ok(HttpResponse::Ok().insert_header((header::PRAGMA, "no-cache")).json(tokens))
@@ -74,8 +75,8 @@ fn kakao_token_exchange(
     request: &HttpRequest,
     client: Arc<Client>,
     params: &Params,
-) -> Result<KakaoTokenExchange, Refusal> {
-    let missing = |name| Refusal::ParameterMissing(name);
+) -> Result<KakaoTokenExchange, TokenRefusal> {
+    let missing = |name| RequestRefusal::ParameterMissing(name);
     let token = Secret::new(params.one("subject_token")?.ok_or(missing("subject_token"))?);
     let kind = params.one("subject_token_type")?.ok_or(missing("subject_token_type"))?;
     let nonce = params.one("nonce")?.map(str::to_owned);
@@ -83,21 +84,25 @@ fn kakao_token_exchange(
         ID_TOKEN => Subject::IdToken { token, nonce },
         ACCESS_TOKEN => Subject::AccessToken(token),
         _ => {
-            return Err(Refusal::ParameterInvalid(
+            return Err(RequestRefusal::ParameterInvalid(
                 "subject_token_type",
                 "it must be urn:ietf:params:oauth:token-type:id_token (Kakao's ID token) or \
                  urn:ietf:params:oauth:token-type:access_token (Kakao's access token)",
-            ));
+            )
+            .into());
         }
     };
     if params.one("actor_token")?.is_some() {
-        return Err(Refusal::ParameterInvalid("actor_token", "nobody acts for somebody else here"));
+        return Err(
+            RequestRefusal::ParameterInvalid("actor_token", "nobody acts for somebody else here").into()
+        );
     }
     if !matches!(params.one("requested_token_type")?, None | Some(ACCESS_TOKEN)) {
-        return Err(Refusal::ParameterInvalid(
+        return Err(RequestRefusal::ParameterInvalid(
             "requested_token_type",
             "it must be urn:ietf:params:oauth:token-type:access_token",
-        ));
+        )
+        .into());
     }
     let mut resource = params.resources();
     resource.extend(params.one("audience")?.map(str::to_owned));
@@ -105,27 +110,29 @@ fn kakao_token_exchange(
     Ok(KakaoTokenExchange { client, subject, scope: scope(params)?, resource, user_agent })
 }
 
-fn scope(params: &Params) -> Result<Option<Scope>, Refusal> {
-    params.one("scope")?.map(Scope::parse).transpose().map_err(|_| Refusal::ScopeInvalid)
+fn scope(params: &Params) -> Result<Option<Scope>, TokenRefusal> {
+    Ok(params.one("scope")?.map(Scope::parse).transpose().map_err(|_| AccessRefusal::ScopeInvalid)?)
 }
 
-fn code_exchange(client: Arc<Client>, params: &Params) -> Result<CodeExchange, Refusal> {
+fn code_exchange(client: Arc<Client>, params: &Params) -> Result<CodeExchange, TokenRefusal> {
     let verifier = params.one("code_verifier")?.map(CodeVerifier::parse).transpose();
     Ok(CodeExchange {
         client,
-        code: Secret::new(params.one("code")?.ok_or(Refusal::ParameterMissing("code"))?),
+        code: Secret::new(params.one("code")?.ok_or(RequestRefusal::ParameterMissing("code"))?),
         redirect_uri: params.one("redirect_uri")?.map(str::to_owned),
         verifier: verifier.map_err(|_| {
-            Refusal::ParameterInvalid("code_verifier", "it must be 43 to 128 unreserved characters")
+            RequestRefusal::ParameterInvalid("code_verifier", "it must be 43 to 128 unreserved characters")
         })?,
         resource: params.resources(),
     })
 }
 
-fn refresh(client: Arc<Client>, params: &Params) -> Result<Refresh, Refusal> {
+fn refresh(client: Arc<Client>, params: &Params) -> Result<Refresh, TokenRefusal> {
     Ok(Refresh {
         client,
-        token: Secret::new(params.one("refresh_token")?.ok_or(Refusal::ParameterMissing("refresh_token"))?),
+        token: Secret::new(
+            params.one("refresh_token")?.ok_or(RequestRefusal::ParameterMissing("refresh_token"))?,
+        ),
         scope: scope(params)?,
         resource: params.resources(),
     })

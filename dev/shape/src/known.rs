@@ -8,7 +8,6 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
     ("lines", "src/flow/finish_login.rs log_in"),
     ("lines", "src/flow/issue.rs issue"),
     ("lines", "src/store/logins.rs record"),
-    ("lines", "src/web/error.rs refused"),
     ("lints", "Cargo.toml dead_code"),
     ("lints", "Cargo.toml unreachable_pub"),
     ("parameters", "dev/simulator/src/webhooks.rs deliver"),

@@ -7,9 +7,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::domain::{AttemptId, LoginAttempt};
-use crate::flow::{Error, Refusal};
+use crate::flow::Error;
+use crate::flow::refusal::{AuthorizeRefusal, RequestRefusal};
 use crate::keys::attempt::AttemptKeys;
-use crate::keys::{Keys, Purpose};
+use crate::keys::{self, Keys, Purpose};
 
 /// How long a person may take at Kakao. Also the life of the attempt's cookie.
 pub(crate) const ATTEMPT_TTL: Duration = Duration::from_mins(10);
@@ -39,14 +40,14 @@ pub(crate) fn keys_of<'a>(keys: &'a Keys, attempt: &'a LoginAttempt) -> AttemptK
 ///
 /// # Errors
 /// When it is larger than browsers keep: then `state`, `nonce` and `redirect_uri` are.
-pub(crate) fn seal(keys: &Keys, attempt: &LoginAttempt) -> Result<SealedAttempt, Error> {
+pub(crate) fn seal(keys: &Keys, attempt: &LoginAttempt) -> Result<SealedAttempt, Error<AuthorizeRefusal>> {
     let id = AttemptId::of_state(keys_of(keys, attempt).state().reveal());
-    let json = serde_json::to_vec(attempt).map_err(Error::broken)?;
+    let json = serde_json::to_vec(attempt).map_err(keys::Error::from)?;
     let sealed = keys.master.seal(Purpose::LoginCookie, cookie_name(id).as_bytes(), &json)?;
     let cookie = URL_SAFE_NO_PAD.encode(sealed);
     if cookie.len() > MAX_SEALED {
         let sentence = "state, nonce and redirect_uri together are too long";
-        return Err(Refusal::ParameterInvalid("state", sentence).into());
+        return Err(RequestRefusal::ParameterInvalid("state", sentence).into());
     }
     Ok(SealedAttempt { id, cookie })
 }

@@ -1,22 +1,23 @@
 //! How the failure of a login attempt is stored, so that whoever waits for the winner of its claim gives the same answer.
 
 use crate::domain::AttemptFailure;
+use crate::flow::Error;
 use crate::flow::error::{BROKEN, UNAVAILABLE};
-use crate::flow::{Error, LoginRefusal, Refusal};
+use crate::flow::refusal::LoginRefusal;
 
 /// The failure to store with an attempt that ends with this error. What lies behind an error is for the log of whoever met
 /// it, and is not stored.
-pub(crate) fn to_failure(error: &Error) -> AttemptFailure {
+pub(crate) fn to_failure(error: &Error<LoginRefusal>) -> AttemptFailure {
     let (code, fault) = match error {
-        Error::Refused(Refusal::Login(refusal)) => (refusal.code(), refusal.fault()),
+        Error::Refused(refusal) => (refusal.code(), refusal.fault()),
         Error::Unavailable(_) => (UNAVAILABLE, None),
-        Error::Refused(_) | Error::Broken(_) => (BROKEN, None),
+        Error::Broken(_) => (BROKEN, None),
     };
     AttemptFailure { code: code.to_owned(), fault: fault.map(|fault| fault.id.to_owned()) }
 }
 
 /// The error of which a failure was stored. What another release stored may be unknown: that counts as a mistake of ours.
-pub(crate) fn of_failure(failure: &AttemptFailure) -> Error {
+pub(crate) fn of_failure(failure: &AttemptFailure) -> Error<LoginRefusal> {
     match LoginRefusal::find(failure) {
         Some(refusal) => refusal.into(),
         None if failure.code == UNAVAILABLE => {
@@ -31,7 +32,7 @@ mod tests {
     use super::*;
     use crate::kakao::KnownFault;
 
-    fn read_back(error: &Error) -> Error {
+    fn read_back(error: &Error<LoginRefusal>) -> Error<LoginRefusal> {
         of_failure(&to_failure(error))
     }
 
@@ -40,7 +41,7 @@ mod tests {
         let faults = KnownFault::ALL.iter().map(LoginRefusal::Kakao);
         for refusal in LoginRefusal::WITHOUT_FAULT.into_iter().chain(faults) {
             let read = read_back(&refusal.into());
-            assert!(matches!(read, Error::Refused(Refusal::Login(read)) if read == refusal), "{refusal:?}");
+            assert!(matches!(read, Error::Refused(read) if read == refusal), "{refusal:?}");
         }
         assert!(matches!(read_back(&Error::unavailable("the pool is empty")), Error::Unavailable(_)));
         assert!(matches!(read_back(&Error::broken("a bug")), Error::Broken(_)));

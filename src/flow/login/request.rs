@@ -13,8 +13,8 @@ use crate::domain::session::{AuthnRequirements, Prompt};
 use crate::domain::{
     Client, Clients, CodeBinding, GrantRequest, GrantType, LoginAttempt, ResponseMode, Scope,
 };
-use crate::flow::Refusal;
 use crate::flow::params::{Params, Repeated};
+use crate::flow::refusal::{AccessRefusal, AuthorizeRefusal, RequestRefusal};
 
 /// The longest `state` or `nonce` we carry, bytes: more would not fit into the attempt's cookie.
 const MAX_ECHO: usize = 2048;
@@ -65,11 +65,13 @@ pub(crate) struct ClientResponseTarget {
 
 impl ClientResponseTarget {
     /// Proves that the requested redirect URI is the client's (RFC 9700 §2.1: exact comparison with what was registered).
-    pub(crate) fn prove(client: &Client, params: &Params) -> Result<Self, Refusal> {
-        let requested = params.one("redirect_uri").map_err(|Repeated(name)| Refusal::TargetRepeated(name))?;
-        let requested = requested.ok_or(Refusal::RedirectUriMissing)?;
+    pub(crate) fn prove(client: &Client, params: &Params) -> Result<Self, AuthorizeRefusal> {
+        let requested = params
+            .one("redirect_uri")
+            .map_err(|Repeated(name)| AuthorizeRefusal::DuplicateClientOrRedirect(name))?;
+        let requested = requested.ok_or(AuthorizeRefusal::RedirectUriMissing)?;
         if !client.has_redirect_uri(requested) {
-            return Err(Refusal::RedirectUriUnknown);
+            return Err(AuthorizeRefusal::RedirectUriUnknown);
         }
         // What stands here twice is refused with the rest of the request, and does not go back.
         let once = |name| params.one(name).ok().flatten();
@@ -91,9 +93,14 @@ impl ClientResponseTarget {
 }
 
 /// The client that a request names.
-pub(crate) fn find_client<'a>(clients: &'a Clients, params: &Params) -> Result<&'a Arc<Client>, Refusal> {
-    let id = params.one("client_id").map_err(|Repeated(name)| Refusal::TargetRepeated(name))?;
-    clients.find(id.ok_or(Refusal::ClientMissing)?).ok_or(Refusal::ClientUnknown)
+pub(crate) fn find_client<'a>(
+    clients: &'a Clients,
+    params: &Params,
+) -> Result<&'a Arc<Client>, AuthorizeRefusal> {
+    let id = params
+        .one("client_id")
+        .map_err(|Repeated(name)| AuthorizeRefusal::DuplicateClientOrRedirect(name))?;
+    clients.find(id.ok_or(AuthorizeRefusal::ClientIdMissing)?).ok_or(RequestRefusal::ClientUnknown.into())
 }
 
 /// A checked request: what of it is more than where the response goes.
@@ -123,7 +130,7 @@ impl<'a> AuthorizationRequest<'a> {
         params: &'a Params,
         client: &Client,
         target: &ClientResponseTarget,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, AuthorizeRefusal> {
         params.refuse_repeated(&KNOWN)?;
         refuse_request_objects(params)?;
         require_code_response(client, params)?;
@@ -178,11 +185,11 @@ impl<'a> AuthorizationRequest<'a> {
 }
 
 /// OpenID Connect Core §3.1.2.6: refused by name, never fetched, never silently ignored.
-fn refuse_request_objects(params: &Params) -> Result<(), Refusal> {
+fn refuse_request_objects(params: &Params) -> Result<(), AuthorizeRefusal> {
     for (name, refusal) in [
-        ("request", Refusal::RequestObject),
-        ("request_uri", Refusal::RequestUri),
-        ("registration", Refusal::Registration),
+        ("request", AuthorizeRefusal::RequestObject),
+        ("request_uri", AuthorizeRefusal::RequestUri),
+        ("registration", AuthorizeRefusal::Registration),
     ] {
         if params.one(name)?.is_some() {
             return Err(refusal);
@@ -191,57 +198,63 @@ fn refuse_request_objects(params: &Params) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn require_code_response(client: &Client, params: &Params) -> Result<(), Refusal> {
+fn require_code_response(client: &Client, params: &Params) -> Result<(), AuthorizeRefusal> {
     match params.one("response_type")? {
-        None => return Err(Refusal::ParameterMissing("response_type")),
+        None => return Err(RequestRefusal::ParameterMissing("response_type").into()),
         Some("code") => {}
-        Some(_) => return Err(Refusal::ResponseTypeUnsupported),
+        Some(_) => return Err(AuthorizeRefusal::ResponseTypeUnsupported),
     }
     if !matches!(params.one("response_mode")?, None | Some("query" | "form_post")) {
-        return Err(Refusal::ParameterInvalid("response_mode", "it must be query or form_post"));
+        return Err(RequestRefusal::ParameterInvalid("response_mode", "it must be query or form_post").into());
     }
-    if client.may(GrantType::AuthorizationCode) { Ok(()) } else { Err(Refusal::GrantNotAllowed) }
+    if client.may(GrantType::AuthorizationCode) {
+        Ok(())
+    } else {
+        Err(AccessRefusal::GrantTypeNotAllowed.into())
+    }
 }
 
-fn refuse_too_long(params: &Params, name: &'static str) -> Result<(), Refusal> {
+fn refuse_too_long(params: &Params, name: &'static str) -> Result<(), AuthorizeRefusal> {
     if params.one(name)?.is_some_and(|value| value.len() > MAX_ECHO) {
-        return Err(Refusal::ParameterInvalid(name, TOO_LONG));
+        return Err(RequestRefusal::ParameterInvalid(name, TOO_LONG).into());
     }
     Ok(())
 }
 
 /// RFC 7636 §4.3: S256 only; a challenge without a method would mean `plain`.
-fn read_challenge(client: &Client, params: &Params) -> Result<Option<CodeChallenge>, Refusal> {
+fn read_challenge(client: &Client, params: &Params) -> Result<Option<CodeChallenge>, AuthorizeRefusal> {
     match (params.one("code_challenge")?, params.one("code_challenge_method")?) {
         (Some(challenge), Some("S256")) => CodeChallenge::parse(challenge).map(Some).map_err(|_| {
-            Refusal::ParameterInvalid("code_challenge", "it must be 43 to 128 unreserved characters")
+            RequestRefusal::ParameterInvalid("code_challenge", "it must be 43 to 128 unreserved characters")
+                .into()
         }),
-        (Some(_), _) => Err(Refusal::ChallengeMethodUnsupported),
-        (None, Some(_)) => Err(Refusal::ParameterMissing("code_challenge")),
-        (None, None) if client.require_pkce || client.is_public() => Err(Refusal::ChallengeMissing),
+        (Some(_), _) => Err(AuthorizeRefusal::ChallengeMethodUnsupported),
+        (None, Some(_)) => Err(RequestRefusal::ParameterMissing("code_challenge").into()),
+        (None, None) if client.require_pkce || client.is_public() => Err(AuthorizeRefusal::ChallengeMissing),
         (None, None) => Ok(None),
     }
 }
 
-fn read_scope(client: &Client, params: &Params) -> Result<Scope, Refusal> {
-    let requested = params.one("scope")?.map(Scope::parse).transpose().map_err(|_| Refusal::ScopeInvalid)?;
+fn read_scope(client: &Client, params: &Params) -> Result<Scope, AuthorizeRefusal> {
+    let requested =
+        params.one("scope")?.map(Scope::parse).transpose().map_err(|_| AccessRefusal::ScopeInvalid)?;
     Ok(access::scope(Basis::Login(client), requested.as_ref())?)
 }
 
 /// `claims` is not evaluated (OpenID Connect Core §5.5), but must be what it claims to be.
-fn refuse_bad_claims(params: &Params) -> Result<(), Refusal> {
+fn refuse_bad_claims(params: &Params) -> Result<(), AuthorizeRefusal> {
     let Some(claims) = params.one("claims")? else { return Ok(()) };
     serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(claims)
         .map(drop)
-        .map_err(|_| Refusal::ParameterInvalid("claims", "it must be a JSON object"))
+        .map_err(|_| RequestRefusal::ParameterInvalid("claims", "it must be a JSON object").into())
 }
 
-fn read_authn(params: &Params) -> Result<AuthnRequirements, Refusal> {
+fn read_authn(params: &Params) -> Result<AuthnRequirements, AuthorizeRefusal> {
     let mut authn = AuthnRequirements::default();
     if let Some(text) = params.one("max_age")? {
-        let seconds: u32 = text
-            .parse()
-            .map_err(|_| Refusal::ParameterInvalid("max_age", "it must be a whole number of seconds"))?;
+        let seconds: u32 = text.parse().map_err(|_| {
+            RequestRefusal::ParameterInvalid("max_age", "it must be a whole number of seconds")
+        })?;
         authn.max_age = Some(Duration::from_secs(seconds.into()));
     }
     for word in params.one("prompt")?.unwrap_or_default().split_ascii_whitespace() {
@@ -255,10 +268,11 @@ fn read_authn(params: &Params) -> Result<AuthnRequirements, Refusal> {
             "create" => Prompt::Create,
             "consent" => Prompt::Any,
             _ => {
-                return Err(Refusal::ParameterInvalid(
+                return Err(RequestRefusal::ParameterInvalid(
                     "prompt",
                     "known values are none, login, consent, select_account and create",
-                ));
+                )
+                .into());
             }
         };
         // The strictest wins: a fresh login shows accounts too.
@@ -268,24 +282,26 @@ fn read_authn(params: &Params) -> Result<AuthnRequirements, Refusal> {
         };
     }
     if authn.prompt_none && authn.prompt.is_some() {
-        return Err(Refusal::ParameterInvalid("prompt", "none cannot stand beside another value"));
+        return Err(
+            RequestRefusal::ParameterInvalid("prompt", "none cannot stand beside another value").into()
+        );
     }
     Ok(authn)
 }
 
-fn read_consent_items(params: &Params) -> Result<Vec<String>, Refusal> {
+fn read_consent_items(params: &Params) -> Result<Vec<String>, AuthorizeRefusal> {
     let items = items(params.one("kakao_scope")?.unwrap_or_default());
     if items.len() > MAX_CONSENT_ITEMS || !items.iter().all(|item| is_item(item)) {
-        return Err(Refusal::ParameterInvalid("kakao_scope", BAD_CONSENT_ITEMS));
+        return Err(RequestRefusal::ParameterInvalid("kakao_scope", BAD_CONSENT_ITEMS).into());
     }
     Ok(items)
 }
 
 /// Asking for consent needs a page: the browser's session knows nothing of what Kakao would ask.
-fn with_consent(authn: AuthnRequirements, items: &[String]) -> Result<AuthnRequirements, Refusal> {
+fn with_consent(authn: AuthnRequirements, items: &[String]) -> Result<AuthnRequirements, AuthorizeRefusal> {
     match items {
         [] => Ok(authn),
-        _ if authn.prompt_none => Err(Refusal::ConsentNeedsPage),
+        _ if authn.prompt_none => Err(AuthorizeRefusal::ConsentRequired),
         _ => Ok(AuthnRequirements { prompt: authn.prompt.or(Some(Prompt::Any)), ..authn }),
     }
 }
@@ -330,7 +346,7 @@ mod tests {
         Params::read(query.as_bytes()).unwrap()
     }
 
-    fn refusal(client: &Client, changes: &[(&str, &str)]) -> Option<Refusal> {
+    fn refusal(client: &Client, changes: &[(&str, &str)]) -> Option<AuthorizeRefusal> {
         let params = params(changes);
         let target = ClientResponseTarget::prove(client, &params).unwrap();
         AuthorizationRequest::read(&params, client, &target).err()
@@ -340,10 +356,13 @@ mod tests {
     fn a_target_is_proven_before_anything_else_is_read() {
         let client = client();
         let prove = |changes: &[(&str, &str)]| ClientResponseTarget::prove(&client, &params(changes)).err();
-        assert_eq!(prove(&[("redirect_uri", "")]), Some(Refusal::RedirectUriMissing));
-        assert_eq!(prove(&[("redirect_uri", "https://app.example/cb/")]), Some(Refusal::RedirectUriUnknown));
+        assert_eq!(prove(&[("redirect_uri", "")]), Some(AuthorizeRefusal::RedirectUriMissing));
+        assert_eq!(
+            prove(&[("redirect_uri", "https://app.example/cb/")]),
+            Some(AuthorizeRefusal::RedirectUriUnknown)
+        );
         let twice = [("redirect_uri", "https://app.example/cb"), ("redirect_uri", "https://app.example/cb")];
-        assert_eq!(prove(&twice), Some(Refusal::TargetRepeated("redirect_uri")));
+        assert_eq!(prove(&twice), Some(AuthorizeRefusal::DuplicateClientOrRedirect("redirect_uri")));
         let target = ClientResponseTarget::prove(
             &client,
             &params(&[("response_mode", "form_post"), ("state", "a"), ("state", "b")]),
@@ -354,29 +373,31 @@ mod tests {
 
     #[test]
     fn each_rule_refuses_what_breaks_it() {
-        let invalid = Refusal::ParameterInvalid;
+        let request = AuthorizeRefusal::Request;
+        let access = AuthorizeRefusal::Access;
+        let invalid = |name, why| request(RequestRefusal::ParameterInvalid(name, why));
         let (long, items) = ("x".repeat(MAX_ECHO + 1), vec!["friends"; MAX_CONSENT_ITEMS + 1].join(" "));
         let prompts = "known values are none, login, consent, select_account and create";
         let number = "it must be a whole number of seconds";
         for (changes, expected) in [
-            (vec![("response_type", "")], Refusal::ParameterMissing("response_type")),
-            (vec![("response_type", "token")], Refusal::ResponseTypeUnsupported),
+            (vec![("response_type", "")], request(RequestRefusal::ParameterMissing("response_type"))),
+            (vec![("response_type", "token")], AuthorizeRefusal::ResponseTypeUnsupported),
             (vec![("response_mode", "fragment")], invalid("response_mode", "it must be query or form_post")),
-            (vec![("request", "eyJ")], Refusal::RequestObject),
-            (vec![("request_uri", "https://app.example/r")], Refusal::RequestUri),
-            (vec![("registration", "{}")], Refusal::Registration),
+            (vec![("request", "eyJ")], AuthorizeRefusal::RequestObject),
+            (vec![("request_uri", "https://app.example/r")], AuthorizeRefusal::RequestUri),
+            (vec![("registration", "{}")], AuthorizeRefusal::Registration),
             (vec![("state", &*long)], invalid("state", TOO_LONG)),
             (vec![("nonce", &*long)], invalid("nonce", TOO_LONG)),
             (
                 vec![("code_challenge", "short")],
                 invalid("code_challenge", "it must be 43 to 128 unreserved characters"),
             ),
-            (vec![("code_challenge_method", "plain")], Refusal::ChallengeMethodUnsupported),
-            (vec![("code_challenge_method", "")], Refusal::ChallengeMethodUnsupported),
-            (vec![("code_challenge", "")], Refusal::ParameterMissing("code_challenge")),
-            (vec![("code_challenge", ""), ("code_challenge_method", "")], Refusal::ChallengeMissing),
-            (vec![("scope", "open\"id")], Refusal::ScopeInvalid),
-            (vec![("scope", "unknown")], Refusal::ScopeInvalid),
+            (vec![("code_challenge_method", "plain")], AuthorizeRefusal::ChallengeMethodUnsupported),
+            (vec![("code_challenge_method", "")], AuthorizeRefusal::ChallengeMethodUnsupported),
+            (vec![("code_challenge", "")], request(RequestRefusal::ParameterMissing("code_challenge"))),
+            (vec![("code_challenge", ""), ("code_challenge_method", "")], AuthorizeRefusal::ChallengeMissing),
+            (vec![("scope", "open\"id")], access(AccessRefusal::ScopeInvalid)),
+            (vec![("scope", "unknown")], access(AccessRefusal::ScopeInvalid)),
             (vec![("claims", "[]")], invalid("claims", "it must be a JSON object")),
             (vec![("max_age", "-1")], invalid("max_age", number)),
             (vec![("max_age", "4294967296")], invalid("max_age", number)),
@@ -384,16 +405,16 @@ mod tests {
             (vec![("prompt", "none login")], invalid("prompt", "none cannot stand beside another value")),
             (vec![("kakao_scope", "a<b")], invalid("kakao_scope", BAD_CONSENT_ITEMS)),
             (vec![("kakao_scope", &*items)], invalid("kakao_scope", BAD_CONSENT_ITEMS)),
-            (vec![("kakao_scope", "friends"), ("prompt", "none")], Refusal::ConsentNeedsPage),
-            (vec![("resource", "elsewhere")], Refusal::ResourceUnknown),
+            (vec![("kakao_scope", "friends"), ("prompt", "none")], AuthorizeRefusal::ConsentRequired),
+            (vec![("resource", "elsewhere")], access(AccessRefusal::ResourceUnknown)),
         ] {
             assert_eq!(refusal(&client(), &changes), Some(expected), "{changes:?}");
         }
         let codeless = Client { grants: vec![GrantType::TokenExchange], ..client() };
-        assert_eq!(refusal(&codeless, &[]), Some(Refusal::GrantNotAllowed));
+        assert_eq!(refusal(&codeless, &[]), Some(access(AccessRefusal::GrantTypeNotAllowed)));
         for name in KNOWN {
             let twice = [(name, "a"), (name, "a")];
-            assert_eq!(refusal(&client(), &twice), Some(Refusal::ParameterRepeated(name)));
+            assert_eq!(refusal(&client(), &twice), Some(request(RequestRefusal::ParameterRepeated(name))));
         }
     }
 

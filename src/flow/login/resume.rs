@@ -9,9 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::domain::{ResumeToken, paths};
 use crate::flow::Deps;
-use crate::flow::Error;
 use crate::flow::params::Params;
-use crate::keys::{Keys, Purpose};
+use crate::keys::{self, Keys, Purpose};
 
 /// The longest resume token that goes into Kakao's `state`: a longer one is left out rather than a URL risked.
 const MAX_SEALED: usize = 1500;
@@ -32,9 +31,9 @@ pub(crate) fn state_with(
     keys: &Keys,
     mut state: String,
     resume: Option<&ResumeToken>,
-) -> Result<String, Error> {
+) -> Result<String, keys::Error> {
     let Some(resume) = resume else { return Ok(state) };
-    let json = serde_json::to_vec(resume).map_err(Error::broken)?;
+    let json = serde_json::to_vec(resume).map_err(keys::Error::from)?;
     let sealed = URL_SAFE_NO_PAD.encode(keys.master.seal(Purpose::ResumeToken, b"", &json)?);
     if sealed.len() <= MAX_SEALED {
         state.push('.');

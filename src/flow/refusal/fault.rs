@@ -1,6 +1,6 @@
 //! What a fault at Kakao means for whoever asked: the same fault is told differently at each door. All of it is decided here.
 
-use super::{LoginRefusal, Refusal};
+use super::{KakaoTokenRefusal, LoginRefusal, SubjectTokenRefusal};
 use crate::kakao::{Fault, FaultKind};
 
 /// Of a login in a browser.
@@ -9,37 +9,37 @@ pub(crate) fn of_login(fault: &Fault) -> LoginRefusal {
 }
 
 /// Of a call with the Kakao tokens that we hold of a user. `StartAgain` says that Kakao no longer takes them.
-pub(crate) fn of_held_tokens(fault: &Fault) -> Refusal {
+pub(crate) fn of_held_tokens(fault: &Fault) -> KakaoTokenRefusal {
     match fault.kind() {
-        FaultKind::StartAgain => Refusal::ReauthenticationRequired,
-        _ => Refusal::AtKakao(fault.known),
+        FaultKind::StartAgain => KakaoTokenRefusal::ReauthenticationRequired,
+        _ => KakaoTokenRefusal::Kakao(fault.known),
     }
 }
 
 /// Of an ID token that an app handed in.
-pub(crate) fn of_id_token(fault: &Fault) -> Refusal {
+pub(crate) fn of_id_token(fault: &Fault) -> SubjectTokenRefusal {
     match fault.kind() {
         // Kakao's keys cannot be had now.
-        FaultKind::TryLater => Refusal::AtKakao(fault.known),
+        FaultKind::TryLater => SubjectTokenRefusal::Kakao(fault.known),
         _ => {
-            Refusal::SubjectTokenInvalid(format!("Kakao's ID token cannot be used: {}.", plain(fault.cause)))
+            SubjectTokenRefusal::Invalid(format!("Kakao's ID token cannot be used: {}.", plain(fault.cause)))
         }
     }
 }
 
 /// Of an access token that an app handed in.
-pub(crate) fn of_access_token(fault: &Fault) -> Refusal {
+pub(crate) fn of_access_token(fault: &Fault) -> SubjectTokenRefusal {
     match fault.kind() {
         FaultKind::StartAgain => unknown_access_token(),
         // −1 is a fault of Kakao's that passes: the app keeps its token.
-        FaultKind::KakaoBroken => Refusal::KakaoTryLater(fault.known),
-        _ => Refusal::AtKakao(fault.known),
+        FaultKind::KakaoBroken => SubjectTokenRefusal::KakaoTryLater(fault.known),
+        _ => SubjectTokenRefusal::Kakao(fault.known),
     }
 }
 
 /// Kakao does not know the access token, or it cannot be one of Kakao's.
-pub(crate) fn unknown_access_token() -> Refusal {
-    Refusal::SubjectTokenInvalid(
+pub(crate) fn unknown_access_token() -> SubjectTokenRefusal {
+    SubjectTokenRefusal::Invalid(
         "Kakao does not know this access token, or it has expired. Send the SDK's current access token."
             .to_owned(),
     )

@@ -4,8 +4,8 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::DEADLINE;
-use crate::flow::Refusal;
 use crate::flow::receive_webhook::receive_events;
+use crate::flow::refusal::WebhookRefusal;
 use crate::web::reply::Reply;
 use crate::web::state::State;
 use crate::web::{read, run};
@@ -16,8 +16,10 @@ pub(in crate::web) async fn post(
     payload: Payload,
 ) -> Result<HttpResponse, Reply> {
     let body = read::body(&request, payload).await?;
-    let token = String::from_utf8(body.to_vec())
-        .map_err(|_| Refusal::EventTokenInvalid { err: "invalid_request", description: "it is no text" })?;
+    let token = String::from_utf8(body.to_vec()).map_err(|_| WebhookRefusal::EventTokenInvalid {
+        err: "invalid_request",
+        description: "it is no text",
+    })?;
     run::detached(&state, DEADLINE, |deps, mut db| async move {
         receive_events(&deps, &mut db, token.trim()).await
     })

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::DEADLINE;
 use crate::flow::receive_webhook::receive_unlink;
 use crate::flow::{Error, Params};
-use crate::web::error::said;
+use crate::web::error::describe;
 use crate::web::reply::Reply;
 use crate::web::state::State;
 use crate::web::{read, run};
@@ -33,7 +33,7 @@ async fn receive(request: &HttpRequest, state: &State, params: Params) -> Result
     match received.await {
         // Kakao is told that it was heard, whatever happens inside: it is not known to call again.
         Err(Reply::Failed(error @ (Error::Unavailable(_) | Error::Broken(_)))) => {
-            said(&error);
+            describe(&error);
         }
         outcome => outcome?,
     }

@@ -4,7 +4,8 @@ use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::domain::GrantId;
-use crate::flow::{Refusal, devices};
+use crate::flow::devices;
+use crate::flow::refusal::AccountRefusal;
 use crate::web::reply::Reply;
 use crate::web::state::State;
 use crate::web::{caller, run};
@@ -15,7 +16,7 @@ pub(in crate::web) async fn delete(
     id: Path<String>,
 ) -> Result<HttpResponse, Reply> {
     let caller = caller::user(&request, &state).await?;
-    let id = GrantId(id.parse().map_err(|_| Refusal::NotFound)?);
+    let id = GrantId(id.parse().map_err(|_| AccountRefusal::NotFound)?);
     run::detached(&state, run::DEADLINE, |deps, mut db| async move {
         devices::end_one(&deps, &mut db, &caller, id).await
     })

@@ -3,8 +3,8 @@
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use crate::flow::Refusal;
 use crate::flow::devices::{self, Which};
+use crate::flow::refusal::RequestRefusal;
 use crate::web::reply::Reply;
 use crate::web::state::State;
 use crate::web::{caller, read, run};
@@ -22,7 +22,9 @@ pub(in crate::web) async fn delete(request: HttpRequest, state: State) -> Result
     let which = match params.one("keep")? {
         None => Which::All,
         Some("current") => Which::Others,
-        Some(_) => return Err(Refusal::ParameterInvalid("keep", "it must be current, or absent").into()),
+        Some(_) => {
+            return Err(RequestRefusal::ParameterInvalid("keep", "it must be current, or absent").into());
+        }
     };
     run::detached(&state, run::DEADLINE, |deps, mut db| async move {
         devices::end_many(&deps, &mut db, &caller, which).await

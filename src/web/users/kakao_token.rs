@@ -9,8 +9,9 @@ use serde::Deserialize;
 
 use crate::domain::consent::is_item;
 use crate::domain::{Secret, UserId};
+use crate::flow;
 use crate::flow::broker_kakao_token::Ask;
-use crate::flow::{self, Refusal};
+use crate::flow::refusal::RequestRefusal;
 use crate::web::reply::Reply;
 use crate::web::state::State;
 use crate::web::{caller, read, run};
@@ -48,13 +49,13 @@ pub(in crate::web) async fn post(
 }
 
 impl Body {
-    fn ask(self, user: UserId) -> Result<Ask, Refusal> {
+    fn ask(self, user: UserId) -> Result<Ask, RequestRefusal> {
         let min_ttl = self.min_ttl.unwrap_or(DEFAULT_MIN_TTL);
         if min_ttl > LONGEST_MIN_TTL {
-            return Err(Refusal::ParameterInvalid("min_ttl", "it must be 0 to 10800 seconds"));
+            return Err(RequestRefusal::ParameterInvalid("min_ttl", "it must be 0 to 10800 seconds"));
         }
         if self.scopes.len() > 20 || !self.scopes.iter().all(|item| is_item(item)) {
-            return Err(Refusal::ParameterInvalid(
+            return Err(RequestRefusal::ParameterInvalid(
                 "scopes",
                 "it must be up to 20 consent items of Kakao, such as talk_message",
             ));

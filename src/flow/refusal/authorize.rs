@@ -1,0 +1,37 @@
+//! What the authorization endpoint may refuse.
+
+use super::access::AccessRefusal;
+use super::request::RequestRefusal;
+
+/// A login cannot begin (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthorizeRefusal {
+    /// `client_id` is missing.
+    ClientIdMissing,
+    /// `client_id` or `redirect_uri` occurs twice: nobody knows which of them counts.
+    DuplicateClientOrRedirect(&'static str),
+    /// `redirect_uri` is missing.
+    RedirectUriMissing,
+    /// `redirect_uri` is not one of the client's.
+    RedirectUriUnknown,
+    /// `response_type` is not `code`.
+    ResponseTypeUnsupported,
+    /// The client must send a PKCE challenge and did not.
+    ChallengeMissing,
+    /// The challenge is not S256.
+    ChallengeMethodUnsupported,
+    /// `prompt=none`, and nobody is logged in here.
+    LoginRequired,
+    /// More consent is asked for, and no page may be shown.
+    ConsentRequired,
+    /// `request` is not supported.
+    RequestObject,
+    /// `request_uri` is not supported, and is not fetched.
+    RequestUri,
+    /// `registration` is not supported.
+    Registration,
+    /// It asks for what the client may not have.
+    Access(AccessRefusal),
+    /// Another parameter is wrong.
+    Request(RequestRefusal),
+}

@@ -1,0 +1,28 @@
+//! Access tokens of ours.
+
+use super::body::ErrorBody;
+use super::code::{ErrorStatus, OAuthError};
+use crate::flow::refusal::BearerRefusal as Refusal;
+
+pub(super) fn body(refusal: Refusal) -> ErrorBody {
+    match refusal {
+        Refusal::TokenMissing => ErrorBody::new(
+            ErrorStatus::Unauthorized,
+            OAuthError::InvalidToken,
+            "token_missing",
+            "Send an access token as Authorization: Bearer.",
+        ),
+        Refusal::TokenInvalid => ErrorBody::new(
+            ErrorStatus::Unauthorized,
+            OAuthError::InvalidToken,
+            "token_invalid",
+            "The access token is not valid, or its login has ended. Refresh it, or start a new login.",
+        ),
+        Refusal::ScopeMissing(scope) => ErrorBody::new(
+            ErrorStatus::Forbidden,
+            OAuthError::InsufficientScope,
+            "scope_lacking",
+            format!("The access token lacks the scope {scope}."),
+        ),
+    }
+}

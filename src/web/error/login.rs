@@ -1,0 +1,19 @@
+//! `/kakao/callback`, once it is known which client asked: it travels to the client's redirect URI.
+
+use super::body::ErrorBody;
+use super::code::ErrorStatus;
+use super::code::OAuthError::{AccessDenied, LoginRequired, TemporarilyUnavailable};
+use super::kakao;
+use crate::flow::refusal::LoginRefusal as Refusal;
+
+pub(super) fn body(refusal: Refusal) -> ErrorBody {
+    let (oauth, sentence) = match refusal {
+        Refusal::Kakao(fault) => return kakao::fault(fault),
+        Refusal::UserDisabled => (AccessDenied, "This account has been disabled."),
+        Refusal::OtherUser => {
+            (LoginRequired, "The user who logged in is not the one that id_token_hint names.")
+        }
+        Refusal::StartAgain => (TemporarilyUnavailable, kakao::START_AGAIN),
+    };
+    ErrorBody::new(ErrorStatus::Forbidden, oauth, refusal.code(), sentence)
+}

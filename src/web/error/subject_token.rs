@@ -1,0 +1,22 @@
+//! `/oauth/token`, for a token of Kakao's SDK.
+
+use super::body::ErrorBody;
+use super::code::{ErrorStatus, OAuthError};
+use super::{access, account, kakao};
+use crate::flow::refusal::SubjectTokenRefusal as Refusal;
+
+pub(super) fn body(refusal: &Refusal) -> ErrorBody {
+    match refusal {
+        Refusal::Invalid(sentence) => ErrorBody::new(
+            ErrorStatus::BadRequest,
+            OAuthError::InvalidGrant,
+            "subject_token_invalid",
+            sentence.clone(),
+        ),
+        Refusal::Busy { retry_after } => kakao::busy(*retry_after),
+        Refusal::Kakao(fault) => kakao::fault(fault),
+        Refusal::KakaoTryLater(fault) => kakao::try_later(fault),
+        Refusal::Account(refusal) => account::body(*refusal),
+        Refusal::Access(refusal) => access::body(*refusal),
+    }
+}
