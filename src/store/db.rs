@@ -15,8 +15,26 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, Database, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
-use super::{Error, Result, on};
+use super::error::{Error, Result};
 use crate::domain::Initiator;
+
+/// Runs the same expression on whichever database it is: lends it a `&mut PgConnection` or `&mut SqliteConnection`.
+macro_rules! on {
+    ($conn:expr, $lent:ident => $body:expr) => {
+        match $conn.lend().await? {
+            $crate::store::db::Lent::Postgres(mut lent) => {
+                let $lent = &mut *lent;
+                $body
+            }
+            $crate::store::db::Lent::Sqlite(mut lent) => {
+                let $lent = &mut *lent;
+                $body
+            }
+        }
+    };
+}
+
+pub(super) use on;
 
 /// How long a request waits for a connection before it is told to come back.
 const ACQUIRE: Duration = Duration::from_millis(1_500);
@@ -114,7 +132,18 @@ enum Open {
 /// A transaction; dropped without [`Tx::commit`], it is rolled back. On Postgres READ COMMITTED; on SQLite BEGIN IMMEDIATE,
 /// so that two writers queue instead of failing half-way.
 ///
-/// While it is open, its caller's handle cannot be used beside it:
+/// Statements run on it as on the handle that it borrows:
+///
+/// ```
+/// # async fn flow(db: &mut kakao_auth::store::Db, user: kakao_auth::domain::UserId) -> kakao_auth::store::Result<()> {
+/// use kakao_auth::store::{Tx, users};
+/// let mut tx = Tx::begin(db).await?;
+/// users::find(&mut tx, user).await?;
+/// tx.commit().await
+/// # }
+/// ```
+///
+/// While it is open, that handle cannot be used beside it:
 ///
 /// ```compile_fail,E0499
 /// # async fn flow(db: &mut kakao_auth::store::Db, user: kakao_auth::domain::UserId) -> kakao_auth::store::Result<()> {

@@ -29,22 +29,6 @@ pub mod webhook_events;
 pub use db::{Conn, Db, Pool, Tx};
 pub use error::{Error, Result};
 
-/// Runs the same expression on whichever database it is: lends it a `&mut PgConnection` or `&mut SqliteConnection`.
-macro_rules! on {
-    ($conn:expr, $lent:ident => $body:expr) => {
-        match $conn.lend().await? {
-            $crate::store::db::Lent::Postgres(mut lent) => {
-                let $lent = &mut *lent;
-                $body
-            }
-            $crate::store::db::Lent::Sqlite(mut lent) => {
-                let $lent = &mut *lent;
-                $body
-            }
-        }
-    };
-}
-
 /// Reads the columns of a row by name into a struct, for both databases.
 macro_rules! row {
     ($name:ident { $($field:ident: $type:ty),* $(,)? }) => {
@@ -64,4 +48,5 @@ macro_rules! row {
     };
 }
 
-use {on, row};
+use db::on;
+use row;

@@ -17,7 +17,6 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
         "src/cli/mod.rs src/cli/check.rs src/cli/doctor.rs src/cli/import.rs src/cli/keys.rs src/cli/migrate.rs src/cli/serve.rs src/cli/users.rs",
     ),
     ("rings", "src/domain/client.rs src/domain/client_jwk.rs"),
-    ("rings", "src/store/mod.rs src/store/db.rs"),
 ];
 
 /// What was found, held against what is known.
