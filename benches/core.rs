@@ -9,7 +9,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{DecodingKey, Validation};
 use kakao_auth::domain::refresh::judge;
-use kakao_auth::domain::{ClientId, Grant, GrantId, Scope, SigningAlg, Timestamp, UserId};
+use kakao_auth::domain::{ClientId, Grant, GrantId, Scope, SigningAlg, Stage, Timestamp, UserId};
 use kakao_auth::keys::signer::{SigningKey, TokenType};
 use kakao_auth::keys::{MasterKeys, Purpose, refresh_token};
 use serde_json::{Value, json};
@@ -68,16 +68,15 @@ fn refreshing(c: &mut Criterion) {
         user: UserId::generate(),
         client: client.clone(),
         scope: Scope::default(),
-        challenge: None,
-        auth_time: now,
-        code_spent_at: Some(now),
-        generation: 4,
-        refreshed_at: now,
-        idle_expires_at: now + Duration::from_mins(1),
-        expires_at: now + Duration::from_mins(1),
-        ended_at: None,
-        roles: vec![],
         resource: Vec::new(),
+        auth_time: now,
+        roles: Vec::new(),
+        expires_at: now + Duration::from_mins(1),
+        stage: Stage::Live {
+            generation: 4,
+            refreshed_at: now,
+            idle_expires_at: now + Duration::from_mins(1),
+        },
     };
     c.bench_function("judge a refresh", |b| {
         b.iter(|| judge(black_box(&stored), &client, 3, now, Duration::from_secs(10)));

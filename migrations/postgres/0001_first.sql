@@ -37,10 +37,10 @@ CREATE TABLE grants (
     client_id       text        NOT NULL,
     scope           text        NOT NULL,
     attempt_id      bytea       UNIQUE,
-    code_hash       bytea       NOT NULL UNIQUE CHECK (length(code_hash) = 32),
-    code_expires_at timestamptz NOT NULL,
+    code_hash       bytea       UNIQUE CHECK (length(code_hash) = 32),
+    code_expires_at timestamptz,
     code_spent_at   timestamptz,
-    redirect_uri    text        NOT NULL,
+    redirect_uri    text,
     challenge       text,
     nonce           text,
     auth_time       timestamptz NOT NULL,
@@ -51,8 +51,13 @@ CREATE TABLE grants (
     ended_at        timestamptz,
     end_reason      text,
     created_at      timestamptz NOT NULL,
+    -- When Kakao vouched for the person in the login that this comes of: before users.logins_valid_from it is void.
+    logged_in_at    timestamptz NOT NULL,
     CHECK ((ended_at IS NULL) = (end_reason IS NULL)),
-    CHECK ((code_spent_at IS NULL) = (generation = 0))
+    -- Generation 0: its code is not exchanged yet. A grant that began without a code has tokens at once.
+    CHECK ((generation = 0) = (code_hash IS NOT NULL AND code_spent_at IS NULL)),
+    CHECK ((code_hash IS NULL) = (code_expires_at IS NULL)),
+    CHECK ((code_hash IS NULL) = (redirect_uri IS NULL))
 ) WITH (fillfactor = 80);
 CREATE INDEX grants_user_id ON grants (user_id);
 CREATE INDEX grants_expires_at ON grants (expires_at);

@@ -4,7 +4,8 @@ CREATE TABLE sessions (
     token_hash      bytea NOT NULL UNIQUE CHECK (length(token_hash) = 32),
     user_id         uuid NOT NULL REFERENCES users (id),
     auth_time       timestamptz NOT NULL,
-    created_at      timestamptz NOT NULL,
+    -- When Kakao vouched for the person; see grants.logged_in_at.
+    logged_in_at    timestamptz NOT NULL,
     last_used_at    timestamptz NOT NULL,
     idle_expires_at timestamptz NOT NULL,
     expires_at      timestamptz NOT NULL,

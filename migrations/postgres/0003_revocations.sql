@@ -1,3 +1,3 @@
--- Tokens of a user that were issued before this are void; the revocation feed tells siblings.
-ALTER TABLE users ADD COLUMN not_before timestamptz;
-CREATE INDEX users_not_before ON users (not_before) WHERE not_before IS NOT NULL;
+-- Logins from before this are void, whatever ended them, and so are tokens that were issued before; the feed tells others.
+ALTER TABLE users ADD COLUMN logins_valid_from timestamptz;
+CREATE INDEX users_logins_valid_from ON users (logins_valid_from) WHERE logins_valid_from IS NOT NULL;

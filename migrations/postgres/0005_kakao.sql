@@ -9,8 +9,6 @@ ALTER TABLE users ADD COLUMN under_age_at timestamptz;
 -- arrive, and arrive again, meaningless.
 ALTER TABLE users ADD COLUMN unlinked_at timestamptz;
 ALTER TABLE users ADD COLUMN unlink_reason text;
--- Kakao told of something that makes logins from before doubtful: a token that was issued before does not log in again.
-ALTER TABLE users ADD COLUMN logins_void_before timestamptz;
 ALTER TABLE users ADD COLUMN kakao_token_at timestamptz;
 ALTER TABLE users ADD COLUMN profile_read_at timestamptz;
 ALTER TABLE users ADD COLUMN profile_stale_at timestamptz;

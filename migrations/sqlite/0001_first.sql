@@ -37,10 +37,10 @@ CREATE TABLE grants (
     client_id                TEXT    NOT NULL,
     scope                    TEXT    NOT NULL,
     attempt_id               BLOB    UNIQUE,
-    code_hash                BLOB    NOT NULL UNIQUE CHECK (length(code_hash) = 32),
-    code_expires_at          INTEGER NOT NULL,
+    code_hash                BLOB    UNIQUE CHECK (length(code_hash) = 32),
+    code_expires_at          INTEGER,
     code_spent_at            INTEGER,
-    redirect_uri             TEXT    NOT NULL,
+    redirect_uri             TEXT,
     challenge                TEXT,
     nonce                    TEXT,
     auth_time                INTEGER NOT NULL,
@@ -51,8 +51,13 @@ CREATE TABLE grants (
     ended_at                 INTEGER,
     end_reason               TEXT,
     created_at               INTEGER NOT NULL,
+    -- When Kakao vouched for the person in the login that this comes of: before users.logins_valid_from it is void.
+    logged_in_at             INTEGER NOT NULL,
     CHECK ((ended_at IS NULL) = (end_reason IS NULL)),
-    CHECK ((code_spent_at IS NULL) = (generation = 0))
+    -- Generation 0: its code is not exchanged yet. A grant that began without a code has tokens at once.
+    CHECK ((generation = 0) = (code_hash IS NOT NULL AND code_spent_at IS NULL)),
+    CHECK ((code_hash IS NULL) = (code_expires_at IS NULL)),
+    CHECK ((code_hash IS NULL) = (redirect_uri IS NULL))
 );
 CREATE INDEX grants_user_id ON grants (user_id);
 CREATE INDEX grants_expires_at ON grants (expires_at);

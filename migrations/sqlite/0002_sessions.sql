@@ -4,7 +4,8 @@ CREATE TABLE sessions (
     token_hash      BLOB NOT NULL UNIQUE CHECK (length(token_hash) = 32),
     user_id         BLOB NOT NULL REFERENCES users (id),
     auth_time       INTEGER NOT NULL,
-    created_at      INTEGER NOT NULL,
+    -- When Kakao vouched for the person; see grants.logged_in_at.
+    logged_in_at    INTEGER NOT NULL,
     last_used_at    INTEGER NOT NULL,
     idle_expires_at INTEGER NOT NULL,
     expires_at      INTEGER NOT NULL,

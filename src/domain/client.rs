@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client_jwk::ClientJwk;
 use super::redirect::RedirectUri;
-use super::{ClientId, Fingerprint, Scope};
+use super::{ClientId, Fingerprint, ProfileField, Scope};
 
 /// A signature algorithm of a token of ours (RFC 7518 §3.1, RFC 8037).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -104,18 +104,8 @@ pub struct Lifetimes {
 /// A profile claim that a client's `claims` setting may put into its access tokens (OpenID Connect Core §5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ProfileClaim {
-    /// `nickname`
-    Nickname,
-    /// `name`
-    Name,
-    /// `picture`
-    Picture,
-    /// `email`, with `email_verified`
-    Email,
-    /// `phone_number`
-    PhoneNumber,
-    /// `age_range`, as Kakao writes it
-    AgeRange,
+    /// A field of the profile; `email` comes with `email_verified`.
+    Field(ProfileField),
     /// `kakao_scopes`: the consent items that were granted
     KakaoScopes,
     /// `kakao_needs_agreement`: the consent items that were not
@@ -126,27 +116,15 @@ pub enum ProfileClaim {
 
 impl ProfileClaim {
     /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Nickname,
-        Self::Name,
-        Self::Picture,
-        Self::Email,
-        Self::PhoneNumber,
-        Self::AgeRange,
-        Self::KakaoScopes,
-        Self::KakaoNeedsAgreement,
-        Self::KakaoServiceTerms,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        let fields = ProfileField::ALL.iter().copied().map(Self::Field);
+        fields.chain([Self::KakaoScopes, Self::KakaoNeedsAgreement, Self::KakaoServiceTerms])
+    }
 
     /// The claim's name.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Nickname => "nickname",
-            Self::Name => "name",
-            Self::Picture => "picture",
-            Self::Email => "email",
-            Self::PhoneNumber => "phone_number",
-            Self::AgeRange => "age_range",
+            Self::Field(field) => field.name(),
             Self::KakaoScopes => "kakao_scopes",
             Self::KakaoNeedsAgreement => "kakao_needs_agreement",
             Self::KakaoServiceTerms => "kakao_service_terms",
@@ -155,7 +133,7 @@ impl ProfileClaim {
 
     /// From the claim's name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|claim| claim.name() == name)
+        Self::all().find(|claim| claim.name() == name)
     }
 }
 

@@ -1,9 +1,10 @@
-//! Grants: one login at one client, its one-time code, and its refresh-token generations.
+//! Grants: what one client was given by one login. It begins with a one-time code or at once, lives by the generations of its
+//! refresh token, and ends once.
 
 use serde::{Deserialize, Serialize};
 
 use super::pkce::CodeChallenge;
-use super::{AttemptId, ClientId, Fingerprint, GrantId, Scope, Timestamp, UserId};
+use super::{AttemptId, ClientId, Fingerprint, GrantId, Scope, SessionId, Timestamp, UserId};
 
 /// Why a grant ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +27,24 @@ pub enum EndReason {
     KakaoAccount,
     /// The account was deleted.
     AccountDeleted,
+    /// Its login no longer counts, and whatever ended the user's logins has yet to reach its row.
+    LoginVoid,
 }
 
 impl EndReason {
+    const ALL: [Self; 10] = [
+        Self::CodeReplayed,
+        Self::CodeMisused,
+        Self::RefreshReplayed,
+        Self::UserDisabled,
+        Self::Revoked,
+        Self::LoggedOut,
+        Self::Unlinked,
+        Self::KakaoAccount,
+        Self::AccountDeleted,
+        Self::LoginVoid,
+    ];
+
     /// The name in the store and in audit events.
     pub const fn name(self) -> &'static str {
         match self {
@@ -41,7 +57,13 @@ impl EndReason {
             Self::Unlinked => "unlinked",
             Self::KakaoAccount => "kakao_account",
             Self::AccountDeleted => "account_deleted",
+            Self::LoginVoid => "login_void",
         }
+    }
+
+    /// From the name in the store.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
     }
 }
 
@@ -73,75 +95,74 @@ pub struct CodeBinding {
     pub nonce: Option<String>,
 }
 
-/// A grant about to be stored, at the end of a login: nobody has redeemed its code yet (generation 0).
+/// A one-time code about to be stored.
+#[derive(Clone, Debug)]
+pub struct NewCode {
+    /// SHA-256 of the code.
+    pub hash: Fingerprint,
+    /// Until when it is good.
+    pub expires_at: Timestamp,
+    /// What it is bound to.
+    pub binding: CodeBinding,
+}
+
+/// How a grant begins.
+#[derive(Clone, Debug)]
+pub enum Beginning {
+    /// With a code that the client exchanges.
+    Code(NewCode),
+    /// Live at once: the client has its answer in hand. It lives until then if nobody refreshes it.
+    Live {
+        /// Until when.
+        idle_expires_at: Timestamp,
+    },
+}
+
+/// A grant about to be stored, at the end of a login.
 #[derive(Clone, Debug)]
 pub struct NewGrant {
     /// The `sid` of its tokens.
     pub id: GrantId,
-    /// Where.
-    pub client: ClientId,
-    /// What was granted.
-    pub scope: Scope,
-    /// The attempt that led here; one attempt has one grant. A grant that a session gave had none.
+    /// What is granted, to which client.
+    pub request: GrantRequest,
+    /// How it begins.
+    pub beginning: Beginning,
+    /// The attempt that led here; one attempt has one grant. Only a login through a browser and Kakao has one.
     pub attempt: Option<AttemptId>,
-    /// SHA-256 of the one-time code.
-    pub code: Fingerprint,
-    /// Until when the code is good.
-    pub code_expires_at: Timestamp,
-    /// The redirect URI that the code went to.
-    pub redirect_uri: String,
-    /// The PKCE challenge that the code is bound to.
-    pub challenge: Option<CodeChallenge>,
-    /// The client's nonce.
-    pub nonce: Option<String>,
     /// When the person proved to Kakao who they are.
     pub auth_time: Timestamp,
+    /// When Kakao vouched for the person in the login that this grant comes of: by this the login counts or is void.
+    pub logged_in_at: Timestamp,
+    /// Now.
+    pub created_at: Timestamp,
     /// Until when it lives, however often it is refreshed.
     pub expires_at: Timestamp,
-    /// The resources that were asked for (RFC 8707); none: all of the client's audience.
-    pub resource: Vec<String>,
-    /// The browser that logged in, as it names itself.
+    /// The browser or app that logged in, as it names itself.
     pub user_agent: Option<String>,
 }
 
-/// What spending a code tells: the grant as it was made, and its user now.
-#[derive(Clone, Debug)]
-pub struct SpentCode {
-    /// The grant.
-    pub id: GrantId,
-    /// Who logged in.
-    pub user: UserId,
-    /// What was granted.
-    pub scope: Scope,
-    /// The redirect URI that the code went to.
-    pub redirect_uri: String,
-    /// The PKCE challenge that the code is bound to.
-    pub challenge: Option<CodeChallenge>,
-    /// The client's nonce.
-    pub nonce: Option<String>,
-    /// When the person proved to Kakao who they are.
-    pub auth_time: Timestamp,
-    /// The user's roles now.
-    pub roles: Vec<String>,
-    /// The resources that were asked for (RFC 8707); none: all of the client's audience.
-    pub resource: Vec<String>,
-}
-
-/// What rotating a refresh token tells.
-#[derive(Clone, Debug)]
-pub struct Rotated {
-    /// Who logged in.
-    pub user: UserId,
-    /// What was granted.
-    pub scope: Scope,
-    /// When the person proved to Kakao who they are.
-    pub auth_time: Timestamp,
-    /// The generation of the refresh token that now lives.
-    pub generation: i64,
-    /// The user's roles now.
-    pub roles: Vec<String>,
-    /// The resources that were asked for (RFC 8707); none: all of the client's audience.
-    pub resource: Vec<String>,
+impl NewGrant {
+    /// The grant, once it is stored for this user.
+    pub fn stored(&self, user: UserId, roles: Vec<String>) -> Grant {
+        Grant {
+            id: self.id,
+            user,
+            client: self.request.client.clone(),
+            scope: self.request.scope.clone(),
+            resource: self.request.resource.clone(),
+            auth_time: self.auth_time,
+            roles,
+            expires_at: self.expires_at,
+            stage: match &self.beginning {
+                Beginning::Code(code) => Stage::Issued { code_expires_at: code.expires_at },
+                Beginning::Live { idle_expires_at } => Stage::Live {
+                    generation: 1,
+                    refreshed_at: self.created_at,
+                    idle_expires_at: *idle_expires_at,
+                },
+            },
+        }
+    }
 }
 
 /// A grant as the store keeps it.
@@ -155,24 +176,144 @@ pub struct Grant {
     pub client: ClientId,
     /// What was granted.
     pub scope: Scope,
-    /// The PKCE challenge that its code was bound to.
-    pub challenge: Option<CodeChallenge>,
+    /// The resources that were asked for (RFC 8707); none: all of the client's audience.
+    pub resource: Vec<String>,
     /// When the person proved to Kakao who they are.
     pub auth_time: Timestamp,
-    /// When its code was redeemed.
-    pub code_spent_at: Option<Timestamp>,
-    /// The generation of the refresh token that lives; 0 before the code is redeemed.
+    /// The user's roles now.
+    pub roles: Vec<String>,
+    /// Until when it lives, however often it is refreshed.
+    pub expires_at: Timestamp,
+    /// How far it has come.
+    pub stage: Stage,
+}
+
+/// How far a grant has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Its code was issued and not exchanged yet: there are no tokens.
+    Issued {
+        /// Until when the code is good.
+        code_expires_at: Timestamp,
+    },
+    /// Tokens were issued.
+    Live {
+        /// The generation of the refresh token that is current; the first is 1.
+        generation: i64,
+        /// When that generation began.
+        refreshed_at: Timestamp,
+        /// Until when it lives if nobody refreshes it.
+        idle_expires_at: Timestamp,
+    },
+    /// It was ended before its time.
+    Ended {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: EndReason,
+    },
+}
+
+/// A grant that lives, as its refresh token shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// The generation of the refresh token that is current.
     pub generation: i64,
     /// When that generation began.
     pub refreshed_at: Timestamp,
-    /// Until when it lives if nobody refreshes it.
-    pub idle_expires_at: Timestamp,
-    /// Until when it lives, however often it is refreshed.
-    pub expires_at: Timestamp,
-    /// When it was ended before its time.
-    pub ended_at: Option<Timestamp>,
-    /// The user's roles now.
-    pub roles: Vec<String>,
-    /// The resources that were asked for (RFC 8707); none: all of the client's audience.
-    pub resource: Vec<String>,
+    /// Until when it lives if nobody refreshes it, and at most.
+    pub until: Timestamp,
+}
+
+impl Grant {
+    /// The one place that says whether a grant lives; `None` if it does not (yet, or any longer).
+    ///
+    /// The store's conditional statements say the same in SQL (`live!` in `store::grants`); a test holds both together.
+    pub fn life(&self, now: Timestamp) -> Option<Life> {
+        match self.stage {
+            Stage::Live { generation, refreshed_at, idle_expires_at } => {
+                let until = idle_expires_at.min(self.expires_at);
+                (until > now).then_some(Life { generation, refreshed_at, until })
+            }
+            Stage::Issued { .. } | Stage::Ended { .. } => None,
+        }
+    }
+
+    /// Whether it lives.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.life(now).is_some()
+    }
+}
+
+/// A code as the store keeps it, spent or not.
+#[derive(Clone, Debug)]
+pub struct StoredCode {
+    /// The grant that it was issued for.
+    pub grant: Grant,
+    /// What it is bound to.
+    pub binding: CodeBinding,
+    /// When it was exchanged.
+    pub spent_at: Option<Timestamp>,
+}
+
+/// A grant that lives, as its user's own list shows it.
+#[derive(Clone, Debug)]
+pub struct GrantSummary {
+    /// Its id.
+    pub id: GrantId,
+    /// At which client.
+    pub client: ClientId,
+    /// The browser or app, as it named itself.
+    pub user_agent: Option<String>,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last refreshed.
+    pub last_used_at: Timestamp,
+    /// The browser session that it belongs to.
+    pub session: Option<SessionId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_grant_lives_from_its_first_tokens_until_it_ends_idles_out_or_is_too_old() {
+        let start = Timestamp::from_secs(1_000);
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let live = Stage::Live { generation: 1, refreshed_at: start, idle_expires_at: after(100) };
+        let ended = Stage::Ended { at: after(1), reason: EndReason::LoggedOut };
+        for (stage, expires_at, now, lives) in [
+            (live, after(1_000), after(99), true),
+            (live, after(1_000), after(100), false),
+            (live, after(50), after(49), true),
+            (live, after(50), after(50), false),
+            (Stage::Issued { code_expires_at: after(60) }, after(1_000), after(1), false),
+            (ended, after(1_000), after(0), false),
+        ] {
+            let grant = Grant {
+                id: GrantId(Uuid::nil()),
+                user: UserId(Uuid::nil()),
+                client: ClientId("web".into()),
+                scope: Scope::default(),
+                resource: Vec::new(),
+                auth_time: start,
+                roles: Vec::new(),
+                expires_at,
+                stage,
+            };
+            assert_eq!(grant.is_live(now), lives, "{stage:?} until {expires_at:?} at {now:?}");
+        }
+    }
+
+    #[test]
+    fn every_reason_is_read_back_as_itself() {
+        for reason in EndReason::ALL {
+            assert_eq!(EndReason::from_name(reason.name()), Some(reason));
+        }
+    }
 }

@@ -251,7 +251,7 @@ impl Judge {
                 email: text(Column::Email),
                 email_verified: false,
                 phone_number: text(Column::PhoneNumber),
-                age_range: None,
+                ..Profile::default()
             },
             created_at: created_at.unwrap_or(self.now),
             disabled: row.banned,

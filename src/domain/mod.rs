@@ -20,6 +20,7 @@ pub mod locale;
 pub(crate) mod paths;
 pub mod pkce;
 pub mod policy;
+pub mod profile;
 pub mod redirect;
 pub mod refresh;
 pub mod rotation;
@@ -35,14 +36,18 @@ pub use audience::Audience;
 pub use audit::Initiator;
 pub use client::{Client, ClientType, Clients, GrantType, Lifetimes, SigningAlg};
 pub use consent::{Consent, ServiceTerm};
-pub use grant::{CodeBinding, EndReason, Grant, GrantRequest, NewGrant, Rotated, SpentCode};
+pub use grant::{
+    Beginning, CodeBinding, EndReason, Grant, GrantRequest, GrantSummary, NewCode, NewGrant, Stage,
+    StoredCode,
+};
 pub use ids::{ClientId, GrantId, KakaoId, SessionId, UserId};
 pub use issuer::Issuer;
 pub use kakao_app::KakaoApp;
 pub use kakao_event::KakaoEvent;
 pub use locale::Locale;
 pub use policy::{KakaoPolicy, Limits, Policy, Quota, RefreshPolicy, SessionPolicy};
+pub use profile::{Profile, ProfileField};
 pub use scope::Scope;
 pub use secret::{Fingerprint, Secret};
 pub use time::{Clock, Timestamp};
-pub use user::{Profile, User};
+pub use user::User;

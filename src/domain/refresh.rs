@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{ClientId, Grant, Timestamp};
+use super::{ClientId, Grant, Stage, Timestamp};
 
 /// What a refresh token that could not be rotated means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,20 +49,22 @@ pub fn judge(
     reuse_window: Duration,
 ) -> Verdict {
     if grant.client != *client {
-        Verdict::OtherClient
-    } else if grant.ended_at.is_some() {
-        Verdict::Ended
-    } else if grant.expires_at <= now || grant.idle_expires_at <= now {
-        Verdict::Expired
-    } else if generation >= grant.generation {
-        Verdict::Unknown
-    } else if generation + 1 == grant.generation
-        && !reuse_window.is_zero()
-        && now.since(grant.refreshed_at) <= reuse_window
-    {
-        Verdict::GiveCurrentAgain
-    } else {
-        Verdict::Replayed
+        return Verdict::OtherClient;
+    }
+    match (grant.stage, grant.life(now)) {
+        (Stage::Ended { .. }, _) => Verdict::Ended,
+        // Its code was not exchanged: nobody was given a refresh token.
+        (Stage::Issued { .. }, _) => Verdict::Unknown,
+        (Stage::Live { .. }, None) => Verdict::Expired,
+        (Stage::Live { .. }, Some(life)) if generation >= life.generation => Verdict::Unknown,
+        (Stage::Live { .. }, Some(life))
+            if generation + 1 == life.generation
+                && !reuse_window.is_zero()
+                && now.since(life.refreshed_at) <= reuse_window =>
+        {
+            Verdict::GiveCurrentAgain
+        }
+        (Stage::Live { .. }, Some(_)) => Verdict::Replayed,
     }
 }
 
@@ -71,7 +73,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::{GrantId, Scope, UserId};
+    use crate::domain::{EndReason, GrantId, Scope, UserId};
 
     const WINDOW: Duration = Duration::from_secs(10);
 
@@ -82,16 +84,15 @@ mod tests {
             user: UserId(Uuid::nil()),
             client: ClientId("web".into()),
             scope: Scope::default(),
-            challenge: None,
-            auth_time: start,
-            code_spent_at: Some(start),
-            generation,
-            refreshed_at: start,
-            idle_expires_at: start + Duration::from_secs(100),
-            expires_at: start + Duration::from_secs(1_000),
-            ended_at: None,
-            roles: vec![],
             resource: Vec::new(),
+            auth_time: start,
+            roles: Vec::new(),
+            expires_at: start + Duration::from_secs(1_000),
+            stage: Stage::Live {
+                generation,
+                refreshed_at: start,
+                idle_expires_at: start + Duration::from_secs(100),
+            },
         }
     }
 
@@ -113,15 +114,15 @@ mod tests {
 
     #[test]
     fn a_clock_behind_another_replica_s_is_within_the_window() {
-        let mut grant = grant(5);
-        grant.refreshed_at = after(30);
+        let stage = Stage::Live { generation: 5, refreshed_at: after(30), idle_expires_at: after(100) };
+        let grant = Grant { stage, ..grant(5) };
         assert_eq!(judge(&grant, &web(), 4, after(0), WINDOW), Verdict::GiveCurrentAgain);
     }
 
     #[test]
     fn an_ended_or_expired_grant_is_not_a_replay() {
-        let mut ended = grant(5);
-        ended.ended_at = Some(after(1));
+        let stage = Stage::Ended { at: after(1), reason: EndReason::LoggedOut };
+        let ended = Grant { stage, ..grant(5) };
         assert_eq!(judge(&ended, &web(), 1, after(2), WINDOW), Verdict::Ended);
         assert_eq!(judge(&grant(5), &web(), 5, after(100), WINDOW), Verdict::Expired);
         assert_eq!(judge(&grant(5), &web(), 5, after(5_000), WINDOW), Verdict::Expired);
@@ -131,6 +132,12 @@ mod tests {
     fn another_client_learns_nothing_and_breaks_nothing() {
         let other = ClientId("other".into());
         assert_eq!(judge(&grant(5), &other, 1, after(50), WINDOW), Verdict::OtherClient);
+    }
+
+    #[test]
+    fn before_the_code_is_exchanged_there_is_no_refresh_token_to_judge() {
+        let issued = Grant { stage: Stage::Issued { code_expires_at: after(60) }, ..grant(5) };
+        assert_eq!(judge(&issued, &web(), 0, after(1), WINDOW), Verdict::Unknown);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{SessionId, Timestamp, UserId};
+use super::{Fingerprint, SessionId, Timestamp, UserId};
 
 /// A session that lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,21 @@ pub struct Session {
     pub user: UserId,
     /// When the person proved to Kakao who they are.
     pub auth_time: Timestamp,
+    /// When Kakao vouched for the person in the login that began it: by this the login counts or is void.
+    pub logged_in_at: Timestamp,
+}
+
+/// A browser session about to be stored.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// Its row.
+    pub id: SessionId,
+    /// SHA-256 of its cookie.
+    pub token: Fingerprint,
+    /// Until when it lives unused.
+    pub idle_expires_at: Timestamp,
+    /// Until when it lives at all.
+    pub expires_at: Timestamp,
 }
 
 /// How an authorization request wants its user authenticated (OpenID Connect Core §3.1.2.1).
@@ -97,6 +112,7 @@ mod tests {
             id: SessionId::generate(),
             user: UserId::generate(),
             auth_time: now - Duration::from_mins(5),
+            logged_in_at: now - Duration::from_mins(5),
         };
         let enough = Verdict::UseSession(session);
         let any = AuthnRequirements::default();

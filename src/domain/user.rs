@@ -1,26 +1,6 @@
 //! Users: an id of ours, Kakao's member number, and what the person agreed to share.
 
-use super::{Consent, KakaoId, Timestamp, UserId};
-
-/// What Kakao tells about a person at a login. Everything is optional: consent may be missing, withdrawn, or not
-/// offered at all, and a person without any of it is an ordinary user.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Profile {
-    /// Kakao nickname.
-    pub nickname: Option<String>,
-    /// Legal name, where the app may ask for it.
-    pub name: Option<String>,
-    /// URL of the profile picture, https.
-    pub picture: Option<String>,
-    /// E-mail address. Never a key: it may change hands.
-    pub email: Option<String>,
-    /// Whether the address is valid **and** verified at Kakao.
-    pub email_verified: bool,
-    /// Phone number, as Kakao writes it.
-    pub phone_number: Option<String>,
-    /// Age range, as Kakao writes it: `20~29`.
-    pub age_range: Option<String>,
-}
+use super::{Consent, KakaoId, Profile, Timestamp, UserId};
 
 /// A user as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -64,7 +64,7 @@ impl AccessToken {
     /// Whether the login that it came of has not been ended. One SELECT by primary key.
     pub async fn is_live(&self, db: &mut Db) -> Result<bool, store::Error> {
         match self.sid {
-            Some(grant) => Ok(grants::is_live(db, grant).await?),
+            Some(grant) => Ok(grants::is_not_ended(db, grant).await?),
             None => Ok(true),
         }
     }

@@ -5,9 +5,8 @@ use serde::Serialize;
 use super::logout::told;
 use super::refusal::{AccountRefusal, BearerRefusal};
 use super::{Bearer, Deps, Error};
-use crate::domain::{EndReason, GrantId};
-use crate::store::grants::{self, Login};
-use crate::store::{Db, Tx, sessions, users};
+use crate::domain::{EndReason, GrantId, GrantSummary};
+use crate::store::{Db, Tx, grants, sessions, users};
 
 /// A login, as its person sees it.
 #[derive(Serialize)]
@@ -40,7 +39,7 @@ pub enum Which {
 /// The living logins of the caller, the last used first.
 pub async fn list(deps: &Deps, db: &mut Db, caller: &Bearer) -> Result<Vec<Device>, Error> {
     let logins = grants::of_user(db, caller.user, deps.clock.now()).await?;
-    let device = |login: Login| Device {
+    let device = |login: GrantSummary| Device {
         id: login.id,
         client_name: deps.clients.find(login.client.as_str()).map(|client| client.name.clone()),
         client_id: login.client.0,
@@ -71,7 +70,7 @@ pub async fn end_many(deps: &Deps, db: &mut Db, caller: &Bearer, which: Which) -
     let mut tx = Tx::begin(db).await?;
     let ended = match which {
         Which::All => {
-            users::void_tokens(&mut tx, user, now).await?;
+            users::void_logins(&mut tx, user, now).await?;
             sessions::end_of_user(&mut tx, user, None, now).await?;
             grants::end_of_user(&mut tx, user, reason, now).await?
         }

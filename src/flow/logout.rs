@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tracing::info;
 
-use super::exchange_code::{Ending, end};
 use super::id_token_hint::{self, Hint};
 use super::refusal::{LogoutRefusal, RequestRefusal};
+use super::token::end::end;
 use super::{Deps, Error, Params};
 use crate::domain::session::Session;
 use crate::domain::{EndReason, Fingerprint, Secret, Timestamp, UserId};
@@ -62,11 +62,11 @@ pub async fn logout(deps: &Deps, db: &mut Db, ask: Logout<'_>) -> Result<LoggedO
             end_session(deps, db, session).await?;
         }
         // The login of the hint, should it be of another browser or from before this one's session.
-        if let Some(client) = deps.clients.find(&hint.client)
+        if deps.clients.find(&hint.client).is_some()
             && let Some(grant) = grants::find(db, hint.sid).await?
             && grant.user == hint.sub
         {
-            end(deps, db, client, Ending::of(&grant, EndReason::LoggedOut)).await?;
+            end(deps, db, &grant, EndReason::LoggedOut).await?;
         }
     } else if let (Some(session), Some(cookie)) = (session, &cookie) {
         let token = confirmation(cookie);

@@ -3,23 +3,15 @@
 //! Stands on `kakao`, `keys`, `store` and `cache`. Knows nothing of HTTP: it takes what was asked and answers what is
 //! to be said, or a [`Refusal`] that `web::error` turns into a status and a code.
 
-pub mod authenticate_client;
 pub mod bearer;
-pub(crate) mod begin_login;
 pub mod broker_kakao_token;
-pub mod client_credentials;
 pub mod delete_account;
 pub mod devices;
 pub mod doctor;
 pub mod error;
-pub mod exchange_code;
-pub mod exchange_kakao_token;
-pub(crate) mod finish_login;
 pub(crate) mod gauges;
 mod health;
 pub mod id_token_hint;
-pub mod introspect;
-pub mod issue;
 mod jwks;
 pub mod kakao_tokens;
 pub(crate) mod login;
@@ -28,35 +20,34 @@ pub mod nonces;
 pub mod params;
 pub mod read_profile;
 pub mod receive_webhook;
-pub mod refresh;
 pub mod refusal;
 pub mod revocations;
-pub mod revoke;
 mod signals;
 pub mod tell_clients;
+pub(crate) mod token;
 pub mod unlink;
 pub mod userinfo;
 pub mod users;
 pub mod work_webhooks;
 
-pub use authenticate_client::{Credentials, authenticate_client};
 pub use bearer::{Bearer, Service, bearer};
 pub use broker_kakao_token::broker_kakao_token;
-pub use client_credentials::client_credentials;
 pub use delete_account::delete_account;
 pub use error::{Error, chain};
-pub use exchange_code::{CodeExchange, exchange_code};
-pub use exchange_kakao_token::{KakaoTokenExchange, exchange_kakao_token};
-pub(crate) use finish_login::{Callback, Finished, finish_login};
 pub(crate) use health::{Health, health};
-pub use introspect::introspect;
 pub(crate) use jwks::jwks;
+pub(crate) use login::callback::{Callback, Finished, finish_login};
 pub use params::Params;
-pub use refresh::{Refresh, refresh};
 pub use refusal::Refusal;
-pub use revoke::revoke;
 pub(crate) use signals::Signals;
 pub(crate) use signals::feed::Feed;
+pub(crate) use token::authenticate_client::{Credentials, authenticate_client};
+pub(crate) use token::client_credentials::client_credentials;
+pub(crate) use token::code::{CodeExchange, exchange_code};
+pub(crate) use token::exchange::{KakaoTokenExchange, exchange_kakao_token};
+pub(crate) use token::introspect::introspect;
+pub(crate) use token::refresh::{Refresh, refresh};
+pub(crate) use token::revoke::revoke;
 pub use userinfo::userinfo;
 
 use crate::cache::Cache;

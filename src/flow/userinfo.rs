@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::issue::ProfileClaims;
 use super::refusal::BearerRefusal;
+use super::token::claims::ProfileClaims;
 use super::users as users_flow;
 use super::{Bearer, Error};
 use crate::keys;

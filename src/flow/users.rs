@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Error;
 use super::refusal::AccountRefusal;
-use crate::domain::{Timestamp, User, UserId};
+use crate::domain::{ProfileField, Timestamp, User, UserId};
 use crate::store::Db;
 use crate::store::users;
 
@@ -14,25 +14,22 @@ pub async fn profile(db: &mut Db, id: UserId) -> Result<Value, Error<AccountRefu
     if user.deleted_at.is_some() {
         return Err(AccountRefusal::UserDeleted.into());
     }
-    let shared = &user.profile;
-    Ok(json!({
+    let mut profile = json!({
         "id": user.id,
         // Beyond 2^53: a number would be another one in JavaScript.
         "kakao_id": user.kakao_id.map(|id| id.to_string()),
-        "nickname": shared.nickname,
-        "name": shared.name,
-        "picture": shared.picture,
-        "email": shared.email,
-        "email_verified": shared.email.as_ref().map(|_| shared.email_verified),
-        "phone_number": shared.phone_number,
-        "age_range": shared.age_range,
+        "email_verified": user.profile.email.as_ref().map(|_| user.profile.email_verified),
         "roles": user.roles,
         "disabled": user.disabled_at.is_some(),
         "created_at": user.created_at.secs(),
         "updated_at": user.updated_at.secs(),
         "last_login_at": user.last_login_at.secs(),
         "kakao": kakao(&user),
-    }))
+    });
+    for field in ProfileField::ALL {
+        profile[field.name()] = json!(user.profile.get(*field));
+    }
+    Ok(profile)
 }
 
 /// The link to Kakao and the consent that goes with it.

@@ -13,11 +13,10 @@ use super::error::chain;
 use super::receive_webhook::store_waiting;
 use super::{Deps, Error, delete_account, kakao_tokens};
 use crate::domain::kakao_event::{Effect, Source, effect_of};
-use crate::domain::{EndReason, KakaoEvent, OnUnlink, Returning, Timestamp, UserId};
+use crate::domain::{EndReason, KakaoEvent, OnUnlink, ProfileField, Returning, Timestamp, UserId};
 use crate::store::audit::{self, AuditEvent};
-use crate::store::kakao_links::{self, Erased};
 use crate::store::webhook_events::{self, Due};
-use crate::store::{Db, Pool, Tx, accounts, grants, sessions, users};
+use crate::store::{Db, Pool, Tx, accounts, grants, kakao_links, sessions, users};
 
 /// How long a claimed event is nobody else's.
 const CLAIM: Duration = Duration::from_secs(30);
@@ -218,7 +217,7 @@ async fn take_effect(
             done("profile_to_be_read")
         }
         Effect::EraseWithdrawn => {
-            kakao_links::erase_fields(tx, user, at, withdrawn(&event.items)).await?;
+            kakao_links::erase_fields(tx, user, at, &ProfileField::withdrawn(&event.items)).await?;
             kakao_links::mark_stale(tx, user, at).await?;
             done("withdrawn_erased")
         }
@@ -276,33 +275,8 @@ async fn end_older(
     reason: EndReason,
     now: Timestamp,
 ) -> Result<(), Error> {
-    kakao_links::void_logins(tx, user, at).await?;
-    sessions::end_older(tx, user, at, now).await?;
-    grants::end_older(tx, user, at, reason, now).await?;
+    users::void_logins(tx, user, at).await?;
+    sessions::end_void(tx, user, now).await?;
+    grants::end_void(tx, user, reason, now).await?;
     Ok(())
-}
-
-/// The fields of the items that the event names. If it names none, all of them: what the person still shares is read again.
-fn withdrawn(items: &[String]) -> Erased {
-    let gone = |item: &str| items.is_empty() || items.iter().any(|named| named == item);
-    Erased {
-        nickname: gone("profile_nickname") || gone("profile"),
-        picture: gone("profile_image") || gone("profile"),
-        email: gone("account_email"),
-        name: gone("name"),
-        phone_number: gone("phone_number"),
-        age_range: gone("age_range"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_named_goes_and_all_if_nothing_is() {
-        assert_eq!(withdrawn(&["account_email".into()]), Erased { email: true, ..Erased::default() });
-        let all = withdrawn(&[]);
-        assert!(all.nickname && all.picture && all.email && all.name && all.phone_number && all.age_range);
-    }
 }

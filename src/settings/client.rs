@@ -300,7 +300,7 @@ impl Table<'_> {
 
 fn profile_claim(text: &str) -> Result<ProfileClaim, String> {
     ProfileClaim::from_name(text).ok_or_else(|| {
-        let known: Vec<&str> = ProfileClaim::ALL.iter().map(|claim| claim.name()).collect();
+        let known: Vec<&str> = ProfileClaim::all().map(ProfileClaim::name).collect();
         format!("{text:?} is unknown; known are {}", known.join(", "))
     })
 }

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::profile;
+use super::statement::Statement;
+use super::users::void_before;
 use super::{Conn, Result, Tx, on, row};
-use crate::domain::{KakaoId, Timestamp, UserId};
+use crate::domain::{KakaoId, ProfileField, Timestamp, UserId};
 
 /// How often an unlink is tried before it waits for the operator.
 pub const MOST_ATTEMPTS: i32 = 16;
@@ -21,8 +24,11 @@ pub async fn mark_deleted(
     now: Timestamp,
     not_since: Option<Timestamp>,
 ) -> Result<bool> {
-    const SQL: &str = "UPDATE users SET deleted_at = $2, not_before = $2
-                       WHERE id = $1 AND deleted_at IS NULL AND ($3 IS NULL OR last_login_at < $3)";
+    const SQL: &str = concat!(
+        "UPDATE users SET deleted_at = $2, ",
+        void_before!("$2"),
+        " WHERE id = $1 AND deleted_at IS NULL AND ($3 IS NULL OR last_login_at < $3)"
+    );
     let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now).bind(not_since)
         .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
@@ -44,13 +50,6 @@ pub async fn ask_unlink(tx: &mut Tx<'_>, user: UserId, now: Timestamp) -> Result
 /// Erases all that is personal of an account that is marked as deleted. The id stays; Kakao's number if the same user is
 /// to return, or is kept out: nobody gets rid of that by unlinking.
 pub async fn erase(tx: &mut Tx<'_>, user: UserId, keep_number: bool) -> Result<()> {
-    const USER: &str = "
-        UPDATE users SET nickname = NULL, name = NULL, picture = NULL, email = NULL, email_verified = $3,
-                         phone_number = NULL, age_range = NULL, needs_agreement = NULL, service_terms = NULL,
-                         kakao_scope = NULL, kakao_refresh_token = NULL, kakao_refresh_expires_at = NULL,
-                         profile_stale_at = NULL, under_age_at = NULL,
-                         kakao_id = CASE WHEN $2 OR disabled_at IS NOT NULL THEN kakao_id ELSE NULL END
-        WHERE id = $1 AND deleted_at IS NOT NULL";
     // A number that is forgotten is forgotten here too; one event that comes again then finds nobody.
     const EVENTS: &str = "DELETE FROM webhook_events WHERE done_at IS NOT NULL AND $2 = $3
                           AND kakao_id = (SELECT kakao_id FROM users WHERE id = $1 AND disabled_at IS NULL)";
@@ -58,8 +57,18 @@ pub async fn erase(tx: &mut Tx<'_>, user: UserId, keep_number: bool) -> Result<(
     const ROLES: &str = "UPDATE users SET roles = '[]' WHERE id = $1";
     on!(tx, c => sqlx::query(EVENTS).bind(user.0).bind(keep_number).bind(false)
         .execute(c).await.map(drop))?;
-    on!(tx, c => sqlx::query(USER).bind(user.0).bind(keep_number).bind(false)
-        .execute(c).await.map(drop))?;
+    let mut erase = Statement::new("UPDATE users SET ");
+    for column in profile::erase(ProfileField::ALL) {
+        erase.push(&column).push(", ");
+    }
+    erase.push(
+        "needs_agreement = NULL, service_terms = NULL, kakao_scope = NULL, kakao_refresh_token = NULL,
+         kakao_refresh_expires_at = NULL, profile_stale_at = NULL, under_age_at = NULL,
+         kakao_id = CASE WHEN ",
+    );
+    erase.bind(keep_number).push(" OR disabled_at IS NOT NULL THEN kakao_id ELSE NULL END WHERE id = ");
+    erase.bind(user.0).push(" AND deleted_at IS NOT NULL");
+    erase.execute(tx).await?;
     on!(tx, c => sqlx::query(ROLES).bind(user.0).execute(c).await.map(drop))?;
     on!(tx, c => sqlx::query(LOGINS).bind(user.0).execute(c).await.map(drop))?;
     Ok(())

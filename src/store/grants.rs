@@ -3,57 +3,187 @@
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::statement::Row;
+use super::users::login_counts;
 use super::{Conn, Error, Result, Tx, on, row};
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::{
-    ClientId, EndReason, Fingerprint, Grant, GrantId, Rotated, Scope, SessionId, SpentCode, Timestamp, UserId,
+    AttemptId, Beginning, ClientId, CodeBinding, EndReason, Fingerprint, Grant, GrantId, GrantSummary,
+    NewGrant, Scope, SessionId, Stage, StoredCode, Timestamp, UserId,
 };
 
-row!(SpentRow {
+/// Whether a grant was not ended: neither itself, nor with all logins of its user.
+macro_rules! not_ended {
+    () => {
+        concat!(
+            "grants.ended_at IS NULL AND EXISTS (SELECT 1 FROM users WHERE users.id = grants.user_id AND ",
+            login_counts!("users", "grants.logged_in_at"),
+            ")"
+        )
+    };
+}
+
+/// Whether a grant lives at `$now`: what [`Grant::life`] says, for statements that must ask and act at once.
+macro_rules! live {
+    ($now:literal) => {
+        concat!(
+            "grants.generation > 0 AND grants.idle_expires_at > ",
+            $now,
+            " AND grants.expires_at > ",
+            $now,
+            " AND ",
+            not_ended!()
+        )
+    };
+}
+
+/// The columns of a [`GrantRow`], from `grants` and its user.
+macro_rules! columns {
+    () => {
+        concat!(
+            "id, user_id, client_id, scope, resource, auth_time, code_expires_at, code_spent_at, redirect_uri,
+             challenge, nonce, generation, refreshed_at, idle_expires_at, expires_at, ended_at, end_reason,
+             (SELECT roles FROM users WHERE users.id = grants.user_id) AS roles,
+             (SELECT logins_valid_from FROM users
+              WHERE users.id = grants.user_id AND NOT ",
+            login_counts!("users", "grants.logged_in_at"),
+            ") AS void_from"
+        )
+    };
+}
+
+row!(GrantRow {
     id: Uuid,
     user_id: Uuid,
+    client_id: String,
     scope: String,
-    redirect_uri: String,
+    resource: Option<String>,
+    auth_time: Timestamp,
+    code_expires_at: Option<Timestamp>,
+    code_spent_at: Option<Timestamp>,
+    redirect_uri: Option<String>,
     challenge: Option<String>,
     nonce: Option<String>,
-    auth_time: Timestamp,
+    generation: i64,
+    refreshed_at: Timestamp,
+    idle_expires_at: Timestamp,
+    expires_at: Timestamp,
+    ended_at: Option<Timestamp>,
+    end_reason: Option<String>,
     roles: Json<Vec<String>>,
-    resource: Option<String>,
+    void_from: Option<Timestamp>,
 });
 
-/// Spends a code: the one caller that finds it unspent, in time, and its own gets the grant (RFC 6749 §4.1.2).
+impl GrantRow {
+    fn stage(&self) -> Result<Stage> {
+        let impossible = |column| Error::impossible("grants", column, &self.id);
+        Ok(match (self.ended_at, self.void_from, self.generation) {
+            (Some(at), _, _) => {
+                let reason = self.end_reason.as_deref().and_then(EndReason::from_name);
+                Stage::Ended { at, reason: reason.ok_or_else(|| impossible("end_reason"))? }
+            }
+            (None, Some(at), _) => Stage::Ended { at, reason: EndReason::LoginVoid },
+            (None, None, 0) => {
+                let code_expires_at = self.code_expires_at.ok_or_else(|| impossible("code_expires_at"))?;
+                Stage::Issued { code_expires_at }
+            }
+            (None, None, generation) => Stage::Live {
+                generation,
+                refreshed_at: self.refreshed_at,
+                idle_expires_at: self.idle_expires_at,
+            },
+        })
+    }
+
+    /// What its code is bound to; `None` if it began without one.
+    fn binding(&mut self) -> Result<Option<CodeBinding>> {
+        let Some(redirect_uri) = self.redirect_uri.take() else { return Ok(None) };
+        let challenge = self.challenge.as_deref().map(CodeChallenge::parse).transpose();
+        let challenge = challenge.map_err(|_| Error::impossible("grants", "challenge", &self.id))?;
+        Ok(Some(CodeBinding { redirect_uri, challenge, nonce: self.nonce.take() }))
+    }
+
+    /// The same, of a row that was found by its code.
+    fn code(mut self) -> Result<StoredCode> {
+        let binding = self.binding()?;
+        let binding = binding.ok_or_else(|| Error::impossible("grants", "redirect_uri", &self.id))?;
+        let spent_at = self.code_spent_at;
+        Ok(StoredCode { grant: self.try_into()?, binding, spent_at })
+    }
+}
+
+impl TryFrom<GrantRow> for Grant {
+    type Error = Error;
+
+    fn try_from(row: GrantRow) -> Result<Self> {
+        let scope = Scope::parse(&row.scope).map_err(|_| Error::impossible("grants", "scope", &row.id))?;
+        let resource = row.resource.as_deref().unwrap_or_default();
+        Ok(Self {
+            stage: row.stage()?,
+            id: GrantId(row.id),
+            user: UserId(row.user_id),
+            client: ClientId(row.client_id),
+            scope,
+            resource: resource.split_ascii_whitespace().map(str::to_owned).collect(),
+            auth_time: row.auth_time,
+            roles: row.roles.0,
+            expires_at: row.expires_at,
+        })
+    }
+}
+
+/// The one binder of `INSERT INTO grants`. Its user and session are the caller's to set: not every statement knows them yet.
+pub(super) fn new_row(grant: &NewGrant) -> Row<'_> {
+    let resource = (!grant.request.resource.is_empty()).then(|| grant.request.resource.join(" "));
+    let row = Row::default()
+        .set("id", grant.id.0)
+        .set("client_id", grant.request.client.as_str())
+        .set("scope", grant.request.scope.as_str())
+        .set("resource", resource)
+        .set("attempt_id", grant.attempt.as_ref().map(AttemptId::as_bytes))
+        .set("auth_time", grant.auth_time)
+        .set("logged_in_at", grant.logged_in_at)
+        .set("created_at", grant.created_at)
+        .set("refreshed_at", grant.created_at)
+        .set("expires_at", grant.expires_at)
+        .set("user_agent", grant.user_agent.as_deref());
+    match &grant.beginning {
+        Beginning::Code(code) => row
+            .set("generation", 0_i64)
+            .set("idle_expires_at", code.expires_at)
+            .set("code_hash", code.hash.as_bytes())
+            .set("code_expires_at", code.expires_at)
+            .set("redirect_uri", code.binding.redirect_uri.as_str())
+            .set("challenge", code.binding.challenge.as_ref().map(CodeChallenge::as_str))
+            .set("nonce", code.binding.nonce.as_deref()),
+        Beginning::Live { idle_expires_at } => {
+            row.set("generation", 1_i64).set("idle_expires_at", *idle_expires_at)
+        }
+    }
+}
+
+/// Spends a code: the one caller that finds it unspent, in time, and its own gets the grant, which then lives until
+/// `idle_expires_at` (RFC 6749 §4.1.2).
 pub async fn spend_code(
     conn: &mut Conn,
     code: &Fingerprint,
     client: &ClientId,
     now: Timestamp,
     idle_expires_at: Timestamp,
-) -> Result<Option<SpentCode>> {
-    const SQL: &str = "
-        UPDATE grants SET code_spent_at = $3, generation = 1, refreshed_at = $3, idle_expires_at = $4
-        WHERE code_hash = $1 AND client_id = $2 AND code_spent_at IS NULL AND code_expires_at > $3 AND ended_at IS NULL
-        RETURNING id, user_id, scope, redirect_uri, challenge, nonce, auth_time, resource,
-                  (SELECT roles FROM users WHERE users.id = grants.user_id) AS roles";
-    let row: Option<SpentRow> = on!(conn, c => sqlx::query_as(SQL)
+) -> Result<Option<(Grant, CodeBinding)>> {
+    const SQL: &str = concat!(
+        "UPDATE grants SET code_spent_at = $3, generation = 1, refreshed_at = $3, idle_expires_at = $4
+         WHERE code_hash = $1 AND client_id = $2 AND code_spent_at IS NULL AND code_expires_at > $3 AND ",
+        not_ended!(),
+        " RETURNING ",
+        columns!()
+    );
+    let row: Option<GrantRow> = on!(conn, c => sqlx::query_as(SQL)
         .bind(code.as_bytes()).bind(client.as_str()).bind(now).bind(idle_expires_at)
         .fetch_optional(c).await)?;
-    row.map(|row| {
-        Ok(SpentCode {
-            id: GrantId(row.id),
-            user: UserId(row.user_id),
-            scope: scope(&row.scope, row.id)?,
-            redirect_uri: row.redirect_uri,
-            challenge: challenge(row.challenge, row.id)?,
-            nonce: row.nonce,
-            auth_time: row.auth_time,
-            roles: row.roles.0,
-            resource: resources(row.resource.as_deref()),
-        })
-    })
-    .transpose()
+    let spent = row.map(GrantRow::code).transpose()?;
+    Ok(spent.map(|code| (code.grant, code.binding)))
 }
-
-row!(RotatedRow { user_id: Uuid, scope: String, auth_time: Timestamp, generation: i64, roles: Json<Vec<String>>, resource: Option<String> });
 
 /// What a refresh presents, and until when the grant lives unused after it.
 #[derive(Clone, Copy, Debug)]
@@ -69,94 +199,40 @@ pub struct Rotation<'a> {
 }
 
 /// Rotates: the one caller that presents the current generation of a living grant of its own moves it on.
-pub async fn rotate(conn: &mut Conn, asked: &Rotation<'_>, now: Timestamp) -> Result<Option<Rotated>> {
-    const SQL: &str = "
-        UPDATE grants SET generation = generation + 1, refreshed_at = $4, idle_expires_at = $5
-        WHERE id = $1 AND client_id = $2 AND generation = $3 AND generation > 0
-          AND ended_at IS NULL AND idle_expires_at > $4 AND expires_at > $4
-        RETURNING user_id, scope, auth_time, generation, resource,
-                  (SELECT roles FROM users WHERE users.id = grants.user_id) AS roles";
-    let row: Option<RotatedRow> = on!(conn, c => sqlx::query_as(SQL)
+pub async fn rotate(conn: &mut Conn, asked: &Rotation<'_>, now: Timestamp) -> Result<Option<Grant>> {
+    const SQL: &str = concat!(
+        "UPDATE grants SET generation = generation + 1, refreshed_at = $4, idle_expires_at = $5
+         WHERE id = $1 AND client_id = $2 AND generation = $3 AND ",
+        live!("$4"),
+        " RETURNING ",
+        columns!()
+    );
+    let row: Option<GrantRow> = on!(conn, c => sqlx::query_as(SQL)
         .bind(asked.grant.0).bind(asked.client.as_str()).bind(asked.generation).bind(now)
         .bind(asked.idle_expires_at)
         .fetch_optional(c).await)?;
-    row.map(|row| {
-        Ok(Rotated {
-            user: UserId(row.user_id),
-            scope: scope(&row.scope, asked.grant.0)?,
-            auth_time: row.auth_time,
-            generation: row.generation,
-            roles: row.roles.0,
-            resource: resources(row.resource.as_deref()),
-        })
-    })
-    .transpose()
-}
-
-row!(GrantRow {
-    id: Uuid,
-    user_id: Uuid,
-    client_id: String,
-    scope: String,
-    challenge: Option<String>,
-    auth_time: Timestamp,
-    code_spent_at: Option<Timestamp>,
-    generation: i64,
-    refreshed_at: Timestamp,
-    idle_expires_at: Timestamp,
-    expires_at: Timestamp,
-    ended_at: Option<Timestamp>,
-    roles: Json<Vec<String>>,
-    resource: Option<String>,
-});
-
-impl TryFrom<GrantRow> for Grant {
-    type Error = Error;
-
-    fn try_from(row: GrantRow) -> Result<Self> {
-        Ok(Self {
-            id: GrantId(row.id),
-            user: UserId(row.user_id),
-            client: ClientId(row.client_id),
-            scope: scope(&row.scope, row.id)?,
-            challenge: challenge(row.challenge, row.id)?,
-            auth_time: row.auth_time,
-            code_spent_at: row.code_spent_at,
-            generation: row.generation,
-            refreshed_at: row.refreshed_at,
-            idle_expires_at: row.idle_expires_at,
-            expires_at: row.expires_at,
-            ended_at: row.ended_at,
-            roles: row.roles.0,
-            resource: resources(row.resource.as_deref()),
-        })
-    }
+    row.map(Grant::try_from).transpose()
 }
 
 /// The grant of this id.
 pub async fn find(conn: &mut Conn, grant: GrantId) -> Result<Option<Grant>> {
-    const SQL: &str = "
-        SELECT grants.id, user_id, client_id, scope, challenge, auth_time, code_spent_at, generation, refreshed_at,
-               idle_expires_at, expires_at, ended_at, roles, resource
-        FROM grants JOIN users ON users.id = grants.user_id WHERE grants.id = $1";
+    const SQL: &str = concat!("SELECT ", columns!(), " FROM grants WHERE id = $1");
     let row: Option<GrantRow> = on!(conn, c => sqlx::query_as(SQL).bind(grant.0).fetch_optional(c).await)?;
     row.map(Grant::try_from).transpose()
 }
 
-/// The grant that this code was made for, spent or not.
-pub async fn find_by_code(conn: &mut Conn, code: &Fingerprint) -> Result<Option<Grant>> {
-    const SQL: &str = "
-        SELECT grants.id, user_id, client_id, scope, challenge, auth_time, code_spent_at, generation, refreshed_at,
-               idle_expires_at, expires_at, ended_at, roles, resource
-        FROM grants JOIN users ON users.id = grants.user_id WHERE code_hash = $1";
+/// This code, spent or not.
+pub async fn find_code(conn: &mut Conn, code: &Fingerprint) -> Result<Option<StoredCode>> {
+    const SQL: &str = concat!("SELECT ", columns!(), " FROM grants WHERE code_hash = $1");
     let row: Option<GrantRow> =
         on!(conn, c => sqlx::query_as(SQL).bind(code.as_bytes()).fetch_optional(c).await)?;
-    row.map(Grant::try_from).transpose()
+    row.map(GrantRow::code).transpose()
 }
 
-/// Whether a grant was not ended before its time: what introspection asks, by the primary key alone.
-pub async fn is_live(conn: &mut Conn, grant: GrantId) -> Result<bool> {
-    const SQL: &str = "SELECT 1 FROM grants WHERE id = $1 AND ended_at IS NULL";
+/// Whether a grant was not ended before its time. An access token of it is then good until its own end, even if nobody
+/// refreshed in time.
+pub async fn is_not_ended(conn: &mut Conn, grant: GrantId) -> Result<bool> {
+    const SQL: &str = concat!("SELECT 1 FROM grants WHERE id = $1 AND ", not_ended!());
     let found =
         on!(conn, c => sqlx::query(SQL).bind(grant.0).fetch_optional(c).await.map(|row| row.is_some()))?;
     Ok(found)
@@ -170,23 +246,7 @@ pub async fn end(conn: &mut Conn, grant: GrantId, reason: EndReason, now: Timest
     Ok(done == 1)
 }
 
-/// A login of a user, as its own list of devices shows it.
-pub struct Login {
-    /// The grant.
-    pub id: GrantId,
-    /// At which client.
-    pub client: ClientId,
-    /// The browser, as it named itself.
-    pub user_agent: Option<String>,
-    /// When it began.
-    pub created_at: Timestamp,
-    /// When it was last refreshed.
-    pub last_used_at: Timestamp,
-    /// The browser session that it belongs to.
-    pub session: Option<SessionId>,
-}
-
-row!(LoginRow {
+row!(SummaryRow {
     id: Uuid,
     client_id: String,
     user_agent: Option<String>,
@@ -195,8 +255,8 @@ row!(LoginRow {
     session_id: Option<Uuid>,
 });
 
-impl From<LoginRow> for Login {
-    fn from(row: LoginRow) -> Self {
+impl From<SummaryRow> for GrantSummary {
+    fn from(row: SummaryRow) -> Self {
         Self {
             id: GrantId(row.id),
             client: ClientId(row.client_id),
@@ -208,30 +268,35 @@ impl From<LoginRow> for Login {
     }
 }
 
-/// The living logins of a user, the last used first, a hundred at most.
-pub async fn of_user(conn: &mut Conn, user: UserId, now: Timestamp) -> Result<Vec<Login>> {
-    const SQL: &str = "
-        SELECT id, client_id, user_agent, created_at, refreshed_at, session_id FROM grants
-        WHERE user_id = $1 AND ended_at IS NULL AND generation > 0 AND idle_expires_at > $2 AND expires_at > $2
-        ORDER BY refreshed_at DESC, id LIMIT 100";
-    let rows: Vec<LoginRow> = on!(conn, c => sqlx::query_as(SQL).bind(user.0).bind(now).fetch_all(c).await)?;
-    Ok(rows.into_iter().map(Login::from).collect())
+/// The living grants of a user, the last used first, a hundred at most.
+pub async fn of_user(conn: &mut Conn, user: UserId, now: Timestamp) -> Result<Vec<GrantSummary>> {
+    const SQL: &str = concat!(
+        "SELECT id, client_id, user_agent, created_at, refreshed_at, session_id FROM grants WHERE user_id = $1 AND ",
+        live!("$2"),
+        " ORDER BY refreshed_at DESC, id LIMIT 100"
+    );
+    let rows: Vec<SummaryRow> =
+        on!(conn, c => sqlx::query_as(SQL).bind(user.0).bind(now).fetch_all(c).await)?;
+    Ok(rows.into_iter().map(GrantSummary::from).collect())
 }
 
-/// The login of this id, if it is this user's and was not ended.
-pub async fn of_user_by_id(conn: &mut Conn, user: UserId, grant: GrantId) -> Result<Option<Login>> {
-    const SQL: &str = "SELECT id, client_id, user_agent, created_at, refreshed_at, session_id FROM grants
-                       WHERE id = $1 AND user_id = $2 AND ended_at IS NULL";
-    let row: Option<LoginRow> =
+/// The grant of this id, if it is this user's and was not ended.
+pub async fn of_user_by_id(conn: &mut Conn, user: UserId, grant: GrantId) -> Result<Option<GrantSummary>> {
+    const SQL: &str = concat!(
+        "SELECT id, client_id, user_agent, created_at, refreshed_at, session_id FROM grants
+         WHERE id = $1 AND user_id = $2 AND ",
+        not_ended!()
+    );
+    let row: Option<SummaryRow> =
         on!(conn, c => sqlx::query_as(SQL).bind(grant.0).bind(user.0).fetch_optional(c).await)?;
-    Ok(row.map(Login::from))
+    Ok(row.map(GrantSummary::from))
 }
 
 /// Ends the logins of a user, save one and those of its browser session; returns how many.
 pub async fn end_others(
     tx: &mut Tx<'_>,
     user: UserId,
-    keep: &Login,
+    keep: &GrantSummary,
     reason: EndReason,
     now: Timestamp,
 ) -> Result<u64> {
@@ -253,33 +318,15 @@ pub async fn end_of_user(tx: &mut Tx<'_>, user: UserId, reason: EndReason, now: 
     Ok(done)
 }
 
-/// Ends the grants of a user whose person proved themselves at Kakao before `at`; returns how many.
-pub async fn end_older(
-    tx: &mut Tx<'_>,
-    user: UserId,
-    at: Timestamp,
-    reason: EndReason,
-    now: Timestamp,
-) -> Result<u64> {
-    const SQL: &str = "UPDATE grants SET ended_at = $3, end_reason = $2
-                       WHERE user_id = $1 AND ended_at IS NULL
-                         AND (created_at < $4
-                              OR session_id IN (SELECT id FROM sessions WHERE user_id = $1 AND created_at < $4))";
-    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(reason.name()).bind(now).bind(at)
+/// Ends the grants of a user whose logins no longer count; returns how many. What voided them comes first.
+pub async fn end_void(tx: &mut Tx<'_>, user: UserId, reason: EndReason, now: Timestamp) -> Result<u64> {
+    const SQL: &str = concat!(
+        "UPDATE grants SET ended_at = $3, end_reason = $2 WHERE user_id = $1 AND ended_at IS NULL
+           AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = $1 AND ",
+        login_counts!("users", "grants.logged_in_at"),
+        ")"
+    );
+    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(reason.name()).bind(now)
         .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done)
-}
-
-fn resources(text: Option<&str>) -> Vec<String> {
-    text.unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect()
-}
-
-fn scope(text: &str, row: Uuid) -> Result<Scope> {
-    Scope::parse(text).map_err(|_| Error::impossible("grants", "scope", &row))
-}
-
-fn challenge(text: Option<String>, row: Uuid) -> Result<Option<CodeChallenge>> {
-    text.map(|text| CodeChallenge::parse(&text))
-        .transpose()
-        .map_err(|_| Error::impossible("grants", "challenge", &row))
 }

@@ -9,11 +9,13 @@ use sqlx::{Postgres, QueryBuilder, Sqlite};
 use uuid::Uuid;
 
 use super::db::Lent;
+use super::statement::Statement;
+use super::users::new_row;
 use super::{Conn, Error, Result, on, row};
 use crate::domain::import::NewUser;
 use crate::domain::{KakaoId, Timestamp, UserId};
 
-/// Users of one statement. Twelve parameters each stay below `SQLite`'s 32,766 and Postgres' 65,535.
+/// Users of one statement. Their columns each stay below `SQLite`'s 32,766 and Postgres' 65,535.
 pub const BATCH: usize = 500;
 
 /// How a user to be made stands to those there are.
@@ -46,37 +48,16 @@ row!(CreatedRow { kakao_id: i64 });
 
 /// Makes those users who are new, in one statement, and says of each how it stood. The others are not touched.
 pub async fn insert(conn: &mut Conn, users: &[NewUser], now: Timestamp) -> Result<Vec<Standing>> {
-    const SQL: &str =
-        "INSERT INTO users (id, kakao_id, nickname, name, picture, email, email_verified, phone_number,
-                                          disabled_at, created_at, updated_at, last_login_at) ";
-    macro_rules! insert {
-        ($database:ty, $conn:expr) => {{
-            let mut query = QueryBuilder::<$database>::new(SQL);
-            query.push_values(users, |mut row, user| {
-                row.push_bind(user.id.0)
-                    .push_bind(user.kakao_id.0)
-                    .push_bind(user.profile.nickname.as_deref())
-                    .push_bind(user.profile.name.as_deref())
-                    .push_bind(user.profile.picture.as_deref())
-                    .push_bind(user.profile.email.as_deref())
-                    .push_bind(user.profile.email_verified)
-                    .push_bind(user.profile.phone_number.as_deref())
-                    .push_bind(user.disabled.then_some(now))
-                    .push_bind(user.created_at)
-                    .push_bind(user.created_at)
-                    .push_bind(user.created_at);
-            });
-            query.push(" ON CONFLICT DO NOTHING RETURNING kakao_id");
-            query.build_query_as::<CreatedRow>().fetch_all($conn).await?
-        }};
-    }
     if users.is_empty() {
         return Ok(Vec::new());
     }
-    let created: Vec<CreatedRow> = match conn.lend().await? {
-        Lent::Postgres(mut c) => insert!(Postgres, &mut *c),
-        Lent::Sqlite(mut c) => insert!(Sqlite, &mut *c),
-    };
+    let rows = users.iter().map(|user| {
+        let row = new_row(user.id, user.kakao_id, &user.profile, user.created_at, user.created_at);
+        row.set("disabled_at", user.disabled.then_some(now))
+    });
+    let mut statement = Statement::default();
+    statement.insert("users", rows).push(" ON CONFLICT DO NOTHING RETURNING kakao_id");
+    let created: Vec<CreatedRow> = statement.fetch_all(conn).await?;
     let created: HashSet<i64> = created.into_iter().map(|row| row.kakao_id).collect();
     let rest: Vec<&NewUser> = users.iter().filter(|user| !created.contains(&user.kakao_id.0)).collect();
     let mut rest = standing(conn, &rest).await?.into_iter();

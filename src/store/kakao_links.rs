@@ -2,8 +2,11 @@
 
 use uuid::Uuid;
 
+use super::profile;
+use super::statement::Statement;
+use super::users::{login_counts, void_before};
 use super::{Conn, Result, Tx, on, row};
-use crate::domain::{KakaoId, Profile, Timestamp, UserId};
+use crate::domain::{KakaoId, Profile, ProfileField, Timestamp, UserId};
 
 row!(LinkRow {
     kakao_id: Option<i64>,
@@ -136,19 +139,16 @@ pub async fn write_profile(
     needs_agreement: &[String],
     read_at: Timestamp,
 ) -> Result<bool> {
-    const SQL: &str = "
-        UPDATE users SET nickname = $2, name = $3, picture = $4, email = $5, email_verified = $6, phone_number = $7,
-                         age_range = $8, needs_agreement = $9, profile_read_at = $10, updated_at = $10,
-                         profile_stale_at = CASE WHEN profile_stale_at <= $10 THEN NULL ELSE profile_stale_at END
-        WHERE id = $1 AND deleted_at IS NULL AND unlinked_at IS NULL
-          AND (profile_read_at IS NULL OR profile_read_at <= $10)";
     let needs = needs_agreement.join(" ");
-    let done = on!(conn, c => sqlx::query(SQL).bind(user.0).bind(profile.nickname.as_deref())
-        .bind(profile.name.as_deref()).bind(profile.picture.as_deref()).bind(profile.email.as_deref())
-        .bind(profile.email_verified).bind(profile.phone_number.as_deref()).bind(profile.age_range.as_deref())
-        .bind((!needs.is_empty()).then_some(needs.as_str())).bind(read_at)
-        .execute(c).await.map(|done| done.rows_affected()))?;
-    Ok(done == 1)
+    let mut statement = Statement::new("UPDATE users SET ");
+    profile::replace(&mut statement, profile);
+    statement.push(", needs_agreement = ").bind((!needs.is_empty()).then_some(needs.as_str()));
+    statement.push(", profile_read_at = ").bind(read_at).push(", updated_at = ").bind(read_at);
+    statement.push(", profile_stale_at = CASE WHEN profile_stale_at <= ").bind(read_at);
+    statement.push(" THEN NULL ELSE profile_stale_at END WHERE id = ").bind(user.0);
+    statement.push(" AND deleted_at IS NULL AND unlinked_at IS NULL");
+    statement.push(" AND (profile_read_at IS NULL OR profile_read_at <= ").bind(read_at).push(")");
+    Ok(statement.execute(conn).await? == 1)
 }
 
 /// Nobody can read the profile now: the next login will.
@@ -174,24 +174,16 @@ pub async fn returned_since(conn: &mut Conn, kakao_id: KakaoId, since: Timestamp
     Ok(row.is_some())
 }
 
-/// Whether this person's logins from before `at` were ended: by an unlink, a deletion, or Kakao's word.
+/// Whether a login of this person at `at` no longer counts, be the account still there or not.
 pub async fn ended_since(conn: &mut Conn, kakao_id: KakaoId, at: Timestamp) -> Result<bool> {
-    const SQL: &str = "
-        SELECT id FROM users
-        WHERE kakao_id = $1 AND disabled_at IS NULL
-          AND (unlinked_at > $2 OR deleted_at > $2 OR logins_void_before > $2 OR not_before > $2)
-        UNION ALL SELECT user_id AS id FROM kakao_unlinks WHERE kakao_id = $1 AND asked_at > $2 LIMIT 1";
+    const SQL: &str = concat!(
+        "SELECT id FROM users WHERE kakao_id = $1 AND disabled_at IS NULL AND NOT ",
+        login_counts!("users", "$2"),
+        " UNION ALL SELECT user_id AS id FROM kakao_unlinks WHERE kakao_id = $1 AND asked_at > $2 LIMIT 1"
+    );
     let row: Option<IdRow> =
         on!(conn, c => sqlx::query_as(SQL).bind(kakao_id.0).bind(at).fetch_optional(c).await)?;
     Ok(row.is_some())
-}
-
-/// Logins from before `at` are doubtful.
-pub async fn void_logins(tx: &mut Tx<'_>, user: UserId, at: Timestamp) -> Result<()> {
-    const SQL: &str = "UPDATE users SET logins_void_before = $2
-                       WHERE id = $1 AND (logins_void_before IS NULL OR logins_void_before < $2)";
-    on!(tx, c => sqlx::query(SQL).bind(user.0).bind(at).execute(c).await.map(drop))?;
-    Ok(())
 }
 
 /// The user of a number, inside a transaction; none after a deletion.
@@ -209,13 +201,13 @@ pub async fn unlink(
     reason: &str,
     disable: bool,
 ) -> Result<bool> {
-    const SQL: &str = "
-        UPDATE users SET unlinked_at = $2, unlink_reason = $3, kakao_refresh_token = NULL,
+    const SQL: &str = concat!("
+        UPDATE users SET ", void_before!("$2"), ", unlinked_at = $2, unlink_reason = $3, kakao_refresh_token = NULL,
                          kakao_refresh_expires_at = NULL, kakao_scope = NULL, profile_stale_at = NULL,
                          -- What the operator did stands; what an earlier event did follows the later one.
                          disabled_at = CASE WHEN $4 AND (disabled_at IS NULL OR disabled_at = unlinked_at) THEN $2
                                             ELSE disabled_at END
-        WHERE id = $1 AND deleted_at IS NULL AND last_login_at < $2 AND (unlinked_at IS NULL OR unlinked_at < $2)";
+        WHERE id = $1 AND deleted_at IS NULL AND last_login_at < $2 AND (unlinked_at IS NULL OR unlinked_at < $2)");
     let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(at).bind(reason).bind(disable)
         .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
@@ -249,39 +241,19 @@ pub async fn distrust_identifiers(tx: &mut Tx<'_>, user: UserId, at: Timestamp) 
     Ok(())
 }
 
-/// Which fields of a profile go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a column")]
-pub struct Erased {
-    /// `profile_nickname`
-    pub nickname: bool,
-    /// `profile_image`
-    pub picture: bool,
-    /// `account_email`
-    pub email: bool,
-    /// `name`
-    pub name: bool,
-    /// `phone_number`
-    pub phone_number: bool,
-    /// `age_range`
-    pub age_range: bool,
-}
-
 /// Erases fields that were read before `at`.
-pub async fn erase_fields(tx: &mut Tx<'_>, user: UserId, at: Timestamp, which: Erased) -> Result<()> {
-    const SQL: &str = "
-        UPDATE users SET nickname = CASE WHEN $3 THEN NULL ELSE nickname END,
-                         picture = CASE WHEN $4 THEN NULL ELSE picture END,
-                         email = CASE WHEN $5 THEN NULL ELSE email END,
-                         email_verified = CASE WHEN $5 THEN NOT $5 ELSE email_verified END,
-                         name = CASE WHEN $6 THEN NULL ELSE name END,
-                         phone_number = CASE WHEN $7 THEN NULL ELSE phone_number END,
-                         age_range = CASE WHEN $8 THEN NULL ELSE age_range END,
-                         -- Kakao is asked again before anybody is told that it was granted.
-                         kakao_scope = NULL
-        WHERE id = $1 AND (profile_read_at IS NULL OR profile_read_at < $2)";
-    on!(tx, c => sqlx::query(SQL).bind(user.0).bind(at).bind(which.nickname).bind(which.picture)
-        .bind(which.email).bind(which.name).bind(which.phone_number).bind(which.age_range)
-        .execute(c).await.map(drop))?;
-    Ok(())
+pub async fn erase_fields(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    at: Timestamp,
+    fields: &[ProfileField],
+) -> Result<()> {
+    let mut statement = Statement::new("UPDATE users SET ");
+    for column in profile::erase(fields) {
+        statement.push(&column).push(", ");
+    }
+    // Kakao is asked again before anybody is told that it was granted.
+    statement.push("kakao_scope = NULL WHERE id = ").bind(user.0);
+    statement.push(" AND (profile_read_at IS NULL OR profile_read_at < ").bind(at).push(")");
+    statement.execute(tx).await.map(drop)
 }

@@ -1,20 +1,22 @@
 //! What a login writes: the user in `users`, its grant in `grants` and the browser's session in `sessions`, all or nothing.
 //!
 //! Postgres does it in one statement: as BEGIN, two statements and COMMIT it was four round trips, and most of a login's
-//! own cost (see `docs/performance.md`). SQLite, which has no data-changing CTE and no network, runs the same texts
+//! own cost (see `docs/performance.md`). SQLite, which has no data-changing CTE and no network, runs the same inserts
 //! in a transaction.
+
+use std::sync::LazyLock;
 
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::kakao_links::ended_since;
-use super::{Conn, Db, Result, Tx, on, row};
-use crate::domain::pkce::CodeChallenge;
-use crate::domain::{
-    AttemptId, Consent, Fingerprint, KakaoId, NewGrant, Profile, SessionId, Timestamp, UserId,
-};
+use super::statement::Statement;
+use super::users::login_counts;
+use super::{Conn, Db, Result, Tx, grants, on, profile, row, sessions, users};
+use crate::domain::session::NewSession;
+use crate::domain::{Consent, Grant, KakaoId, NewGrant, Profile, Timestamp, UserId};
 
-/// What a login writes about its person.
+/// What a login writes about its user, beside the grant.
 pub struct NewLogin<'a> {
     /// The id to give if Kakao's number is new here.
     pub user: UserId,
@@ -32,209 +34,121 @@ pub struct NewLogin<'a> {
     pub session: Option<NewSession>,
     /// When Kakao was asked for the profile.
     pub read_at: Timestamp,
-    /// When Kakao vouched for the person. It is the time of the login: what ended the person's logins after that ends this
-    /// one too, whichever is written first.
-    pub vouched_at: Timestamp,
-    /// Now.
-    pub now: Timestamp,
+    /// What is granted. Its `logged_in_at` is the time of the login: what ended the person's logins after that ends this one
+    /// too, whichever is written first.
+    pub grant: NewGrant,
 }
 
 /// What became of a login.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Recorded {
-    /// It stands, and is this user's.
-    User(UserId),
+    /// It stands, with this grant.
+    Granted(Grant),
     /// The operator keeps this user out; nothing is written.
     Disabled,
     /// The person's logins were ended after Kakao vouched for this one; nothing is written.
     Ended,
 }
 
-/// A browser session about to be stored.
-pub struct NewSession {
-    /// Its row.
-    pub id: SessionId,
-    /// SHA-256 of its cookie.
-    pub token: Fingerprint,
-    /// Until when it lives unused.
-    pub idle_expires_at: Timestamp,
-    /// Until when it lives at all.
-    pub expires_at: Timestamp,
-}
-
-/// A column of the profile: that of whichever login read it later.
-macro_rules! newer {
-    ($column:literal) => {
-        concat!(
-            $column,
-            " = CASE WHEN u.profile_read_at > excluded.profile_read_at THEN u.",
-            $column,
-            " ELSE excluded.",
-            $column,
-            " END, "
-        )
-    };
-}
+/// What an upsert does with a user who is there: of two logins at once, the profile stays that was read later. A disabled user
+/// gives no row, and stays as it was; so does one whose logins were ended after Kakao vouched for this one.
+static ON_CONFLICT: LazyLock<String> = LazyLock::new(|| {
+    [
+        " ON CONFLICT (kakao_id) DO UPDATE SET ",
+        &profile::keep_newer(),
+        &profile::newer("needs_agreement"),
+        &profile::newer("profile_read_at"),
+        "service_terms = COALESCE(excluded.service_terms, u.service_terms),
+         profile_stale_at = CASE WHEN u.profile_stale_at > excluded.profile_read_at THEN u.profile_stale_at ELSE NULL END,
+         under_age_at = NULL, unlinked_at = NULL, unlink_reason = NULL, deleted_at = NULL,
+         updated_at = CASE WHEN ",
+        &profile::is_unchanged(),
+        " THEN u.updated_at ELSE excluded.updated_at END,
+         last_login_at = CASE WHEN u.last_login_at > excluded.last_login_at THEN u.last_login_at
+                              ELSE excluded.last_login_at END,
+         kakao_refresh_token = COALESCE(excluded.kakao_refresh_token, u.kakao_refresh_token),
+         kakao_refresh_expires_at = COALESCE(excluded.kakao_refresh_expires_at, u.kakao_refresh_expires_at),
+         kakao_token_at = COALESCE(excluded.kakao_token_at, u.kakao_token_at),
+         kakao_scope = COALESCE(excluded.kakao_scope, u.kakao_scope)
+         WHERE u.disabled_at IS NULL AND ",
+        login_counts!("u", "excluded.last_login_at"),
+        " RETURNING id, roles",
+    ]
+    .concat()
+});
 
 /// Makes or updates the user of a Kakao number, in one statement, so that two first logins at once make one user.
-/// A disabled user gives no row, and stays as it was; so does one whose logins were ended after Kakao vouched.
-macro_rules! upsert_user {
-    () => {
-        concat!(
-            "INSERT INTO users AS u (id, kakao_id, nickname, name, picture, email, email_verified, phone_number,
-                                 created_at, updated_at, last_login_at,
-                                 kakao_refresh_token, kakao_refresh_expires_at, kakao_scope, kakao_token_at,
-                                 age_range, needs_agreement, service_terms, profile_read_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $34, $10, $11, $12, CASE WHEN $10 IS NULL THEN NULL ELSE $9 END,
-                 $30, $31, $32, $33)
-         ON CONFLICT (kakao_id) DO UPDATE SET ",
-            newer!("nickname"),
-            newer!("name"),
-            newer!("picture"),
-            newer!("email"),
-            newer!("email_verified"),
-            newer!("phone_number"),
-            newer!("age_range"),
-            newer!("needs_agreement"),
-            newer!("profile_read_at"),
-            "service_terms = COALESCE(excluded.service_terms, u.service_terms),
-             profile_stale_at = CASE WHEN u.profile_stale_at > excluded.profile_read_at THEN u.profile_stale_at
-                                     ELSE NULL END,
-             under_age_at = NULL, unlinked_at = NULL, unlink_reason = NULL, deleted_at = NULL,
-             updated_at = CASE WHEN u.nickname IS NOT DISTINCT FROM excluded.nickname
-                                AND u.name IS NOT DISTINCT FROM excluded.name
-                                AND u.picture IS NOT DISTINCT FROM excluded.picture
-                                AND u.email IS NOT DISTINCT FROM excluded.email
-                                AND u.email_verified = excluded.email_verified
-                                AND u.phone_number IS NOT DISTINCT FROM excluded.phone_number
-                                AND u.age_range IS NOT DISTINCT FROM excluded.age_range
-                               THEN u.updated_at ELSE excluded.updated_at END,
-             last_login_at = CASE WHEN u.last_login_at > excluded.last_login_at THEN u.last_login_at
-                                  ELSE excluded.last_login_at END,
-             kakao_refresh_token = COALESCE(excluded.kakao_refresh_token, u.kakao_refresh_token),
-             kakao_refresh_expires_at = COALESCE(excluded.kakao_refresh_expires_at, u.kakao_refresh_expires_at),
-             kakao_token_at = COALESCE(excluded.kakao_token_at, u.kakao_token_at),
-             kakao_scope = COALESCE(excluded.kakao_scope, u.kakao_scope)
-         WHERE u.disabled_at IS NULL
-           AND (u.unlinked_at IS NULL OR u.unlinked_at <= $34)
-           AND (u.deleted_at IS NULL OR u.deleted_at <= $34)
-           AND (u.not_before IS NULL OR u.not_before <= $34)
-           AND (u.logins_void_before IS NULL OR u.logins_void_before <= $34)
-         RETURNING id"
-        )
-    };
+fn upsert_user<'q>(statement: &mut Statement<'q>, login: &NewLogin<'q>) {
+    let needs_agreement = login.consent.needs_agreement.join(" ");
+    let terms = login.consent.service_terms.as_ref().and_then(|terms| serde_json::to_value(terms).ok());
+    let now = login.grant.created_at;
+    let row = users::new_row(login.user, login.kakao_id, login.profile, now, login.grant.logged_in_at)
+        .set("profile_read_at", login.read_at)
+        .set("needs_agreement", (!needs_agreement.is_empty()).then_some(needs_agreement))
+        .set("service_terms", terms)
+        .set("kakao_scope", login.consent.scopes.as_ref().map(|scopes| scopes.join(" ")))
+        .set("kakao_refresh_token", login.kakao_refresh_token)
+        .set("kakao_refresh_expires_at", login.kakao_refresh_expires_at)
+        .set("kakao_token_at", login.kakao_refresh_token.map(|_| now));
+    statement.insert("users AS u", [row]).push(&ON_CONFLICT);
 }
 
-/// Stores the grant of a login for the user that `$from` finds.
-macro_rules! insert_grant {
-    ($from:literal) => {
-        concat!(
-            "INSERT INTO grants (id, user_id, client_id, scope, attempt_id, code_hash, code_expires_at, redirect_uri,
-                                 challenge, nonce, auth_time, refreshed_at, idle_expires_at, expires_at, created_at,
-                                 resource, user_agent, session_id)
-             SELECT $13, id, $14, $15, $16, $17, $18, $19, $20, $21, $22, $9, $18, $23, $34, $24, $25, $26 FROM ",
-            $from
-        )
-    };
-}
-
-/// Begins the browser's session.
-macro_rules! insert_session {
-    ($from:literal) => {
-        concat!(
-            "INSERT INTO sessions (id, token_hash, user_id, auth_time, created_at, last_used_at, idle_expires_at,
-                                   expires_at)
-             SELECT $26, $27, id, $22, $34, $9, $28, $29 FROM ",
-            $from
-        )
-    };
-}
-
-row!(RecordedRow { id: Uuid });
+row!(RecordedRow { id: Uuid, roles: Json<Vec<String>> });
 
 row!(DisabledRow { disabled_at: Option<Timestamp> });
 
 /// Records a login.
-pub async fn record(db: &mut Db, login: &NewLogin<'_>, grant: &NewGrant) -> Result<Recorded> {
-    const BOTH: &str = concat!(
-        "WITH u AS (",
-        upsert_user!(),
-        "), g AS (",
-        insert_grant!("u"),
-        "), s AS (",
-        insert_session!("u WHERE $26 IS NOT NULL"),
-        ") SELECT id FROM u"
-    );
-    const USER: &str = upsert_user!();
-    const GRANT: &str = insert_grant!("users WHERE kakao_id = $2");
-    const SESSION: &str = insert_session!("users WHERE kakao_id = $2 AND $26 IS NOT NULL");
-    let session = login.session.as_ref();
-    let needs_agreement = login.consent.needs_agreement.join(" ");
-
-    macro_rules! bound {
-        ($query:expr) => {
-            $query
-                .bind(login.user.0)
-                .bind(login.kakao_id.0)
-                .bind(login.profile.nickname.as_deref())
-                .bind(login.profile.name.as_deref())
-                .bind(login.profile.picture.as_deref())
-                .bind(login.profile.email.as_deref())
-                .bind(login.profile.email_verified)
-                .bind(login.profile.phone_number.as_deref())
-                .bind(login.now)
-                .bind(login.kakao_refresh_token)
-                .bind(login.kakao_refresh_expires_at)
-                .bind(login.consent.scopes.as_ref().map(|scopes| scopes.join(" ")))
-                .bind(grant.id.0)
-                .bind(grant.client.as_str())
-                .bind(grant.scope.as_str())
-                .bind(grant.attempt.as_ref().map(AttemptId::as_bytes))
-                .bind(grant.code.as_bytes())
-                .bind(grant.code_expires_at)
-                .bind(grant.redirect_uri.as_str())
-                .bind(grant.challenge.as_ref().map(CodeChallenge::as_str))
-                .bind(grant.nonce.as_deref())
-                .bind(grant.auth_time)
-                .bind(grant.expires_at)
-                .bind((!grant.resource.is_empty()).then(|| grant.resource.join(" ")))
-                .bind(grant.user_agent.as_deref())
-                .bind(session.map(|session| session.id.0))
-                .bind(session.map(|session| session.token.as_bytes()))
-                .bind(session.map(|session| session.idle_expires_at))
-                .bind(session.map(|session| session.expires_at))
-                .bind(login.profile.age_range.as_deref())
-                .bind((!needs_agreement.is_empty()).then_some(needs_agreement.as_str()))
-                .bind(login.consent.service_terms.as_ref().map(Json))
-                .bind(login.read_at)
-                .bind(login.vouched_at)
-        };
-    }
-    let user: Option<RecordedRow> = if db.is_postgres() {
-        on!(db, c => bound!(sqlx::query_as(BOTH)).fetch_optional(c).await)?
-    } else {
-        let mut tx = Tx::begin(db).await?;
-        let user = on!(tx, c => bound!(sqlx::query_as(USER)).fetch_optional(c).await)?;
-        if user.is_some() {
-            on!(tx, c => bound!(sqlx::query(GRANT)).execute(c).await.map(drop))?;
-            on!(tx, c => bound!(sqlx::query(SESSION)).execute(c).await.map(drop))?;
-        }
-        tx.commit().await?;
-        user
-    };
+pub async fn record(db: &mut Db, login: &NewLogin<'_>) -> Result<Recorded> {
+    let user = if db.is_postgres() { at_once(db, login).await? } else { one_by_one(db, login).await? };
     match user {
         // A deletion may have taken Kakao's number off the user that this was: the login is not to make a new one.
-        Some(row) if row.id == login.user.0 && ended_since(db, login.kakao_id, login.vouched_at).await? => {
-            take_back(db, login.user).await?;
+        Some(row)
+            if row.id == login.user.0
+                && ended_since(db, login.kakao_id, login.grant.logged_in_at).await? =>
+        {
+            undo_new_user(db, login.user).await?;
             Ok(Recorded::Ended)
         }
-        Some(row) => Ok(Recorded::User(UserId(row.id))),
-        None => why_not(db, login.kakao_id).await,
+        Some(row) => Ok(Recorded::Granted(login.grant.stored(UserId(row.id), row.roles.0))),
+        None => rejection_reason(db, login.kakao_id).await,
     }
 }
 
+async fn at_once(conn: &mut Conn, login: &NewLogin<'_>) -> Result<Option<RecordedRow>> {
+    let mut all = Statement::new("WITH u AS (");
+    upsert_user(&mut all, login);
+    if let Some(session) = &login.session {
+        let row = sessions::new_row(session, &login.grant).set_to("user_id", "u.id");
+        all.push("), s AS (").insert_select("sessions", row).push(" FROM u");
+    }
+    let row = grants::new_row(&login.grant).set_to("user_id", "u.id");
+    let row = row.set("session_id", login.session.as_ref().map(|session| session.id.0));
+    all.push("), g AS (").insert_select("grants", row).push(" FROM u) SELECT id, roles FROM u");
+    all.fetch_optional(conn).await
+}
+
+async fn one_by_one(db: &mut Db, login: &NewLogin<'_>) -> Result<Option<RecordedRow>> {
+    let mut tx = Tx::begin(db).await?;
+    let mut user = Statement::default();
+    upsert_user(&mut user, login);
+    let user: Option<RecordedRow> = user.fetch_optional(&mut tx).await?;
+    if let Some(user) = &user {
+        if let Some(session) = &login.session {
+            let mut insert = Statement::default();
+            insert.insert("sessions", [sessions::new_row(session, &login.grant).set("user_id", user.id)]);
+            insert.execute(&mut tx).await?;
+        }
+        let row = grants::new_row(&login.grant).set("user_id", user.id);
+        let mut insert = Statement::default();
+        insert.insert("grants", [row.set("session_id", login.session.as_ref().map(|session| session.id.0))]);
+        insert.execute(&mut tx).await?;
+    }
+    tx.commit().await?;
+    Ok(user)
+}
+
 /// Removes a user who was made this moment, and of whom nobody knows.
-async fn take_back(db: &mut Db, user: UserId) -> Result<()> {
+async fn undo_new_user(db: &mut Db, user: UserId) -> Result<()> {
     const ALL: [&str; 3] = [
         "DELETE FROM grants WHERE user_id = $1",
         "DELETE FROM sessions WHERE user_id = $1",
@@ -247,7 +161,7 @@ async fn take_back(db: &mut Db, user: UserId) -> Result<()> {
     tx.commit().await
 }
 
-async fn why_not(conn: &mut Conn, kakao_id: KakaoId) -> Result<Recorded> {
+async fn rejection_reason(conn: &mut Conn, kakao_id: KakaoId) -> Result<Recorded> {
     const SQL: &str = "SELECT disabled_at FROM users WHERE kakao_id = $1";
     let row: Option<DisabledRow> =
         on!(conn, c => sqlx::query_as(SQL).bind(kakao_id.0).fetch_optional(c).await)?;

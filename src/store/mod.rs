@@ -7,6 +7,8 @@
 
 mod db;
 mod error;
+mod profile;
+mod statement;
 mod types;
 
 pub mod accounts;
@@ -29,20 +31,26 @@ pub mod webhook_events;
 pub use db::{Conn, Db, Pool, Tx};
 pub use error::{Error, Result};
 
-/// Reads the columns of a row by name into a struct, for both databases.
+/// Reads the columns of a row by name into a struct, for both databases. What stands behind `;` reads several columns itself.
 macro_rules! row {
-    ($name:ident { $($field:ident: $type:ty),* $(,)? }) => {
-        struct $name { $($field: $type),* }
+    ($name:ident { $($field:ident: $type:ty),* $(,)? $(; $nested:ident: $reads:ty)? }) => {
+        struct $name { $($field: $type,)* $($nested: $reads)? }
 
         impl sqlx::FromRow<'_, sqlx::postgres::PgRow> for $name {
             fn from_row(row: &sqlx::postgres::PgRow) -> sqlx::Result<Self> {
-                Ok(Self { $($field: sqlx::Row::try_get(row, stringify!($field))?),* })
+                Ok(Self {
+                    $($field: sqlx::Row::try_get(row, stringify!($field))?,)*
+                    $($nested: sqlx::FromRow::from_row(row)?)?
+                })
             }
         }
 
         impl sqlx::FromRow<'_, sqlx::sqlite::SqliteRow> for $name {
             fn from_row(row: &sqlx::sqlite::SqliteRow) -> sqlx::Result<Self> {
-                Ok(Self { $($field: sqlx::Row::try_get(row, stringify!($field))?),* })
+                Ok(Self {
+                    $($field: sqlx::Row::try_get(row, stringify!($field))?,)*
+                    $($nested: sqlx::FromRow::from_row(row)?)?
+                })
             }
         }
     };

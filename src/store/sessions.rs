@@ -1,92 +1,104 @@
-//! Table `sessions`: one person in one browser, across clients. [`super::logins`] makes them.
+//! Table `sessions`: one user in one browser, across clients. [`super::logins`] makes them.
 
+use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Conn, Db, Result, Tx, on, row};
-use crate::domain::pkce::CodeChallenge;
-use crate::domain::session::Session;
-use crate::domain::{EndReason, Fingerprint, NewGrant, SessionId, Timestamp, UserId};
+use super::statement::{Row, Statement};
+use super::users::login_counts;
+use super::{Conn, Db, Result, Tx, grants, on, row};
+use crate::domain::session::{NewSession, Session};
+use crate::domain::{EndReason, Fingerprint, Grant, NewGrant, SessionId, Timestamp, UserId};
 
-row!(SessionRow { id: Uuid, user_id: Uuid, auth_time: Timestamp });
-
-/// The living session of this cookie.
-pub async fn find_live(conn: &mut Conn, token: &Fingerprint, now: Timestamp) -> Result<Option<Session>> {
-    const SQL: &str = "SELECT id, user_id, auth_time FROM sessions
-                       WHERE token_hash = $1 AND ended_at IS NULL AND idle_expires_at > $2 AND expires_at > $2";
-    let row: Option<SessionRow> = on!(conn, c => sqlx::query_as(SQL)
-        .bind(token.as_bytes()).bind(now).fetch_optional(c).await)?;
-    Ok(row.map(|row| Session { id: SessionId(row.id), user: UserId(row.user_id), auth_time: row.auth_time }))
-}
-
-/// Notes that a session is used.
-macro_rules! use_session {
-    () => {
-        "UPDATE sessions SET last_used_at = $10, idle_expires_at = $14
-         WHERE id = $1 AND ended_at IS NULL AND idle_expires_at > $10 AND expires_at > $10"
-    };
-}
-
-/// Stores the grant of the session that `$from` finds.
-macro_rules! insert_grant {
-    ($from:literal) => {
+/// Whether a session lives at `$now`, and its user is not kept out.
+macro_rules! live {
+    ($now:literal) => {
         concat!(
-            "INSERT INTO grants (id, user_id, client_id, scope, code_hash, code_expires_at, redirect_uri,
-                                 challenge, nonce, auth_time, refreshed_at, idle_expires_at, expires_at, created_at,
-                                 resource, user_agent, session_id)
-             SELECT $2, u.id, $3, $4, $5, $6, $7, $8, $9, s.auth_time, $10, $6, $11, $10, $12, $13, s.id FROM ",
-            $from,
-            " s JOIN users u ON u.id = s.user_id WHERE s.id = $1 AND u.disabled_at IS NULL"
+            "sessions.ended_at IS NULL AND sessions.idle_expires_at > ",
+            $now,
+            " AND sessions.expires_at > ",
+            $now,
+            " AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL AND ",
+            login_counts!("users", "sessions.logged_in_at"),
+            ")"
         )
     };
 }
 
-/// Makes a grant out of a session, without Kakao: in one statement or transaction, which holds the session's row, so that
-/// whoever ends the sessions of a user, and then the grants, comes before it or finds the grant. False if the session has
-/// ended, or the user is kept out.
+row!(SessionRow { id: Uuid, user_id: Uuid, auth_time: Timestamp, logged_in_at: Timestamp });
+
+/// The living session of this cookie.
+pub async fn find_live(conn: &mut Conn, token: &Fingerprint, now: Timestamp) -> Result<Option<Session>> {
+    const SQL: &str = concat!(
+        "SELECT id, user_id, auth_time, logged_in_at FROM sessions WHERE token_hash = $1 AND ",
+        live!("$2")
+    );
+    let row: Option<SessionRow> = on!(conn, c => sqlx::query_as(SQL)
+        .bind(token.as_bytes()).bind(now).fetch_optional(c).await)?;
+    Ok(row.map(|row| Session {
+        id: SessionId(row.id),
+        user: UserId(row.user_id),
+        auth_time: row.auth_time,
+        logged_in_at: row.logged_in_at,
+    }))
+}
+
+/// The one binder of `INSERT INTO sessions`. Its user is the caller's to set: not every statement knows it yet.
+pub(super) fn new_row<'q>(session: &'q NewSession, grant: &NewGrant) -> Row<'q> {
+    Row::default()
+        .set("id", session.id.0)
+        .set("token_hash", session.token.as_bytes())
+        .set("auth_time", grant.auth_time)
+        .set("logged_in_at", grant.logged_in_at)
+        .set("last_used_at", grant.created_at)
+        .set("idle_expires_at", session.idle_expires_at)
+        .set("expires_at", session.expires_at)
+}
+
+row!(RolesRow { roles: Json<Vec<String>> });
+
+/// Makes a grant out of a session, without Kakao, and notes that the session was used: in one statement or transaction, which
+/// holds the session's row, so that whoever ends the sessions of a user, and then the grants, comes before it or finds the
+/// grant. `None` if the session has ended, or the user is kept out.
 pub async fn grant(
     db: &mut Db,
-    session: SessionId,
+    session: &Session,
     grant: &NewGrant,
+    idle_expires_at: Timestamp,
+) -> Result<Option<Grant>> {
+    const ROLES: &str = " RETURNING (SELECT roles FROM users WHERE users.id = grants.user_id) AS roles";
+    let row = grants::new_row(grant).set("user_id", session.user.0).set("session_id", session.id.0);
+    let granted: Option<RolesRow> = if db.is_postgres() {
+        let mut both = Statement::new("WITH s AS (");
+        use_session(&mut both, session.id, grant.created_at, idle_expires_at);
+        both.push(" RETURNING id) ").insert_select("grants", row).push(" FROM s").push(ROLES);
+        both.fetch_optional(db).await?
+    } else {
+        let mut tx = Tx::begin(db).await?;
+        let mut used = Statement::default();
+        use_session(&mut used, session.id, grant.created_at, idle_expires_at);
+        if used.execute(&mut tx).await? == 0 {
+            return Ok(None);
+        }
+        let mut insert = Statement::default();
+        insert.insert("grants", [row]).push(ROLES);
+        let granted = insert.fetch_optional(&mut tx).await?;
+        tx.commit().await?;
+        granted
+    };
+    Ok(granted.map(|row| grant.stored(session.user, row.roles.0)))
+}
+
+fn use_session(
+    statement: &mut Statement<'_>,
+    session: SessionId,
     now: Timestamp,
     idle_expires_at: Timestamp,
-) -> Result<bool> {
-    const BOTH: &str =
-        concat!("WITH s AS (", use_session!(), " RETURNING id, user_id, auth_time) ", insert_grant!("s"));
-    const USED: &str = use_session!();
-    const GRANT: &str = insert_grant!("sessions");
-    let resource = (!grant.resource.is_empty()).then(|| grant.resource.join(" "));
-
-    macro_rules! bound {
-        ($query:expr) => {
-            $query
-                .bind(session.0)
-                .bind(grant.id.0)
-                .bind(grant.client.as_str())
-                .bind(grant.scope.as_str())
-                .bind(grant.code.as_bytes())
-                .bind(grant.code_expires_at)
-                .bind(grant.redirect_uri.as_str())
-                .bind(grant.challenge.as_ref().map(CodeChallenge::as_str))
-                .bind(grant.nonce.as_deref())
-                .bind(now)
-                .bind(grant.expires_at)
-                .bind(resource.as_deref())
-                .bind(grant.user_agent.as_deref())
-                .bind(idle_expires_at)
-        };
-    }
-    if db.is_postgres() {
-        let made = on!(db, c => bound!(sqlx::query(BOTH)).execute(c).await.map(|done| done.rows_affected()))?;
-        return Ok(made == 1);
-    }
-    let mut tx = Tx::begin(db).await?;
-    let used = on!(tx, c => bound!(sqlx::query(USED)).execute(c).await.map(|done| done.rows_affected()))?;
-    if used == 0 {
-        return Ok(false);
-    }
-    let made = on!(tx, c => bound!(sqlx::query(GRANT)).execute(c).await.map(|done| done.rows_affected()))?;
-    tx.commit().await?;
-    Ok(made == 1)
+) {
+    // `now` is the first value of either statement, and `live!` asks it again.
+    statement.push("UPDATE sessions SET last_used_at = ").bind(now);
+    statement.push(", idle_expires_at = ").bind(idle_expires_at);
+    statement.push(" WHERE id = ").bind(session.0);
+    statement.push(concat!(" AND ", live!("$1")));
 }
 
 /// Puts a new session in the place of the one that the browser had before: the same person's logins move over, and the
@@ -135,10 +147,14 @@ pub async fn end_of_user(
     Ok(())
 }
 
-/// Ends the sessions of a user that began before `at`.
-pub async fn end_older(tx: &mut Tx<'_>, user: UserId, at: Timestamp, now: Timestamp) -> Result<()> {
-    const SQL: &str =
-        "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL AND created_at < $3";
-    on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now).bind(at).execute(c).await.map(drop))?;
+/// Ends the sessions of a user whose login no longer counts. What voided it comes first.
+pub async fn end_void(tx: &mut Tx<'_>, user: UserId, now: Timestamp) -> Result<()> {
+    const SQL: &str = concat!(
+        "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL
+           AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = $1 AND ",
+        login_counts!("users", "sessions.logged_in_at"),
+        ")"
+    );
+    on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now).execute(c).await.map(drop))?;
     Ok(())
 }

@@ -1,7 +1,12 @@
 //! Table `users`.
 
+use std::sync::LazyLock;
+
 use sqlx::types::Json;
 use uuid::Uuid;
+
+use super::profile::{self, ProfileColumns};
+use super::statement::{Row, Statement};
 
 use super::{Conn, Db, Result, Tx, grants, on, row, sessions};
 use crate::domain::{Consent, EndReason, KakaoId, Profile, ServiceTerm, Timestamp, User, UserId, consent};
@@ -9,13 +14,6 @@ use crate::domain::{Consent, EndReason, KakaoId, Profile, ServiceTerm, Timestamp
 row!(UserRow {
     id: Uuid,
     kakao_id: Option<i64>,
-    nickname: Option<String>,
-    name: Option<String>,
-    picture: Option<String>,
-    email: Option<String>,
-    email_verified: bool,
-    phone_number: Option<String>,
-    age_range: Option<String>,
     kakao_scope: Option<String>,
     needs_agreement: Option<String>,
     service_terms: Option<Json<Vec<ServiceTerm>>>,
@@ -27,7 +25,8 @@ row!(UserRow {
     disabled_at: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
-    last_login_at: Timestamp,
+    last_login_at: Timestamp;
+    profile: ProfileColumns
 });
 
 impl From<UserRow> for User {
@@ -35,15 +34,7 @@ impl From<UserRow> for User {
         Self {
             id: UserId(row.id),
             kakao_id: row.kakao_id.map(KakaoId),
-            profile: Profile {
-                nickname: row.nickname,
-                name: row.name,
-                picture: row.picture,
-                email: row.email,
-                email_verified: row.email_verified,
-                phone_number: row.phone_number,
-                age_range: row.age_range,
-            },
+            profile: row.profile.0,
             consent: Consent {
                 scopes: row.kakao_scope.as_deref().map(consent::items),
                 needs_agreement: row.needs_agreement.as_deref().map(consent::items).unwrap_or_default(),
@@ -62,37 +53,71 @@ impl From<UserRow> for User {
     }
 }
 
-macro_rules! select_user {
-    ($which:literal) => {
-        concat!(
-            "SELECT id, kakao_id, nickname, name, picture, email, email_verified, phone_number, age_range, kakao_scope,
-                    needs_agreement, service_terms, under_age_at, unlinked_at, deleted_at, profile_read_at, roles,
-                    disabled_at,
-                    created_at, updated_at, last_login_at
-             FROM users WHERE ",
-            $which
-        )
-    };
-}
+static SELECT: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT id, kakao_id, {}, kakao_scope, needs_agreement, service_terms, under_age_at, unlinked_at, deleted_at,
+                profile_read_at, roles, disabled_at, created_at, updated_at, last_login_at
+         FROM users WHERE ",
+        profile::columns()
+    )
+});
 
 /// The user of this id.
 pub async fn find(conn: &mut Conn, user: UserId) -> Result<Option<User>> {
-    const SQL: &str = select_user!("id = $1");
-    let row: Option<UserRow> = on!(conn, c => sqlx::query_as(SQL).bind(user.0).fetch_optional(c).await)?;
-    Ok(row.map(User::from))
+    let mut statement = Statement::new(&SELECT);
+    statement.push("id = ").bind(user.0);
+    Ok(statement.fetch_optional::<UserRow>(conn).await?.map(User::from))
 }
 
 /// The user of this Kakao number.
 pub async fn find_by_kakao_id(conn: &mut Conn, kakao_id: KakaoId) -> Result<Option<User>> {
-    const SQL: &str = select_user!("kakao_id = $1");
-    let row: Option<UserRow> = on!(conn, c => sqlx::query_as(SQL).bind(kakao_id.0).fetch_optional(c).await)?;
-    Ok(row.map(User::from))
+    let mut statement = Statement::new(&SELECT);
+    statement.push("kakao_id = ").bind(kakao_id.0);
+    Ok(statement.fetch_optional::<UserRow>(conn).await?.map(User::from))
 }
 
-/// Voids all tokens of a user that were issued before.
-pub async fn void_tokens(tx: &mut Tx<'_>, user: UserId, now: Timestamp) -> Result<()> {
-    const SQL: &str = "UPDATE users SET not_before = $2 WHERE id = $1";
-    on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now).execute(c).await.map(drop))?;
+/// What every new user has. The one binder of `INSERT INTO users`, for logins and imports; each sets beside it what it knows.
+pub(super) fn new_row<'q>(
+    id: UserId,
+    kakao_id: KakaoId,
+    profile: &'q Profile,
+    created_at: Timestamp,
+    last_login_at: Timestamp,
+) -> Row<'q> {
+    let row = Row::default().set("id", id.0).set("kakao_id", kakao_id.0);
+    profile::of_new_row(row, profile)
+        .set("created_at", created_at)
+        .set("updated_at", created_at)
+        .set("last_login_at", last_login_at)
+}
+
+/// Whether a login counts: the one place that says so. `$users` names the row of the user, `$at` when Kakao vouched for the
+/// login. Whatever ends a user's logins writes `logins_valid_from`, and nothing else needs to know why they ended.
+macro_rules! login_counts {
+    ($users:literal, $at:literal) => {
+        concat!("(", $users, ".logins_valid_from IS NULL OR ", $users, ".logins_valid_from <= ", $at, ")")
+    };
+}
+
+/// Voids the logins of before `$at`; a later time that is there already stays.
+macro_rules! void_before {
+    ($at:literal) => {
+        concat!(
+            "logins_valid_from = CASE WHEN logins_valid_from > ",
+            $at,
+            " THEN logins_valid_from ELSE ",
+            $at,
+            " END"
+        )
+    };
+}
+
+pub(super) use {login_counts, void_before};
+
+/// Voids the logins of a user from before `at`, and the tokens that were issued before.
+pub async fn void_logins(tx: &mut Tx<'_>, user: UserId, at: Timestamp) -> Result<()> {
+    const SQL: &str = concat!("UPDATE users SET ", void_before!("$2"), " WHERE id = $1");
+    on!(tx, c => sqlx::query(SQL).bind(user.0).bind(at).execute(c).await.map(drop))?;
     Ok(())
 }
 
@@ -144,8 +169,11 @@ pub async fn kakao_refresh_token(conn: &mut Conn, user: UserId) -> Result<Option
 ///
 /// A login that is under way either commits before, and its grant is ended here, or sees the mark and rolls back.
 pub async fn disable(db: &mut Db, user: UserId, now: Timestamp) -> Result<bool> {
-    const SQL: &str =
-        "UPDATE users SET disabled_at = $2, not_before = $2 WHERE id = $1 AND disabled_at IS NULL";
+    const SQL: &str = concat!(
+        "UPDATE users SET disabled_at = $2, ",
+        void_before!("$2"),
+        " WHERE id = $1 AND disabled_at IS NULL"
+    );
     let mut tx = Tx::begin(db).await?;
     let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now)
         .execute(c).await.map(|done| done.rows_affected()))?;

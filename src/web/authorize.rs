@@ -8,7 +8,7 @@ use super::reply::Reply;
 use super::state::State;
 use super::{read, run};
 use crate::flow::Params;
-use crate::flow::begin_login::begin_login;
+use crate::flow::login::begin::begin_login;
 
 pub(super) async fn get(request: HttpRequest, state: State) -> Result<HttpResponse, Reply> {
     begin(&request, &state, &read::query(&request)?).await

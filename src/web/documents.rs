@@ -36,7 +36,7 @@ impl Documents {
         let custom: Vec<&str> = clients.iter().flat_map(|client| client.scopes.iter()).collect();
         let scopes: Scope = known.chain(custom).collect();
         let mut claims = vec!["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid"];
-        claims.extend(ProfileClaim::ALL.map(ProfileClaim::name));
+        claims.extend(ProfileClaim::all().map(ProfileClaim::name));
         claims.extend(["email_verified", "updated_at"]);
         let document = json!({
             "issuer": issuer.as_str(),

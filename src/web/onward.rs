@@ -6,7 +6,7 @@ use super::redirect;
 use super::reply::Reply;
 use super::state::State;
 use crate::flow::Error;
-use crate::flow::begin_login::Begun;
+use crate::flow::login::begin::Begun;
 
 /// Sends the browser there.
 pub(super) fn onward(request: &HttpRequest, state: &State, begun: Begun) -> Result<HttpResponse, Reply> {

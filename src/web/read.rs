@@ -15,7 +15,7 @@ use super::cookie::Cookies;
 use super::http_refusal::HttpRefusal;
 use super::reply::Reply;
 use crate::domain::{Secret, UserId};
-use crate::flow::begin_login::FromBrowser;
+use crate::flow::login::begin::FromBrowser;
 use crate::flow::refusal::{AccountRefusal, BearerRefusal, ClientRefusal, RequestRefusal};
 use crate::flow::{Credentials, Error, Params};
 

@@ -16,7 +16,7 @@ use super::error::{ErrorBody, ErrorStatus, describe};
 use super::http_refusal::HttpRefusal;
 use super::{page, redirect, state};
 use crate::domain::paths;
-use crate::flow::begin_login::AuthorizeError;
+use crate::flow::login::begin::AuthorizeError;
 use crate::flow::login::request::ClientResponseTarget;
 use crate::flow::refusal::{BearerRefusal, ClientRefusal, KakaoTokenRefusal, WebhookRefusal};
 use crate::flow::{Error, Refusal};

@@ -12,9 +12,9 @@ use super::state::State;
 use super::{caller, read};
 use crate::domain::pkce::CodeVerifier;
 use crate::domain::{Client, GrantType, Scope, Secret};
-use crate::flow::exchange_kakao_token::{ACCESS_TOKEN, ID_TOKEN, Subject};
-use crate::flow::issue::TokenResponse;
 use crate::flow::refusal::{AccessRefusal, RequestRefusal, TokenRefusal};
+use crate::flow::token::exchange::{ACCESS_TOKEN, ID_TOKEN, Subject};
+use crate::flow::token::issue::TokenResponse;
 use crate::flow::{self, CodeExchange, KakaoTokenExchange, Params, Refresh};
 
 pub(super) async fn post(

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use kakao_auth::cache::{Cache, Decision};
+use kakao_auth::domain::session::NewSession;
 use kakao_auth::domain::{
-    AttemptFailure, AttemptId, AttemptOutcome, ClientId, Clock, Consent, Fingerprint, GrantId, KakaoId,
-    NewGrant, Profile, Quota, Returning, Scope, SessionId, Timestamp, UserId,
+    AttemptFailure, AttemptId, AttemptOutcome, Beginning, ClientId, Clock, CodeBinding, Consent, EndReason,
+    Fingerprint, Grant, GrantId, GrantRequest, KakaoId, NewCode, NewGrant, Profile, Quota, Returning, Scope,
+    SessionId, Stage, Timestamp, UserId,
 };
-use kakao_auth::store::logins::{self, NewLogin, NewSession, Recorded};
-use kakao_auth::store::{Db, Tx, accounts, attempts, kakao_links, leases, sweep, users};
+use kakao_auth::store::grants::{self, Rotation};
+use kakao_auth::store::logins::{self, NewLogin, Recorded};
+use kakao_auth::store::{Db, Tx, accounts, attempts, kakao_links, leases, sessions, sweep, users};
 
 use crate::rig::{Rig, Setup, Stores, variable};
 
@@ -25,9 +28,17 @@ async fn rigs() -> Vec<Rig> {
 
 async fn log_in(db: &mut Db, kakao_id: i64, profile: &Profile, now: Timestamp) -> Option<UserId> {
     match vouched(db, kakao_id, profile, now, now).await {
-        Recorded::User(user) => Some(user),
-        Recorded::Disabled | Recorded::Ended => None,
+        Outcome::User(user) => Some(user),
+        Outcome::Disabled | Outcome::Ended => None,
     }
+}
+
+/// What became of a login, without its grant.
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    User(UserId),
+    Disabled,
+    Ended,
 }
 
 async fn vouched(
@@ -36,7 +47,41 @@ async fn vouched(
     profile: &Profile,
     vouched_at: Timestamp,
     now: Timestamp,
-) -> Recorded {
+) -> Outcome {
+    let id = GrantId::generate();
+    let code = NewCode {
+        hash: Fingerprint::of(id.0.as_bytes()),
+        expires_at: now,
+        binding: CodeBinding { redirect_uri: "https://app.example/cb".into(), challenge: None, nonce: None },
+    };
+    let beginning = Beginning::Code(code);
+    match record(db, kakao_id, profile, grant(id, beginning, vouched_at, now)).await {
+        Recorded::Granted(grant) => Outcome::User(grant.user),
+        Recorded::Disabled => Outcome::Disabled,
+        Recorded::Ended => Outcome::Ended,
+    }
+}
+
+fn grant(id: GrantId, beginning: Beginning, vouched_at: Timestamp, now: Timestamp) -> NewGrant {
+    NewGrant {
+        id,
+        request: GrantRequest {
+            client: ClientId("web".into()),
+            scope: Scope::parse("profile").unwrap(),
+            resource: Vec::new(),
+        },
+        beginning,
+        attempt: Some(AttemptId::of_state(&id.to_string())),
+        auth_time: now,
+        logged_in_at: vouched_at,
+        created_at: now,
+        expires_at: now + Duration::from_hours(1),
+        user_agent: None,
+    }
+}
+
+async fn record(db: &mut Db, kakao_id: i64, profile: &Profile, grant: NewGrant) -> Recorded {
+    let later = grant.created_at + Duration::from_hours(1);
     let login = NewLogin {
         user: UserId::generate(),
         kakao_id: KakaoId(kakao_id),
@@ -46,31 +91,81 @@ async fn vouched(
         consent: &Consent::default(),
         session: Some(NewSession {
             id: SessionId::generate(),
-            token: Fingerprint::of(uuid::Uuid::now_v7().as_bytes()),
-            idle_expires_at: now,
-            expires_at: now,
+            token: Fingerprint::of(grant.id.0.as_bytes()),
+            idle_expires_at: later,
+            expires_at: later,
         }),
-        read_at: vouched_at,
-        vouched_at,
-        now,
+        read_at: grant.logged_in_at,
+        grant,
     };
-    let id = GrantId::generate();
-    let grant = NewGrant {
-        id,
-        client: ClientId("web".into()),
-        scope: Scope::parse("profile").unwrap(),
-        attempt: Some(AttemptId::of_state(&id.to_string())),
-        code: Fingerprint::of(id.0.as_bytes()),
-        code_expires_at: now,
-        redirect_uri: "https://app.example/cb".into(),
-        challenge: None,
-        nonce: None,
-        auth_time: now,
-        expires_at: now,
-        resource: Vec::new(),
-        user_agent: None,
-    };
-    logins::record(db, &login, &grant).await.unwrap()
+    logins::record(db, &login).await.unwrap()
+}
+
+/// A grant that is live at once, until `idle` and at most an hour.
+async fn live_grant(db: &mut Db, now: Timestamp, idle: Duration) -> Grant {
+    let beginning = Beginning::Live { idle_expires_at: now + idle };
+    let new = grant(GrantId::generate(), beginning, now, now);
+    let Recorded::Granted(grant) = record(db, 7, &Profile::default(), new).await else { panic!("refused") };
+    grant
+}
+
+#[tokio::test]
+async fn a_grant_without_a_code_is_live_at_once_and_both_ways_to_say_so_agree() {
+    for rig in rigs().await {
+        let mut db = rig.db();
+        let now = rig.clock.now();
+        let idle = Duration::from_mins(10);
+        let made = live_grant(&mut db, now, idle).await;
+        let stored = grants::find(&mut db, made.id).await.unwrap().unwrap();
+        assert_eq!((stored.stage, stored.user, stored.scope.as_str()), (made.stage, made.user, "profile"));
+        for (after, lives) in [(0, true), (599, true), (600, false), (3_600, false)] {
+            let then = now + Duration::from_secs(after);
+            assert_eq!(stored.is_live(then), lives, "{after}");
+            let listed = grants::of_user(&mut db, made.user, then).await.unwrap();
+            assert_eq!(listed.iter().any(|grant| grant.id == made.id), lives, "{after} in the list");
+        }
+        let rotation =
+            Rotation { grant: made.id, client: &made.client, generation: 1, idle_expires_at: now + idle };
+        let too_late = grants::rotate(&mut db, &rotation, now + idle).await.unwrap();
+        assert!(too_late.is_none());
+        let rotated = grants::rotate(&mut db, &rotation, now).await.unwrap().unwrap();
+        assert_eq!(rotated.life(now).unwrap().generation, 2);
+        assert!(grants::end(&mut db, made.id, EndReason::Revoked, now).await.unwrap());
+        let ended = grants::find(&mut db, made.id).await.unwrap().unwrap();
+        assert_eq!(ended.stage, Stage::Ended { at: now, reason: EndReason::Revoked });
+        assert!(grants::of_user(&mut db, made.user, now).await.unwrap().is_empty());
+        assert!(
+            grants::rotate(&mut db, &Rotation { generation: 2, ..rotation }, now).await.unwrap().is_none()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_no_longer_counts_is_dead_everywhere_before_its_rows_are_ended() {
+    for rig in rigs().await {
+        let mut db = rig.db();
+        let now = rig.clock.now();
+        let made = live_grant(&mut db, now, Duration::from_mins(10)).await;
+        let cookie = Fingerprint::of(made.id.0.as_bytes());
+        assert!(sessions::find_live(&mut db, &cookie, now).await.unwrap().is_some());
+        for (valid_from, counts) in [(now, true), (now + Duration::from_micros(1), false), (now, false)] {
+            let mut tx = Tx::begin(&mut db).await.unwrap();
+            users::void_logins(&mut tx, made.user, valid_from).await.unwrap();
+            tx.commit().await.unwrap();
+            assert_eq!(sessions::find_live(&mut db, &cookie, now).await.unwrap().is_some(), counts);
+            assert_eq!(grants::is_not_ended(&mut db, made.id).await.unwrap(), counts);
+            assert_eq!(grants::of_user(&mut db, made.user, now).await.unwrap().len(), usize::from(counts));
+            assert_eq!(grants::find(&mut db, made.id).await.unwrap().unwrap().is_live(now), counts);
+        }
+        let until = now + Duration::from_mins(10);
+        let rotation =
+            Rotation { grant: made.id, client: &made.client, generation: 1, idle_expires_at: until };
+        assert!(grants::rotate(&mut db, &rotation, now).await.unwrap().is_none());
+        let mut tx = Tx::begin(&mut db).await.unwrap();
+        let ended = grants::end_void(&mut tx, made.user, EndReason::KakaoAccount, now).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(ended, 1);
+    }
 }
 
 #[tokio::test]
@@ -113,7 +208,7 @@ async fn a_disabled_user_can_be_enabled_and_roles_can_be_set() {
         assert!(users::disable(&mut rig.db(), user, now).await.unwrap());
         assert!(!users::disable(&mut rig.db(), user, now).await.unwrap(), "only once");
         let changed = Profile { nickname: Some("new".into()), ..Profile::default() };
-        assert_eq!(vouched(&mut rig.db(), 7, &changed, now, now).await, Recorded::Disabled);
+        assert_eq!(vouched(&mut rig.db(), 7, &changed, now, now).await, Outcome::Disabled);
         assert_eq!(rig.count("SELECT count(*) FROM grants").await, 1, "no grant for a disabled user");
         assert_eq!(users::find(&mut rig.db(), user).await.unwrap().unwrap().profile, Profile::default());
         assert!(
@@ -133,10 +228,10 @@ async fn of_two_logins_at_once_the_profile_stays_that_was_read_later() {
         let named = |name: &str| Profile { nickname: Some(name.into()), ..Profile::default() };
         let (later, now) = (at + Duration::from_secs(1), at + Duration::from_secs(2));
         let user = log_in(&mut rig.db(), 7, &named("later"), later).await.unwrap();
-        assert_eq!(vouched(&mut rig.db(), 7, &named("earlier"), at, now).await, Recorded::User(user));
+        assert_eq!(vouched(&mut rig.db(), 7, &named("earlier"), at, now).await, Outcome::User(user));
         let stored = users::find(&mut rig.db(), user).await.unwrap().unwrap();
         assert_eq!((stored.profile, stored.profile_read_at), (named("later"), Some(later)));
-        assert_eq!(vouched(&mut rig.db(), 7, &named("latest"), now, now).await, Recorded::User(user));
+        assert_eq!(vouched(&mut rig.db(), 7, &named("latest"), now, now).await, Outcome::User(user));
         assert_eq!(users::find(&mut rig.db(), user).await.unwrap().unwrap().profile, named("latest"));
     }
 }
@@ -152,17 +247,17 @@ async fn a_login_under_way_while_the_person_s_logins_are_ended_writes_nothing() 
             let mut tx = Tx::begin(&mut db).await.unwrap();
             match ending {
                 "unlink" => drop(kakao_links::unlink(&mut tx, user, ended, "", false).await.unwrap()),
-                "credential" => kakao_links::void_logins(&mut tx, user, ended).await.unwrap(),
+                "credential" => users::void_logins(&mut tx, user, ended).await.unwrap(),
                 _ => drop(accounts::mark_deleted(&mut tx, user, ended, None).await.unwrap()),
             }
             tx.commit().await.unwrap();
             let grants = rig.count("SELECT count(*) FROM grants").await;
             let vouched_at = at + Duration::from_secs(1);
             let early = vouched(&mut rig.db(), 7, &Profile::default(), vouched_at, later).await;
-            assert_eq!(early, Recorded::Ended, "{ending}");
+            assert_eq!(early, Outcome::Ended, "{ending}");
             assert_eq!(rig.count("SELECT count(*) FROM grants").await, grants, "{ending}");
             let fresh = vouched(&mut rig.db(), 7, &Profile::default(), ended, later).await;
-            assert_eq!(fresh, Recorded::User(user), "{ending}");
+            assert_eq!(fresh, Outcome::User(user), "{ending}");
             rig.clock.advance(Duration::from_mins(1));
         }
         // A deletion that takes Kakao's number off: the login makes no new user of it.
@@ -174,10 +269,10 @@ async fn a_login_under_way_while_the_person_s_logins_are_ended_writes_nothing() 
             .await
             .unwrap();
         let rows = rig.count("SELECT count(*) FROM users").await;
-        assert_eq!(vouched(&mut rig.db(), 8, &Profile::default(), at, later).await, Recorded::Ended);
+        assert_eq!(vouched(&mut rig.db(), 8, &Profile::default(), at, later).await, Outcome::Ended);
         assert_eq!(rig.count("SELECT count(*) FROM users").await, rows);
         assert!(
-            matches!(vouched(&mut rig.db(), 8, &Profile::default(), deleted, later).await, Recorded::User(new) if new != user)
+            matches!(vouched(&mut rig.db(), 8, &Profile::default(), deleted, later).await, Outcome::User(new) if new != user)
         );
     }
 }

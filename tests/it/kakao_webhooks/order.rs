@@ -5,11 +5,12 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 use kakao_auth::domain::kakao_event::USER_UNLINKED;
+use kakao_auth::domain::session::NewSession;
 use kakao_auth::domain::{
-    AttemptId, ClientId, Consent, Fingerprint, GrantId, KakaoId, NewGrant, Profile, Scope, SessionId,
-    Timestamp, UserId,
+    Beginning, ClientId, Consent, Fingerprint, GrantId, GrantRequest, KakaoId, NewGrant, Profile, Scope,
+    SessionId, Timestamp, UserId,
 };
-use kakao_auth::store::logins::{self, NewLogin, NewSession, Recorded};
+use kakao_auth::store::logins::{self, NewLogin, Recorded};
 use kakao_simulator::Event;
 use reqwest::{Client, StatusCode};
 use sqlx::Row;
@@ -27,6 +28,7 @@ async fn put_user(rig: &Rig, kakao_id: i64, at: Timestamp) {
         age_range: Some("20~29".into()),
         ..Profile::default()
     };
+    let id = GrantId::generate();
     let login = NewLogin {
         user: UserId::generate(),
         kakao_id: KakaoId(kakao_id),
@@ -41,27 +43,24 @@ async fn put_user(rig: &Rig, kakao_id: i64, at: Timestamp) {
             expires_at: at + Duration::from_hours(24),
         }),
         read_at: at,
-        vouched_at: at,
-        now: at,
+        grant: NewGrant {
+            id,
+            request: GrantRequest {
+                client: ClientId("web".into()),
+                scope: Scope::parse("profile").unwrap(),
+                resource: Vec::new(),
+            },
+            beginning: Beginning::Live { idle_expires_at: at + Duration::from_hours(1) },
+            attempt: None,
+            auth_time: at,
+            logged_in_at: at,
+            created_at: at,
+            expires_at: at + Duration::from_hours(24),
+            user_agent: None,
+        },
     };
-    let id = GrantId::generate();
-    let grant = NewGrant {
-        id,
-        client: ClientId("web".into()),
-        scope: Scope::parse("profile").unwrap(),
-        attempt: Some(AttemptId::of_state(&id.to_string())),
-        code: Fingerprint::of(id.0.as_bytes()),
-        code_expires_at: at + Duration::from_hours(1),
-        redirect_uri: String::new(),
-        challenge: None,
-        nonce: None,
-        auth_time: at,
-        expires_at: at + Duration::from_hours(24),
-        resource: Vec::new(),
-        user_agent: None,
-    };
-    let recorded = logins::record(&mut rig.db(), &login, &grant).await.unwrap();
-    assert!(matches!(recorded, Recorded::User(_)), "{recorded:?}");
+    let recorded = logins::record(&mut rig.db(), &login).await.unwrap();
+    assert!(matches!(recorded, Recorded::Granted(_)), "{recorded:?}");
 }
 
 const PEOPLE: i64 = 100;

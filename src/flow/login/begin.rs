@@ -5,17 +5,17 @@
 //! (RFC 6749 §4.1.2.1). [`AuthorizeError`] carries where to, so that no handler can send one to an unproven URI.
 
 use metrics::counter;
-use tracing::info;
 
-use super::gauges::LOGINS;
-use super::login::attempt::{self, SealedAttempt, keys_of};
-use super::login::request::{self, AuthorizationRequest, ClientResponseTarget};
-use super::login::resume;
-use super::refusal::{AuthorizeRefusal, RequestRefusal};
-use super::{Deps, Error, Params, id_token_hint};
+use super::attempt::{self, SealedAttempt, keys_of};
+use super::complete::{Completed, ToGrant, Voucher, complete};
+use super::request::{self, AuthorizationRequest, ClientResponseTarget};
+use super::resume;
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::session::{Prompt, Session, Verdict, judge};
-use crate::domain::{AttemptId, Client, GrantId, Locale, LoginAttempt, NewGrant, ResumeToken, Secret};
+use crate::domain::{AttemptId, Client, Locale, LoginAttempt, ResumeToken, Secret};
+use crate::flow::gauges::LOGINS;
+use crate::flow::refusal::{AuthorizeRefusal, RequestRefusal};
+use crate::flow::{Deps, Error, Params, id_token_hint};
 use crate::kakao::Authorize;
 use crate::keys::attempt::new_seed;
 use crate::keys::code;
@@ -185,31 +185,20 @@ async fn grant_by_session(
     session: Session,
     asking: &Asking<'_>,
 ) -> Result<Option<Secret>, Error<AuthorizeRefusal>> {
-    let Asking { client, browser, .. } = *asking;
-    let now = deps.clock.now();
     let code = code::generate()?;
-    let grant = NewGrant {
-        id: GrantId::generate(),
-        client: client.id.clone(),
-        scope: request.grant.scope.clone(),
+    let to_grant = ToGrant {
+        client: asking.client,
+        request: request.grant.clone(),
+        code: Some((&code, request.binding.clone())),
         attempt: None,
-        code: code.fingerprint(),
-        code_expires_at: now + client.lifetimes.code,
-        redirect_uri: request.binding.redirect_uri.clone(),
-        challenge: request.binding.challenge.clone(),
-        nonce: request.binding.nonce.clone(),
-        auth_time: session.auth_time,
-        expires_at: now + client.lifetimes.refresh_absolute,
-        resource: request.grant.resource.clone(),
-        user_agent: browser.user_agent.clone(),
+        user_agent: asking.browser.user_agent.clone(),
     };
-    let idle = now + deps.policy.session.idle;
-    let made = sessions::grant(db, session.id, &grant, now, idle).await?;
-    if made {
-        counter!(LOGINS, "outcome" => "by_session").increment(1);
-        info!(user = %session.user, client = %client.id, grant = %grant.id, "logged in by the browser's session");
+    let completed = complete(deps, db, Voucher::Session(session), to_grant).await?;
+    if !matches!(completed, Completed::Granted(_)) {
+        return Ok(None);
     }
-    Ok(made.then_some(code))
+    counter!(LOGINS, "outcome" => "by_session").increment(1);
+    Ok(Some(code))
 }
 
 /// What Kakao is to know of a request beyond the attempt itself.

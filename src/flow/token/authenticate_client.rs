@@ -5,24 +5,23 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::refusal::ClientRefusal;
-use super::{Deps, Error};
 use crate::domain::{Client, ClientType, Fingerprint, Secret};
+use crate::flow::refusal::ClientRefusal;
+use crate::flow::{Deps, Error};
 use crate::keys::assertion::{self, Assertion};
-use crate::store::Db;
-use crate::store::assertions;
+use crate::store::{Db, assertions};
 
 /// What a request to the token endpoint shows of its client.
 #[derive(Debug, Default)]
-pub struct Credentials {
+pub(crate) struct Credentials {
     /// `Authorization: Basic` (RFC 6749 §2.3.1): id and secret.
-    pub basic: Option<(String, Secret)>,
+    pub(crate) basic: Option<(String, Secret)>,
     /// `client_id` of the body.
-    pub id: Option<String>,
+    pub(crate) id: Option<String>,
     /// `client_secret` of the body.
-    pub secret: Option<Secret>,
+    pub(crate) secret: Option<Secret>,
     /// `client_assertion` of the body (RFC 7523 §2.2).
-    pub assertion: Option<Secret>,
+    pub(crate) assertion: Option<Secret>,
 }
 
 /// How far a client's clock may be ahead or behind.
@@ -34,7 +33,7 @@ const LONGEST_ASSERTION: i64 = 600;
 /// Authenticates the client.
 ///
 /// An unknown client and a wrong secret take the same steps, so that neither answer nor time tells which clients exist.
-pub async fn authenticate_client(
+pub(crate) async fn authenticate_client(
     deps: &Deps,
     db: &mut Db,
     shown: &Credentials,

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::bearer::AccessToken;
-use super::{Deps, Error};
 use crate::domain::{Audience, Client, GrantId, Secret};
+use crate::flow::bearer::AccessToken;
+use crate::flow::{Deps, Error};
 use crate::keys::refresh_token;
 use crate::store::Db;
 use crate::store::grants;
@@ -17,7 +17,7 @@ use crate::store::grants;
 /// The answer (RFC 7662 §2.2).
 #[derive(Serialize)]
 #[serde(untagged)]
-pub enum Introspection {
+pub(crate) enum Introspection {
     /// `{"active":false}` and nothing else.
     Inactive {
         /// `false`
@@ -29,7 +29,7 @@ pub enum Introspection {
 
 /// A token that is live.
 #[derive(Serialize)]
-pub struct Live {
+pub(crate) struct Live {
     active: bool,
     token_type: &'static str,
     iss: String,
@@ -52,7 +52,7 @@ pub struct Live {
 const INACTIVE: Introspection = Introspection::Inactive { active: false };
 
 /// Looks at a token for an authenticated client. A store that does not answer is an error, never an answer.
-pub async fn introspect(
+pub(crate) async fn introspect(
     deps: &Deps,
     db: &mut Db,
     caller: &Arc<Client>,
@@ -93,15 +93,8 @@ async fn of_refresh_token(
 ) -> Result<Introspection, Error> {
     let Some(presented) = refresh_token::read(&deps.keys.master, token.reveal()) else { return Ok(INACTIVE) };
     let Some(grant) = grants::find(db, presented.grant).await? else { return Ok(INACTIVE) };
-    let now = deps.clock.now();
-    let until = grant.idle_expires_at.min(grant.expires_at);
-    let live = grant.client == caller.id
-        && grant.generation == presented.generation
-        && grant.ended_at.is_none()
-        && until > now;
-    if !live {
-        return Ok(INACTIVE);
-    }
+    let life = grant.life(deps.clock.now()).filter(|life| life.generation == presented.generation);
+    let Some(life) = life.filter(|_| grant.client == caller.id) else { return Ok(INACTIVE) };
     Ok(Introspection::Active(Box::new(Live {
         active: true,
         token_type: "refresh_token",
@@ -109,8 +102,8 @@ async fn of_refresh_token(
         client_id: grant.client.0,
         sub: grant.user.to_string(),
         scope: grant.scope.as_str().to_owned(),
-        exp: until.secs(),
-        iat: Some(grant.refreshed_at.secs()),
+        exp: life.until.secs(),
+        iat: Some(life.refreshed_at.secs()),
         aud: None,
         jti: None,
         sid: Some(grant.id),

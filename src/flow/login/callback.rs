@@ -1,4 +1,4 @@
-//! Finishes a login: Kakao's callback becomes a user, a grant and a one-time code.
+//! Kakao's callback: the one claimed attempt fetches the identity and completes the login.
 //!
 //! The attempt is claimed by one insert. Whoever loses the claim waits for the winner and gives the same answer, so a
 //! callback that arrives twice (a double tap, a prefetch, a re-render) is one login and one call to Kakao.
@@ -10,23 +10,21 @@ use std::time::Duration;
 use metrics::counter;
 use tracing::{info, warn};
 
-use super::begin_login::FromBrowser;
-use super::error::chain;
-use super::gauges::LOGINS;
-use super::login::attempt::{self, ATTEMPT_TTL, keys_of};
-use super::login::failure::{of_failure, to_failure};
-use super::login::request::ClientResponseTarget;
-use super::login::resume;
-use super::refusal::CallbackRefusal;
-use super::refusal::{LoginRefusal, fault};
-use super::{Deps, Error, Params, kakao_tokens};
+use super::attempt::{self, ATTEMPT_TTL, keys_of};
+use super::begin::FromBrowser;
+use super::complete::{BrowserSession, Completed, Identity, ToGrant, Voucher, complete};
+use super::failure::{of_failure, to_failure};
+use super::request::ClientResponseTarget;
+use super::resume;
 use crate::domain::{
-    AttemptId, AttemptOutcome, Consent, GrantId, KakaoId, LoginAttempt, NewGrant, Secret, ServiceTerm,
-    SessionId, Timestamp, UserId, consent,
+    AttemptId, AttemptOutcome, Consent, KakaoId, LoginAttempt, Secret, ServiceTerm, consent,
 };
-use crate::kakao::{Fault, Person, Tokens, callback_fault};
-use crate::store::logins::{self, NewLogin, NewSession, Recorded};
-use crate::store::{Db, attempts, kakao_links, sessions, users};
+use crate::flow::error::{Error, chain};
+use crate::flow::gauges::LOGINS;
+use crate::flow::refusal::{CallbackRefusal, LoginRefusal, fault};
+use crate::flow::{Deps, Params};
+use crate::kakao::{Fault, callback_fault};
+use crate::store::{Db, attempts, kakao_links, users};
 
 /// How long the loser of a claim waits for the winner: longer than the winner may take at Kakao.
 const MAX_WAIT: Duration = Duration::from_secs(8);
@@ -116,7 +114,7 @@ pub(crate) async fn finish_login(deps: &Deps, db: &mut Db, callback: Callback) -
     let now = deps.clock.now();
     let expires_at = attempt.began_at + 2 * ATTEMPT_TTL;
     let outcome = match attempts::claim(db, *id, now, expires_at).await {
-        Ok(true) => complete(deps, db, &callback).await,
+        Ok(true) => claimed(deps, db, &callback).await,
         Ok(false) => wait_for_winner(db, *id).await,
         Err(error) => Err(error.into()),
     };
@@ -125,7 +123,7 @@ pub(crate) async fn finish_login(deps: &Deps, db: &mut Db, callback: Callback) -
     Finished { target, outcome: outcome.map(logged_in) }
 }
 
-async fn complete(deps: &Deps, db: &mut Db, callback: &Callback) -> Result<(), Error<LoginRefusal>> {
+async fn claimed(deps: &Deps, db: &mut Db, callback: &Callback) -> Result<(), Error<LoginRefusal>> {
     let outcome = match &callback.answer {
         Answer::Code(code) => log_in(deps, db, callback, code).await,
         Answer::Error(fault) => {
@@ -160,14 +158,6 @@ async fn wait_for_winner(db: &mut Db, id: AttemptId) -> Result<(), Error<LoginRe
     tokio::time::timeout(MAX_WAIT, look).await.unwrap_or(Err(LoginRefusal::StartAgain.into()))
 }
 
-/// What Kakao told about the person.
-struct Known {
-    tokens: Tokens,
-    auth_time: Option<Timestamp>,
-    person: Person,
-    service_terms: Option<Vec<ServiceTerm>>,
-}
-
 /// Asks Kakao who it is: code, ID token, profile. All of it within one call's time, so that a Kakao that answers each
 /// call at the last moment does not keep the person waiting three times as long.
 async fn ask_kakao(
@@ -175,7 +165,7 @@ async fn ask_kakao(
     db: &mut Db,
     attempt: &LoginAttempt,
     code: &Secret,
-) -> Result<Known, Error<LoginRefusal>> {
+) -> Result<Identity, Error<LoginRefusal>> {
     let fetching = fetch_identity(deps, db, attempt, code);
     let late = |_| Err(refuse(&deps.kakao.record("a login", Fault::late())));
     tokio::time::timeout(deps.kakao.timeout(), fetching).await.unwrap_or_else(late)
@@ -186,8 +176,9 @@ async fn fetch_identity(
     db: &mut Db,
     attempt: &LoginAttempt,
     code: &Secret,
-) -> Result<Known, Error<LoginRefusal>> {
+) -> Result<Identity, Error<LoginRefusal>> {
     let fault = |fault: Fault| refuse(&fault);
+    let asked_at = deps.clock.now();
     let keys = keys_of(&deps.keys, attempt);
     let tokens = deps.kakao.exchange_code(code, &keys.verifier()).await.map_err(fault)?;
     // The ID token is checked before anything it vouches for is used.
@@ -209,12 +200,24 @@ async fn fetch_identity(
     if id_token.as_ref().is_some_and(|token| token.sub != person.id) {
         return Err(refuse(&deps.kakao.record("a login", Fault::other_person())));
     }
-    let auth_time = id_token.and_then(|token| token.auth_time);
-    Ok(Known { tokens, auth_time, person, service_terms })
+    Ok(Identity {
+        kakao_id: person.id,
+        profile: person.profile,
+        consent: Consent {
+            scopes: tokens.scope.as_deref().map(consent::items),
+            needs_agreement: person.needs_agreement,
+            service_terms,
+        },
+        auth_time: id_token.and_then(|token| token.auth_time),
+        read_at: asked_at,
+        vouched_at: asked_at,
+        access_token: Some((tokens.access_token, tokens.expires_in)),
+        refresh_token: tokens.refresh_token.map(|token| (token, tokens.refresh_token_expires_in)),
+    })
 }
 
 /// The terms of Kakao Sync, if the settings say that the app has some. A login does not fail for them.
-pub(super) async fn service_terms(deps: &Deps, access_token: &Secret) -> Option<Vec<ServiceTerm>> {
+pub(crate) async fn service_terms(deps: &Deps, access_token: &Secret) -> Option<Vec<ServiceTerm>> {
     if !deps.policy.kakao.service_terms {
         return None;
     }
@@ -222,7 +225,7 @@ pub(super) async fn service_terms(deps: &Deps, access_token: &Secret) -> Option<
 }
 
 /// Whoever was a user and is refused now is marked; the login fails either way.
-pub(super) async fn note_under_age(deps: &Deps, db: &mut Db, kakao_id: KakaoId) {
+pub(crate) async fn note_under_age(deps: &Deps, db: &mut Db, kakao_id: KakaoId) {
     if let Err(error) = kakao_links::refused_under_age(db, kakao_id, deps.clock.now()).await {
         warn!(cause = chain(&error), "an under-14 refusal was not recorded");
     }
@@ -235,82 +238,32 @@ async fn log_in(
     code: &Secret,
 ) -> Result<(), Error<LoginRefusal>> {
     let Callback { id, attempt, browser, .. } = callback;
-    let read_at = deps.clock.now();
-    let Known { tokens, auth_time, person, service_terms } = ask_kakao(deps, db, attempt, code).await?;
-    let now = deps.clock.now();
+    let identity = ask_kakao(deps, db, attempt, code).await?;
     let client = deps.clients.find(attempt.request.client.as_str()).ok_or_else(|| {
         Error::<LoginRefusal>::broken("the client of a login attempt is gone from the settings")
     })?;
     if let Some(expected) = attempt.expected {
-        let found = users::find_by_kakao_id(db, person.id).await?;
+        let found = users::find_by_kakao_id(db, identity.kakao_id).await?;
         if found.is_none_or(|user| user.id != expected) {
             info!(client = %client.id, "somebody else logged in than the client expects");
             return Err(LoginRefusal::OtherUser.into());
         }
     }
-    let refresh_token = tokens.refresh_token.as_ref();
-    let refresh_token =
-        refresh_token.map(|token| kakao_tokens::seal_refresh(deps, person.id, token)).transpose()?;
-    let consent = Consent {
-        scopes: tokens.scope.as_deref().map(consent::items),
-        needs_agreement: person.needs_agreement,
-        service_terms,
-    };
-    let session = SessionId::generate();
     let keys = keys_of(&deps.keys, attempt);
-    let login = NewLogin {
-        user: UserId::generate(),
-        kakao_id: person.id,
-        profile: &person.profile,
-        kakao_refresh_token: refresh_token.as_deref(),
-        kakao_refresh_expires_at: tokens.refresh_token_expires_in.map(|length| now + length),
-        consent: &consent,
-        session: Some(NewSession {
-            id: session,
-            token: keys.session_cookie().fingerprint(),
-            idle_expires_at: now + deps.policy.session.idle,
-            expires_at: now + deps.policy.session.absolute,
-        }),
-        read_at,
-        vouched_at: read_at,
-        now,
-    };
-    let grant = NewGrant {
-        id: GrantId::generate(),
-        client: client.id.clone(),
-        scope: attempt.request.scope.clone(),
+    let (our_code, cookie) = (keys.code(), keys.session_cookie());
+    let session = BrowserSession { cookie: &cookie, replaces: browser.session.as_ref() };
+    let to_grant = ToGrant {
+        client,
+        request: attempt.request.clone(),
+        code: Some((&our_code, attempt.binding.clone())),
         attempt: Some(*id),
-        code: keys.code().fingerprint(),
-        code_expires_at: now + client.lifetimes.code,
-        redirect_uri: attempt.binding.redirect_uri.clone(),
-        challenge: attempt.binding.challenge.clone(),
-        nonce: attempt.binding.nonce.clone(),
-        auth_time: auth_time.unwrap_or(now),
-        expires_at: now + client.lifetimes.refresh_absolute,
-        resource: attempt.request.resource.clone(),
         user_agent: browser.user_agent.clone(),
     };
-    let recorded = logins::record(db, &login, &grant).await?;
-    let user = match recorded {
-        Recorded::User(user) => user,
-        Recorded::Disabled => {
-            info!(client = %client.id, "a disabled user was refused");
-            return Err(LoginRefusal::UserDisabled.into());
-        }
-        Recorded::Ended => {
-            info!(client = %client.id, "the person's logins were ended during this one");
-            return Err(LoginRefusal::StartAgain.into());
-        }
-    };
-    kakao_tokens::keep(deps, user, &tokens.access_token, tokens.expires_in).await;
-    if let Some(old) = &browser.session
-        && let Err(error) = sessions::replace(db, &old.fingerprint(), session, user, now).await
-    {
-        // The login stands; the session from before ends by itself.
-        warn!(cause = chain(&error), "the browser's earlier session was not ended");
+    match complete(deps, db, Voucher::Kakao(&identity, Some(session)), to_grant).await? {
+        Completed::Granted(_) => Ok(()),
+        Completed::UserDisabled => Err(LoginRefusal::UserDisabled.into()),
+        Completed::LoginsEnded => Err(LoginRefusal::StartAgain.into()),
     }
-    info!(user = %user, client = %client.id, grant = %grant.id, "logged in");
-    Ok(())
 }
 
 fn refuse(fault: &Fault) -> Error<LoginRefusal> {

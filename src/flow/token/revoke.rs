@@ -1,17 +1,16 @@
 //! Revokes a token (RFC 7009). Both kinds end the whole grant: a client that gives a token back is done with the login.
 
-use super::bearer::AccessToken;
-use super::exchange_code::{Ending, end};
-use super::refusal::TokenRefusal;
-use super::{Deps, Error};
+use super::end::end;
 use crate::domain::{Client, EndReason, Secret};
+use crate::flow::bearer::AccessToken;
+use crate::flow::refusal::TokenRefusal;
+use crate::flow::{Deps, Error};
 use crate::keys::refresh_token;
-use crate::store::Db;
-use crate::store::grants;
+use crate::store::{Db, grants};
 
 /// Ends the grant of a token of this client. A token that is unknown, expired or somebody else's is left alone, and the
 /// answer does not tell (RFC 7009 §2.2).
-pub async fn revoke(deps: &Deps, db: &mut Db, client: &Client, token: &Secret) -> Result<(), Error> {
+pub(crate) async fn revoke(deps: &Deps, db: &mut Db, client: &Client, token: &Secret) -> Result<(), Error> {
     let grant = if refresh_token::is_meant(token.reveal()) {
         refresh_token::read(&deps.keys.master, token.reveal()).map(|presented| presented.grant)
     } else {
@@ -23,9 +22,7 @@ pub async fn revoke(deps: &Deps, db: &mut Db, client: &Client, token: &Secret) -
     };
     let Some(grant) = grant else { return Ok(()) };
     match grants::find(db, grant).await? {
-        Some(grant) if grant.client == client.id => {
-            Ok(end(deps, db, client, Ending::of(&grant, EndReason::Revoked)).await?)
-        }
+        Some(grant) if grant.client == client.id => Ok(end(deps, db, &grant, EndReason::Revoked).await?),
         _ => Ok(()),
     }
 }

@@ -8,66 +8,58 @@ use std::sync::Arc;
 
 use metrics::counter;
 
-use super::exchange_code::{Ending, end};
-use super::gauges::REFRESHES;
-use super::issue::{Subject, TokenResponse, issue};
-use super::refusal::TokenRefusal;
-use super::{Deps, Error};
+use super::end::end;
+use super::issue::{IdToken, Issue, TokenResponse, issue};
 use crate::domain::access::{self, Basis};
 use crate::domain::refresh::{Verdict, judge};
-use crate::domain::{Client, EndReason, Rotated, Scope, Secret};
+use crate::domain::{Client, EndReason, Grant, Scope, Secret};
+use crate::flow::gauges::REFRESHES;
+use crate::flow::refusal::TokenRefusal;
+use crate::flow::{Deps, Error};
 use crate::keys::refresh_token::{self, Presented};
 use crate::store::Db;
 use crate::store::grants::{self, Rotation};
 
 /// A refresh token and what is asked of it.
-pub struct Refresh {
+pub(crate) struct Refresh {
     /// The authenticated client.
-    pub client: Arc<Client>,
+    pub(crate) client: Arc<Client>,
     /// `refresh_token`
-    pub token: Secret,
+    pub(crate) token: Secret,
     /// `scope`: narrower than the grant, or absent for all of it.
-    pub scope: Option<Scope>,
+    pub(crate) scope: Option<Scope>,
     /// `resource`: fewer than were granted, or none for all of them.
-    pub resource: Vec<String>,
+    pub(crate) resource: Vec<String>,
 }
 
 /// Rotates the refresh token and issues new tokens.
 ///
 /// An ID token comes only when `scope` asks for `openid` by name: signing one costs fifteen times as much as the rest.
-pub async fn refresh(deps: &Deps, db: &mut Db, ask: Refresh) -> Result<TokenResponse, Error> {
-    let Some(presented) = refresh_token::read(&deps.keys.master, ask.token.reveal()) else {
+pub(crate) async fn refresh(deps: &Deps, db: &mut Db, request: Refresh) -> Result<TokenResponse, Error> {
+    let Some(presented) = refresh_token::read(&deps.keys.master, request.token.reveal()) else {
         count("forged");
         return Err(TokenRefusal::RefreshTokenInvalid.into());
     };
-    refuse_wider(db, &ask, presented).await?;
+    refuse_wider(db, &request, presented).await?;
     let now = deps.clock.now();
+    let client = &request.client;
     let rotation = Rotation {
         grant: presented.grant,
-        client: &ask.client.id,
+        client: &client.id,
         generation: presented.generation,
-        idle_expires_at: now + ask.client.lifetimes.refresh_idle,
+        idle_expires_at: now + client.lifetimes.refresh_idle,
     };
-    let rotated = match grants::rotate(db, &rotation, now).await? {
+    let grant = match grants::rotate(db, &rotation, now).await? {
         Some(rotated) => {
             count("rotated");
             rotated
         }
-        None => current_again(deps, db, &ask, presented).await?,
+        None => current_again(deps, db, &request, presented).await?,
     };
-    let scope = access::scope(Basis::Granted(&rotated.scope), ask.scope.as_ref())?;
-    let audience = access::audience(&ask.client, &rotated.resource, &ask.resource)?;
-    let subject = Subject {
-        audience,
-        grant: presented.grant,
-        user: rotated.user,
-        scope: &scope,
-        auth_time: rotated.auth_time,
-        roles: &rotated.roles,
-        generation: rotated.generation,
-    };
-    let id_token = ask.scope.as_ref().is_some_and(|scope| scope.contains("openid")).then_some(None);
-    issue(deps, db, &ask.client, &subject, id_token).await
+    let scope = access::scope(Basis::Granted(&grant.scope), request.scope.as_ref())?;
+    let audience = access::audience(client, &grant.resource, &request.resource)?;
+    let id_token = request.scope.as_ref().and_then(|scope| IdToken::of_scope(scope, None));
+    issue(deps, db, client, Issue { grant: &grant, scope: &scope, audience, id_token }).await
 }
 
 fn count(verdict: &'static str) {
@@ -76,14 +68,14 @@ fn count(verdict: &'static str) {
 
 /// RFC 6749 §6, RFC 8707 §2.2: not beyond what was granted. Asked before anything is spent, and only when something narrower
 /// was asked for.
-async fn refuse_wider(db: &mut Db, ask: &Refresh, presented: Presented) -> Result<(), Error> {
-    if ask.scope.is_none() && ask.resource.is_empty() {
+async fn refuse_wider(db: &mut Db, request: &Refresh, presented: Presented) -> Result<(), Error> {
+    if request.scope.is_none() && request.resource.is_empty() {
         return Ok(());
     }
     let found = grants::find(db, presented.grant).await?;
-    let Some(grant) = found.filter(|grant| grant.client == ask.client.id) else { return Ok(()) };
-    access::scope(Basis::Granted(&grant.scope), ask.scope.as_ref())?;
-    access::audience(&ask.client, &grant.resource, &ask.resource)?;
+    let Some(grant) = found.filter(|grant| grant.client == request.client.id) else { return Ok(()) };
+    access::scope(Basis::Granted(&grant.scope), request.scope.as_ref())?;
+    access::audience(&request.client, &grant.resource, &request.resource)?;
     Ok(())
 }
 
@@ -91,32 +83,25 @@ async fn refuse_wider(db: &mut Db, ask: &Refresh, presented: Presented) -> Resul
 async fn current_again(
     deps: &Deps,
     db: &mut Db,
-    ask: &Refresh,
+    request: &Refresh,
     presented: Presented,
-) -> Result<Rotated, Error> {
+) -> Result<Grant, Error> {
     let Some(grant) = grants::find(db, presented.grant).await? else {
         count(Verdict::Unknown.name());
         return Err(TokenRefusal::RefreshTokenInvalid.into());
     };
     let verdict = judge(
         &grant,
-        &ask.client.id,
+        &request.client.id,
         presented.generation,
         deps.clock.now(),
         deps.policy.refresh.reuse_window,
     );
     count(verdict.name());
     match verdict {
-        Verdict::GiveCurrentAgain => Ok(Rotated {
-            user: grant.user,
-            scope: grant.scope,
-            auth_time: grant.auth_time,
-            generation: grant.generation,
-            roles: grant.roles,
-            resource: grant.resource,
-        }),
+        Verdict::GiveCurrentAgain => Ok(grant),
         Verdict::Replayed => {
-            end(deps, db, &ask.client, Ending::of(&grant, EndReason::RefreshReplayed)).await?;
+            end(deps, db, &grant, EndReason::RefreshReplayed).await?;
             Err(TokenRefusal::RefreshTokenReplayed.into())
         }
         Verdict::Ended | Verdict::Expired | Verdict::OtherClient | Verdict::Unknown => {

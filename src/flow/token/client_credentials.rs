@@ -1,12 +1,12 @@
 //! A client asks for a token of its own (RFC 6749 §4.4).
 
 use super::issue::{TokenResponse, issue_to_client};
-use super::{Deps, Error};
 use crate::domain::access::{self, Basis};
 use crate::domain::{Client, Scope};
+use crate::flow::{Deps, Error};
 
 /// Issues an access token without a user. Without `scope` the client gets all that it may have.
-pub fn client_credentials(
+pub(crate) fn client_credentials(
     deps: &Deps,
     client: &Client,
     scope: Option<&Scope>,

@@ -9,31 +9,25 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use metrics::counter;
-use tracing::info;
 
-use super::finish_login::{note_under_age, service_terms};
-use super::gauges::LOGINS;
-use super::issue::TokenResponse;
-use super::nonces::{self, Origin};
-use super::refusal::fault;
-use super::refusal::{AccountRefusal, SubjectTokenRefusal};
-use super::{CodeExchange, Deps, Error, exchange_code, kakao_tokens};
+use super::issue::{self, Issue, TokenResponse};
 use crate::cache::Decision;
 use crate::domain::access::{self, Basis};
-use crate::domain::{
-    Client, Consent, Fingerprint, GrantId, KakaoId, NewGrant, Profile, Quota, Scope, Secret, Timestamp, User,
-    UserId,
-};
+use crate::domain::{Client, Consent, Fingerprint, GrantRequest, KakaoId, Quota, Scope, Secret, User};
+use crate::flow::gauges::LOGINS;
+use crate::flow::login::callback::{note_under_age, service_terms};
+use crate::flow::login::complete::{Completed, Identity, ToGrant, Voucher, complete};
+use crate::flow::nonces::{self, Origin};
+use crate::flow::refusal::{AccountRefusal, SubjectTokenRefusal, fault};
+use crate::flow::{Deps, Error};
 use crate::kakao::{Fault, IdToken, Person};
-use crate::keys::code;
-use crate::store::logins::{self, NewLogin, Recorded};
 use crate::store::{Db, kakao_links, users};
 
 /// `subject_token_type` of an ID token (RFC 8693 §3).
-pub const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+pub(crate) const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 
 /// `subject_token_type`, and `issued_token_type`, of an access token.
-pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+pub(crate) const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// How old an ID token may be that logs in: an app exchanges it at once.
 const OLDEST: Duration = Duration::from_mins(10);
@@ -48,21 +42,21 @@ const ENDED: &str =
     "The person's logins were ended after Kakao issued this token. Have Kakao's SDK log the person in again.";
 
 /// What an app hands in.
-pub struct KakaoTokenExchange {
+pub(crate) struct KakaoTokenExchange {
     /// The authenticated client.
-    pub client: Arc<Client>,
+    pub(crate) client: Arc<Client>,
     /// Kakao's token.
-    pub subject: Subject,
+    pub(crate) subject: Subject,
     /// `scope`
-    pub scope: Option<Scope>,
+    pub(crate) scope: Option<Scope>,
     /// `resource`, `audience`
-    pub resource: Vec<String>,
+    pub(crate) resource: Vec<String>,
     /// The app, as it names itself.
-    pub user_agent: Option<String>,
+    pub(crate) user_agent: Option<String>,
 }
 
 /// A token of Kakao's.
-pub enum Subject {
+pub(crate) enum Subject {
     /// An ID token, and the nonce of its login if it had one: raw, as the app gave it to Kakao or hashed it for Kakao.
     IdToken {
         /// The token.
@@ -74,21 +68,8 @@ pub enum Subject {
     AccessToken(Secret),
 }
 
-/// Who it is, as far as the token tells.
-struct Known {
-    kakao_id: KakaoId,
-    profile: Profile,
-    consent: Consent,
-    auth_time: Timestamp,
-    /// When Kakao was asked for the profile.
-    read_at: Timestamp,
-    /// When Kakao issued the ID token, or answered for the access token.
-    vouched_at: Timestamp,
-    access_token: Option<(Secret, Duration)>,
-}
-
 /// Logs the person in.
-pub async fn exchange_kakao_token(
+pub(crate) async fn exchange_kakao_token(
     deps: &Deps,
     db: &mut Db,
     ask: KakaoTokenExchange,
@@ -96,79 +77,37 @@ pub async fn exchange_kakao_token(
     // What the client may not have is refused before a nonce is spent.
     access::audience(&ask.client, &[], &ask.resource)?;
     let scope = access::scope(Basis::Login(&ask.client), ask.scope.as_ref())?;
-    let known = match &ask.subject {
+    let identity = match &ask.subject {
         Subject::IdToken { token, nonce } => by_id_token(deps, db, token, nonce.as_deref()).await?,
         Subject::AccessToken(token) => by_access_token(deps, db, token).await?,
     };
-    let code = code::generate()?;
-    record(deps, db, &ask, Login { scope, known: &known, code: &code }).await?;
-    let exchange = CodeExchange {
-        client: Arc::clone(&ask.client),
-        code,
-        redirect_uri: Some(String::new()),
-        verifier: None,
-        resource: Vec::new(),
-    };
-    let mut tokens = exchange_code(deps, db, exchange).await?;
-    tokens.issued_token_type = Some(ACCESS_TOKEN);
-    Ok(tokens)
-}
-
-/// A login about to be recorded: for whom, what is granted, and the code that stands for it.
-struct Login<'a> {
-    scope: Scope,
-    known: &'a Known,
-    code: &'a Secret,
-}
-
-async fn record(deps: &Deps, db: &mut Db, ask: &KakaoTokenExchange, login: Login<'_>) -> Result<(), Error> {
-    let Login { scope, known, code } = login;
-    let (now, client) = (deps.clock.now(), &ask.client);
-    let login = NewLogin {
-        user: UserId::generate(),
-        kakao_id: known.kakao_id,
-        profile: &known.profile,
-        // It belongs to the app's SDK: a refresh here would kill the app's.
-        kakao_refresh_token: None,
-        kakao_refresh_expires_at: None,
-        consent: &known.consent,
-        session: None,
-        read_at: known.read_at,
-        vouched_at: known.vouched_at,
-        now,
-    };
-    let grant = NewGrant {
-        id: GrantId::generate(),
-        client: client.id.clone(),
-        scope,
+    let client = &ask.client;
+    let to_grant = ToGrant {
+        client,
+        request: GrantRequest { client: client.id.clone(), scope, resource: ask.resource },
+        code: None,
         attempt: None,
-        code: code.fingerprint(),
-        code_expires_at: now + client.lifetimes.code,
-        redirect_uri: String::new(),
-        challenge: None,
-        nonce: None,
-        auth_time: known.auth_time,
-        expires_at: now + client.lifetimes.refresh_absolute,
-        resource: ask.resource.clone(),
-        user_agent: ask.user_agent.clone(),
+        user_agent: ask.user_agent,
     };
-    let user = match logins::record(db, &login, &grant).await? {
-        Recorded::User(user) => user,
-        Recorded::Disabled => {
-            info!(client = %client.id, "a disabled user was refused");
-            return Err(AccountRefusal::UserDisabled.into());
-        }
-        Recorded::Ended => return Err(SubjectTokenRefusal::Invalid(ENDED.to_owned()).into()),
+    let grant = match complete(deps, db, Voucher::Kakao(&identity, None), to_grant).await? {
+        Completed::Granted(grant) => grant,
+        Completed::UserDisabled => return Err(AccountRefusal::UserDisabled.into()),
+        Completed::LoginsEnded => return Err(SubjectTokenRefusal::Invalid(ENDED.to_owned()).into()),
     };
-    if let Some((token, left)) = &known.access_token {
-        kakao_tokens::keep(deps, user, token, *left).await;
-    }
     counter!(LOGINS, "outcome" => "logged_in").increment(1);
-    info!(user = %user, client = %client.id, grant = %grant.id, "logged in by Kakao's SDK");
-    Ok(())
+    let audience = access::audience(client, &grant.resource, &[])?;
+    let id_token = issue::IdToken::of_scope(&grant.scope, None);
+    let what = Issue { grant: &grant, scope: &grant.scope, audience, id_token };
+    let tokens = issue::issue(deps, db, client, what).await?;
+    Ok(tokens.of_exchange(ACCESS_TOKEN))
 }
 
-async fn by_id_token(deps: &Deps, db: &mut Db, token: &Secret, nonce: Option<&str>) -> Result<Known, Error> {
+async fn by_id_token(
+    deps: &Deps,
+    db: &mut Db,
+    token: &Secret,
+    nonce: Option<&str>,
+) -> Result<Identity, Error> {
     let id_token = deps.kakao.read_id_token(token).await.map_err(|fault| fault::of_id_token(&fault))?;
     let keys = deps.kakao.app_keys();
     if !id_token.audience.is_within(&keys) {
@@ -199,7 +138,7 @@ async fn check_age(deps: &Deps, db: &mut Db, id_token: &IdToken) -> Result<(), E
 }
 
 /// An ID token tells less than Kakao knows, and what Kakao knew then: what it cannot tell, or what is known since, stays.
-fn merged(id_token: IdToken, before: Option<User>) -> Known {
+fn merged(id_token: IdToken, before: Option<User>) -> Identity {
     let known_since = before.as_ref().and_then(|user| user.profile_read_at);
     let (mut profile, consent) = before.map(|user| (user.profile, user.consent)).unwrap_or_default();
     let told = id_token.profile;
@@ -211,14 +150,15 @@ fn merged(id_token: IdToken, before: Option<User>) -> Known {
             (profile.email, profile.email_verified) = (told.email, told.email_verified);
         }
     }
-    Known {
+    Identity {
         kakao_id: id_token.sub,
         profile,
         consent,
-        auth_time: id_token.auth_time.unwrap_or(id_token.issued_at),
+        auth_time: Some(id_token.auth_time.unwrap_or(id_token.issued_at)),
         read_at: known_since.map_or(id_token.issued_at, |read_at| read_at.max(id_token.issued_at)),
         vouched_at: id_token.issued_at,
         access_token: None,
+        refresh_token: None,
     }
 }
 
@@ -268,7 +208,7 @@ async fn check_nonce(deps: &Deps, db: &mut Db, id_token: &IdToken, given: Option
     }
 }
 
-async fn by_access_token(deps: &Deps, db: &mut Db, token: &Secret) -> Result<Known, Error> {
+async fn by_access_token(deps: &Deps, db: &mut Db, token: &Secret) -> Result<Identity, Error> {
     let Some(expected) = deps.kakao.app_id() else {
         return Err(SubjectTokenRefusal::Invalid(
             "This service takes no Kakao access tokens, because kakao.app_id is not set. Send an ID token, or ask the operator."
@@ -314,13 +254,14 @@ async fn by_access_token(deps: &Deps, db: &mut Db, token: &Secret) -> Result<Kno
         let fault = deps.kakao.record("a login", Fault::other_person());
         return Err(SubjectTokenRefusal::Kakao(fault.known).into());
     }
-    Ok(Known {
+    Ok(Identity {
         kakao_id: id,
         profile,
         consent: Consent { scopes, needs_agreement, service_terms },
-        auth_time: deps.clock.now(),
+        auth_time: None,
         read_at,
         vouched_at: read_at,
         access_token: Some((token.clone(), Duration::from_secs(info.expires_in))),
+        refresh_token: None,
     })
 }
