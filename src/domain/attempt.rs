@@ -2,37 +2,10 @@
 
 use std::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::grant::{CodeBinding, GrantRequest};
-use super::{ClientId, Fingerprint, Locale, Timestamp, UserId};
-
-/// Names an attempt: a digest of the `state` that went to Kakao, so that the state finds its cookie but the cookie's name
-/// does not tell the state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct AttemptId([u8; 12]);
-
-impl AttemptId {
-    /// The attempt to which this `state` belongs.
-    pub fn of_state(state: &str) -> Self {
-        let mut id = [0; 12];
-        id.copy_from_slice(&Fingerprint::of(state.as_bytes()).as_bytes()[..12]);
-        Self(id)
-    }
-
-    /// The bytes, as the store keeps them.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Display for AttemptId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
-    }
-}
+use super::{ClientId, Locale, Timestamp, UserId};
 
 /// All that must be remembered while the person is at Kakao. It lives sealed in a cookie of the browser that started it,
 /// never on the server: an abandoned attempt costs nothing.

@@ -2,8 +2,12 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use super::Fingerprint;
 
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -67,5 +71,30 @@ pub struct KakaoId(pub i64);
 impl fmt::Display for KakaoId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// Names an attempt: a digest of the `state` that went to Kakao, so that the state finds its cookie but the cookie's name
+/// does not tell the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AttemptId([u8; 12]);
+
+impl AttemptId {
+    /// The attempt to which this `state` belongs.
+    pub fn of_state(state: &str) -> Self {
+        let mut id = [0; 12];
+        id.copy_from_slice(&Fingerprint::of(state.as_bytes()).as_bytes()[..12]);
+        Self(id)
+    }
+
+    /// The bytes, as the store keeps them.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
     }
 }

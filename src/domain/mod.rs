@@ -31,7 +31,7 @@ pub mod time;
 pub mod user;
 
 pub use account::{AccountPolicy, OnUnlink, Returning};
-pub use attempt::{AttemptFailure, AttemptId, AttemptOutcome, LoginAttempt, ResponseMode, ResumeToken};
+pub use attempt::{AttemptFailure, AttemptOutcome, LoginAttempt, ResponseMode, ResumeToken};
 pub use audience::Audience;
 pub use audit::Initiator;
 pub use client::{Client, ClientType, Clients, GrantType, Lifetimes, SigningAlg};
@@ -40,7 +40,7 @@ pub use grant::{
     Beginning, CodeBinding, EndReason, Grant, GrantRequest, GrantSummary, NewCode, NewGrant, Stage,
     StoredCode,
 };
-pub use ids::{ClientId, GrantId, KakaoId, SessionId, UserId};
+pub use ids::{AttemptId, ClientId, GrantId, KakaoId, SessionId, UserId};
 pub use issuer::Issuer;
 pub use kakao_app::KakaoApp;
 pub use kakao_event::KakaoEvent;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::profile;
+use super::standing::void_before;
 use super::statement::Statement;
-use super::users::void_before;
 use super::{Conn, Result, Tx, on, row};
 use crate::domain::{KakaoId, ProfileField, Timestamp, UserId};
 

@@ -3,8 +3,8 @@
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::standing::login_counts;
 use super::statement::Row;
-use super::users::login_counts;
 use super::{Conn, Error, Result, Tx, on, row};
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::{

@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use super::profile;
+use super::standing::{login_counts, void_before};
 use super::statement::Statement;
-use super::users::{login_counts, void_before};
 use super::{Conn, Result, Tx, on, row};
 use crate::domain::{KakaoId, Profile, ProfileField, Timestamp, UserId};
 

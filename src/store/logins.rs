@@ -10,8 +10,8 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::kakao_links::ended_since;
+use super::standing::login_counts;
 use super::statement::Statement;
-use super::users::login_counts;
 use super::{Conn, Db, Result, Tx, grants, on, profile, row, sessions, users};
 use crate::domain::session::NewSession;
 use crate::domain::{Consent, Grant, KakaoId, NewGrant, Profile, Timestamp, UserId};

@@ -8,6 +8,7 @@
 mod db;
 mod error;
 mod profile;
+mod standing;
 mod statement;
 mod types;
 

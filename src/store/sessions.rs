@@ -3,8 +3,8 @@
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::standing::login_counts;
 use super::statement::{Row, Statement};
-use super::users::login_counts;
 use super::{Conn, Db, Result, Tx, grants, on, row};
 use crate::domain::session::{NewSession, Session};
 use crate::domain::{EndReason, Fingerprint, Grant, NewGrant, SessionId, Timestamp, UserId};

@@ -6,6 +6,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::profile::{self, ProfileColumns};
+use super::standing::void_before;
 use super::statement::{Row, Statement};
 
 use super::{Conn, Db, Result, Tx, grants, on, row, sessions};
@@ -77,42 +78,19 @@ pub async fn find_by_kakao_id(conn: &mut Conn, kakao_id: KakaoId) -> Result<Opti
 }
 
 /// What every new user has. The one binder of `INSERT INTO users`, for logins and imports; each sets beside it what it knows.
-pub(super) fn new_row<'q>(
+pub(super) fn new_row(
     id: UserId,
     kakao_id: KakaoId,
-    profile: &'q Profile,
+    profile: &Profile,
     created_at: Timestamp,
     last_login_at: Timestamp,
-) -> Row<'q> {
+) -> Row<'_> {
     let row = Row::default().set("id", id.0).set("kakao_id", kakao_id.0);
     profile::of_new_row(row, profile)
         .set("created_at", created_at)
         .set("updated_at", created_at)
         .set("last_login_at", last_login_at)
 }
-
-/// Whether a login counts: the one place that says so. `$users` names the row of the user, `$at` when Kakao vouched for the
-/// login. Whatever ends a user's logins writes `logins_valid_from`, and nothing else needs to know why they ended.
-macro_rules! login_counts {
-    ($users:literal, $at:literal) => {
-        concat!("(", $users, ".logins_valid_from IS NULL OR ", $users, ".logins_valid_from <= ", $at, ")")
-    };
-}
-
-/// Voids the logins of before `$at`; a later time that is there already stays.
-macro_rules! void_before {
-    ($at:literal) => {
-        concat!(
-            "logins_valid_from = CASE WHEN logins_valid_from > ",
-            $at,
-            " THEN logins_valid_from ELSE ",
-            $at,
-            " END"
-        )
-    };
-}
-
-pub(super) use {login_counts, void_before};
 
 /// Voids the logins of a user from before `at`, and the tokens that were issued before.
 pub async fn void_logins(tx: &mut Tx<'_>, user: UserId, at: Timestamp) -> Result<()> {

@@ -5,9 +5,6 @@ use crate::Violation;
 /// Rule and place of each.
 pub(crate) const KNOWN: &[(&str, &str)] = &[
     ("lines", "dev/simulator/src/people.rs everybody"),
-    ("lines", "src/flow/finish_login.rs log_in"),
-    ("lines", "src/flow/issue.rs issue"),
-    ("lines", "src/store/logins.rs record"),
     ("lints", "Cargo.toml dead_code"),
     ("lints", "Cargo.toml unreachable_pub"),
     ("parameters", "dev/simulator/src/webhooks.rs deliver"),

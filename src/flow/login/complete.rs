@@ -117,11 +117,11 @@ pub(crate) async fn complete(
     };
     match &completed {
         Completed::Granted(grant) => {
-            info!(user = %grant.user, client = %client.id, grant = %grant.id, "logged in")
+            info!(user = %grant.user, client = %client.id, grant = %grant.id, "logged in");
         }
         Completed::UserDisabled => info!(client = %client.id, "a disabled user was refused"),
         Completed::LoginsEnded => {
-            info!(client = %client.id, "the person's logins were ended during this one")
+            info!(client = %client.id, "the person's logins were ended during this one");
         }
     }
     Ok(completed)
