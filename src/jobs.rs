@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use crate::domain::rotation::Step;
 use crate::flow::chain;
-use crate::flow::{Deps, Error, read_profile, revocations, tell_clients, unlink, work_webhooks};
+use crate::flow::kakao::profile;
+use crate::flow::{Deps, Error, revocations, tell_clients, unlink, work_webhooks};
 use crate::keys::{self, lifecycle};
 use crate::store::sweep::Swept;
 use crate::store::{self, Db, Pool, leases, sweep};
@@ -142,7 +143,7 @@ async fn kakao(deps: &Deps, pool: &Pool, mut ticks: Ticks) {
         if let Err(error) = unlink::unlink_due(deps, pool).await {
             put_off(&error, "unlinks");
         }
-        if let Err(error) = read_profile::read_stale_profiles(deps, &mut pool.handle()).await {
+        if let Err(error) = profile::read_stale_profiles(deps, &mut pool.handle()).await {
             put_off(&error, "profiles");
         }
     }
@@ -172,7 +173,7 @@ pub async fn renew_once(
     if !leases::acquire(db, "renewal", holder, now, now + RENEWAL).await? {
         return Ok(None);
     }
-    read_profile::renew_links(deps, db, deps.policy.kakao.renew_per_minute, stop).await.map(Some)
+    profile::renew_links(deps, db, deps.policy.kakao.renew_per_minute, stop).await.map(Some)
 }
 
 fn put_off(error: &Error, what: &str) {

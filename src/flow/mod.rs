@@ -4,7 +4,6 @@
 //! to be said, or a [`Refusal`] that `web::error` turns into a status and a code.
 
 pub mod bearer;
-pub mod broker_kakao_token;
 pub mod delete_account;
 pub mod devices;
 pub mod doctor;
@@ -13,12 +12,11 @@ pub(crate) mod gauges;
 mod health;
 pub mod id_token_hint;
 mod jwks;
-pub mod kakao_tokens;
+pub mod kakao;
 pub(crate) mod login;
 pub mod logout;
 pub mod nonces;
 pub mod params;
-pub mod read_profile;
 pub mod receive_webhook;
 pub mod refusal;
 pub mod revocations;
@@ -31,11 +29,11 @@ pub mod users;
 pub mod work_webhooks;
 
 pub use bearer::{Bearer, Service, bearer};
-pub use broker_kakao_token::broker_kakao_token;
 pub use delete_account::delete_account;
 pub use error::{Error, chain};
 pub(crate) use health::{Health, health};
 pub(crate) use jwks::jwks;
+pub use kakao::broker::broker_kakao_token;
 pub(crate) use login::callback::{Callback, Finished, finish_login};
 pub use params::Params;
 pub use refusal::Refusal;

@@ -7,8 +7,9 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tracing::{error, info};
 
+use super::kakao::tokens;
 use super::refusal::AccountRefusal;
-use super::{Deps, Error, kakao_tokens};
+use super::{Deps, Error};
 use crate::domain::{Secret, Timestamp, UserId};
 use crate::kakao::{Fault, FaultKind};
 use crate::store::accounts::{self, MOST_ATTEMPTS, Unlink};
@@ -41,7 +42,7 @@ async fn unlink(deps: &Deps, db: &mut Db, due: &Unlink) -> Result<bool, Error> {
     }
     match tell(deps, due).await {
         Ok(how) => {
-            kakao_tokens::forget(deps, due.user).await;
+            tokens::forget(deps, due.user).await;
             accounts::done(db, due.user, due.asked_at, deps.clock.now()).await?;
             info!(user = %due.user, how, "unlinked at Kakao");
             record(deps, db, due, "kakao_unlink.done", json!({ "how": how, "attempts": due.attempts }))
@@ -62,7 +63,7 @@ async fn tell(deps: &Deps, due: &Unlink) -> Result<&'static str, Fault> {
         Err(fault) if fault.is_not_linked() => Ok("was not linked"),
         Err(fault) => Err(fault),
     };
-    let token = match kakao_tokens::cached(deps, due.user).await {
+    let token = match tokens::cached(deps, due.user).await {
         Some(held) => Some(held.token),
         None => refreshed(deps, due).await?,
     };
@@ -78,11 +79,11 @@ async fn tell(deps: &Deps, due: &Unlink) -> Result<&'static str, Fault> {
 /// An access token by the refresh token that the account left behind; `None` if Kakao no longer takes it.
 async fn refreshed(deps: &Deps, due: &Unlink) -> Result<Option<Secret>, Fault> {
     let Some(sealed) = &due.refresh_token else { return Ok(None) };
-    let Ok(refresh_token) = kakao_tokens::open_refresh(deps, due.kakao_id, sealed) else { return Ok(None) };
+    let Ok(refresh_token) = tokens::open_refresh(deps, due.kakao_id, sealed) else { return Ok(None) };
     match deps.kakao.refresh(&refresh_token).await {
         Ok(tokens) => {
             // Should the unlink fail now, the next try has it: the refresh token may be spent.
-            kakao_tokens::keep(deps, due.user, &tokens.access_token, tokens.expires_in).await;
+            tokens::keep(deps, due.user, &tokens.access_token, tokens.expires_in).await;
             Ok(Some(tokens.access_token))
         }
         Err(fault) if fault.may_pass() => Err(fault),

@@ -10,8 +10,9 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use super::error::chain;
+use super::kakao::tokens;
 use super::receive_webhook::store_waiting;
-use super::{Deps, Error, delete_account, kakao_tokens};
+use super::{Deps, Error, delete_account};
 use crate::domain::kakao_event::{Effect, Source, effect_of};
 use crate::domain::{EndReason, KakaoEvent, OnUnlink, ProfileField, Returning, Timestamp, UserId};
 use crate::store::audit::{self, AuditEvent};
@@ -167,8 +168,8 @@ async fn apply(deps: &Deps, db: &mut Db, due: &Due, linked: Linked) -> Result<()
     audit::record(&mut tx, &record).await?;
     // Before the commit: should this process die in between, a token is forgotten once too often rather than never.
     match (user, done.forget) {
-        (Some(user), Forget::Any) => kakao_tokens::forget(deps, user).await,
-        (Some(user), Forget::Older) => kakao_tokens::forget_older(deps, user, event.at).await,
+        (Some(user), Forget::Any) => tokens::forget(deps, user).await,
+        (Some(user), Forget::Older) => tokens::forget_older(deps, user, event.at).await,
         _ => {}
     }
     tx.commit().await?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use kakao_auth::flow::kakao_tokens;
+use kakao_auth::flow::kakao::tokens as kakao_tokens;
 use kakao_auth::flow::unlink::unlink_due;
 use kakao_simulator::{Effect, Endpoint, Fault};
 use reqwest::{Method, Response, StatusCode};

@@ -155,7 +155,7 @@ async fn what_is_withdrawn_is_erased_at_the_next_login_and_by_kakao_s_word() {
     );
     for _ in 0..200 {
         kakao_auth::flow::work_webhooks::work_webhooks(rig.deps(0), rig.pool(0)).await.unwrap();
-        kakao_auth::flow::read_profile::read_stale_profiles(rig.deps(0), &mut rig.pool(0).handle())
+        kakao_auth::flow::kakao::profile::read_stale_profiles(rig.deps(0), &mut rig.pool(0).handle())
             .await
             .unwrap();
         if rig.count("SELECT count(*) FROM users WHERE profile_stale_at IS NULL AND nickname IS NULL").await

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use kakao_auth::domain::UserId;
-use kakao_auth::flow::kakao_tokens;
+use kakao_auth::flow::kakao::tokens as kakao_tokens;
 use kakao_auth::jobs;
 use kakao_simulator::{Effect, Endpoint, Fault};
 use reqwest::{Method, Response, StatusCode};
@@ -314,7 +314,7 @@ async fn links_are_renewed_before_they_die_bounded_and_not_twice_a_day() {
     rig.kakao.clear_calls();
     let holder = uuid::Uuid::now_v7();
     let renew = async || {
-        kakao_auth::flow::read_profile::renew_links(rig.deps(0), &mut rig.pool(0).handle(), 2, || false)
+        kakao_auth::flow::kakao::profile::renew_links(rig.deps(0), &mut rig.pool(0).handle(), 2, || false)
             .await
             .unwrap()
     };

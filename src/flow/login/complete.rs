@@ -10,8 +10,9 @@ use crate::domain::{
     AttemptId, Beginning, Client, CodeBinding, Consent, Grant, GrantId, GrantRequest, KakaoId, NewCode,
     NewGrant, Profile, Secret, SessionId, Timestamp, UserId,
 };
+use crate::flow::Deps;
 use crate::flow::error::chain;
-use crate::flow::{Deps, kakao_tokens};
+use crate::flow::kakao::tokens;
 use crate::keys;
 use crate::store::logins::{self, NewLogin, Recorded};
 use crate::store::{Db, sessions};
@@ -136,7 +137,7 @@ async fn by_kakao(
 ) -> Result<Completed, keys::Error> {
     let (now, session) = (grant.created_at, SessionId::generate());
     let sealed = identity.refresh_token.as_ref();
-    let sealed = sealed.map(|(token, _)| kakao_tokens::seal_refresh(deps, identity.kakao_id, token));
+    let sealed = sealed.map(|(token, _)| tokens::seal_refresh(deps, identity.kakao_id, token));
     let sealed = sealed.transpose()?;
     let lives = identity.refresh_token.as_ref().and_then(|(_, lives)| *lives);
     let login = NewLogin {
@@ -161,7 +162,7 @@ async fn by_kakao(
         Recorded::Ended => return Ok(Completed::LoginsEnded),
     };
     if let Some((token, lives)) = &identity.access_token {
-        kakao_tokens::keep(deps, grant.user, token, *lives).await;
+        tokens::keep(deps, grant.user, token, *lives).await;
     }
     if let Some(old) = browser.and_then(|browser| browser.replaces)
         && let Err(error) = sessions::replace(db, &old.fingerprint(), session, grant.user, now).await

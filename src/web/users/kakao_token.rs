@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::domain::consent::is_item;
 use crate::domain::{Secret, UserId};
 use crate::flow;
-use crate::flow::broker_kakao_token::Ask;
+use crate::flow::kakao::broker::Ask;
 use crate::flow::refusal::RequestRefusal;
 use crate::web::reply::Reply;
 use crate::web::state::State;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kakao_auth::domain::kakao_event::USER_UNLINKED;
-use kakao_auth::flow::read_profile::read_stale_profiles;
+use kakao_auth::flow::kakao::profile::read_stale_profiles;
 use kakao_simulator::{Effect, Email, Endpoint, Event, Fault};
 use reqwest::StatusCode;
 use serde_json::json;
@@ -130,11 +130,11 @@ async fn an_access_token_that_came_after_an_event_stays() {
     let id = user_of(&rig.tokens().await);
     for event in &old {
         tell(&rig, event).await;
-        assert!(kakao_auth::flow::kakao_tokens::cached(rig.deps(0), id).await.is_some(), "{event:?}");
+        assert!(kakao_auth::flow::kakao::tokens::cached(rig.deps(0), id).await.is_some(), "{event:?}");
     }
     later(&rig);
     tell(&rig, &event(&rig, &format!("{OAUTH}/token-issued"))).await;
-    assert!(kakao_auth::flow::kakao_tokens::cached(rig.deps(0), id).await.is_none());
+    assert!(kakao_auth::flow::kakao::tokens::cached(rig.deps(0), id).await.is_none());
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn dead_tokens_are_forgotten_and_logins_go_on() {
             kakao_auth::store::users::kakao_refresh_token(&mut rig.db(), id).await.unwrap().is_none(),
             "{name}"
         );
-        assert!(kakao_auth::flow::kakao_tokens::cached(rig.deps(0), id).await.is_none(), "{name}");
+        assert!(kakao_auth::flow::kakao::tokens::cached(rig.deps(0), id).await.is_none(), "{name}");
         assert!(is_live(&rig, &tokens).await, "{name}");
         later(&rig);
     }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::refusal::KakaoTokenRefusal;
-use super::{Deps, Error, kakao_tokens};
+use super::tokens;
 use crate::domain::{KakaoId, UserId};
+use crate::flow::refusal::KakaoTokenRefusal;
+use crate::flow::{Deps, Error};
 use crate::kakao::{Fault, Person};
 use crate::store::{Db, kakao_links};
 
@@ -90,7 +91,7 @@ async fn ask(deps: &Deps, db: &mut Db, user: UserId, kakao_id: KakaoId) -> Resul
             return Ok(Answer::of(read));
         }
     }
-    match kakao_tokens::fresh(deps, db, user, Duration::from_secs(30), None).await {
+    match tokens::fresh(deps, db, user, Duration::from_secs(30), None).await {
         Ok(held) => {
             let read = tokio::join!(deps.kakao.me(&held.token), deps.kakao.scopes(&held.token));
             Ok(Answer::of(read))
@@ -113,13 +114,13 @@ pub async fn renew_links(
     stop: impl Fn() -> bool,
 ) -> Result<usize, Error> {
     let now = deps.clock.now();
-    if kakao_tokens::is_app_resting(deps, db).await? {
+    if tokens::is_app_resting(deps, db).await? {
         return Ok(0);
     }
     let due = kakao_links::take_for_renewal(db, now + RENEW_BEFORE, now - RENEW_AGAIN, now, most).await?;
     for user in due.iter().take_while(|_| !stop()) {
         // Longer than any access token lives: whatever is cached does not do.
-        match kakao_tokens::fresh(deps, db, *user, Duration::MAX, None).await {
+        match tokens::fresh(deps, db, *user, Duration::MAX, None).await {
             Ok(_) => info!(user = %user, "the link to Kakao was renewed"),
             Err(Error::Refused(refusal)) => {
                 info!(user = %user, ?refusal, "the link to Kakao was not renewed");

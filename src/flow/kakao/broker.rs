@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
-use super::kakao_tokens::{self, Held};
-use super::refusal::{AccountRefusal, KakaoTokenRefusal};
-use super::{Deps, Error, Service};
+use super::tokens::{self, Held};
 use crate::domain::{ClientId, Secret, UserId, consent};
+use crate::flow::refusal::{AccountRefusal, KakaoTokenRefusal};
+use crate::flow::{Deps, Error, Service};
 use crate::store::Db;
 use crate::store::audit::{self, AuditEvent};
 use crate::store::kakao_links::{self, Link};
@@ -44,7 +44,7 @@ pub async fn broker_kakao_token(
     ask: Ask,
 ) -> Result<HandedOut, Error<KakaoTokenRefusal>> {
     let link = living_link(db, ask.user).await?;
-    let mut held = kakao_tokens::fresh(deps, db, ask.user, ask.min_ttl, ask.refused.as_ref()).await?;
+    let mut held = tokens::fresh(deps, db, ask.user, ask.min_ttl, ask.refused.as_ref()).await?;
     let mut granted = link.scope.as_deref().map(consent::items);
     if !missing(&ask.scopes, granted.as_deref()).is_empty() {
         let (still, agreed) = ask_kakao(deps, db, &link, ask.user, held).await?;
@@ -100,10 +100,10 @@ async fn ask_kakao(
     user: UserId,
     held: Held,
 ) -> Result<(Held, Vec<String>), Error<KakaoTokenRefusal>> {
-    kakao_tokens::refuse_while_resting(deps, db, user).await?;
+    tokens::refuse_while_resting(deps, db, user).await?;
     let (held, agreed) = match deps.kakao.scopes(&held.token).await {
         Err(fault) if fault.is_dead_token() => {
-            let held = kakao_tokens::fresh(deps, db, user, Duration::ZERO, Some(&held.token)).await?;
+            let held = tokens::fresh(deps, db, user, Duration::ZERO, Some(&held.token)).await?;
             let agreed = deps.kakao.scopes(&held.token).await;
             (held, agreed)
         }
@@ -114,6 +114,6 @@ async fn ask_kakao(
             kakao_links::set_scope(db, user, &agreed.join(" ")).await?;
             Ok((held, agreed))
         }
-        Err(fault) => Err(kakao_tokens::after_fault(deps, db, user, link, &fault).await?.into()),
+        Err(fault) => Err(tokens::after_fault(deps, db, user, link, &fault).await?.into()),
     }
 }

@@ -7,11 +7,11 @@ use serde_json::json;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::error::chain;
-use super::refusal::fault;
-use super::refusal::{AccountRefusal, KakaoTokenRefusal};
-use super::{Deps, Error};
 use crate::domain::{KakaoId, Secret, Timestamp, UserId};
+use crate::flow::error::chain;
+use crate::flow::refusal::fault;
+use crate::flow::refusal::{AccountRefusal, KakaoTokenRefusal};
+use crate::flow::{Deps, Error};
 use crate::kakao::Fault;
 use crate::keys::{self, Purpose};
 use crate::store::audit::{self, AuditEvent};
