@@ -4,15 +4,15 @@
 //! The database is the truth. Every call ends within [`PER_CALL`], and a cache that does not answer is left alone for a
 //! moment, so that a Redis that hangs costs no request more than the first few.
 
+mod answer;
 mod memory;
 mod remote;
 
 use std::time::Duration;
 
-use crate::domain::{Clock, Quota};
+pub use answer::{Decision, Error, PER_CALL};
 
-/// The longest a call may take.
-pub const PER_CALL: Duration = Duration::from_millis(250);
+use crate::domain::{Clock, Quota};
 
 /// A cache: Redis, or this process's memory.
 #[derive(Clone)]
@@ -21,32 +21,6 @@ pub enum Cache {
     Redis(remote::Remote),
     /// For one machine.
     Memory(memory::Memory),
-}
-
-/// Why the cache did not do what it was asked. Never a reason to refuse a caller.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The URL in the settings cannot be read.
-    #[error("cache.url cannot be read: {0}")]
-    Url(String),
-    /// Redis did not answer, or answered with an error.
-    #[error("the cache is unavailable")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Redis did not answer a moment ago; it is not asked again yet.
-    #[error("the cache is unavailable and was not asked")]
-    Resting,
-}
-
-/// The word of a rate limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Within the quota; it was counted.
-    Allowed,
-    /// Beyond the quota; it was not counted.
-    Limited {
-        /// When the next one would be allowed.
-        retry_after: Duration,
-    },
 }
 
 impl Cache {

@@ -25,7 +25,7 @@ pub(super) fn run(options: &Options, settings: &Settings) -> anyhow::Result<()> 
     if !options.connect {
         return Ok(());
     }
-    super::block_on(async {
+    super::runtime::block_on(async {
         let mut db = Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle();
         let cache = Cache::open(settings.cache.url.reveal(), Clock::System)?;
         let database = db.ping().await.map_err(|error| chain(&error));

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::block_on;
+use super::runtime::block_on;
 use crate::cache::Cache;
 use crate::domain::{Clock, Locale};
 use crate::flow::doctor::{Check, Level, Patient, examine};

@@ -62,7 +62,7 @@ enum From {
 
 pub(super) fn run(options: &Options, settings: &Settings) -> anyhow::Result<ExitCode> {
     same_app(options.app_id, settings.kakao.app_id)?;
-    let report = super::block_on(async {
+    let report = super::runtime::block_on(async {
         let pool = Pool::connect_lazy(settings.database.url.reveal(), 1)?;
         let mut db = pool.handle();
         if !import::is_migrated(&mut db).await.context("the database of this service does not answer")? {

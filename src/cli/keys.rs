@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::block_on;
+use super::runtime::block_on;
 use crate::domain::rotation::{KeyPolicy, KeyState, Stage};
 use crate::domain::{Clock, Initiator, SigningAlg, Timestamp};
 use crate::keys::MasterKeys;

@@ -10,6 +10,7 @@ mod health;
 mod import;
 mod keys;
 mod migrate;
+mod runtime;
 mod serve;
 mod users;
 
@@ -105,9 +106,4 @@ fn finish(outcome: anyhow::Result<()>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// A runtime for commands that do one thing.
-fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
-use super::block_on;
+use super::runtime::block_on;
 use crate::domain::{Clock, Initiator, UserId};
 use crate::flow::chain;
 use crate::flow::delete_account::{By, delete};

@@ -27,6 +27,7 @@ pub mod rotation;
 pub mod scope;
 pub mod secret;
 pub mod session;
+pub mod signing_alg;
 pub mod time;
 pub mod user;
 
@@ -34,7 +35,7 @@ pub use account::{AccountPolicy, OnUnlink, Returning};
 pub use attempt::{AttemptFailure, AttemptOutcome, LoginAttempt, ResponseMode, ResumeToken};
 pub use audience::Audience;
 pub use audit::Initiator;
-pub use client::{Client, ClientType, Clients, GrantType, Lifetimes, SigningAlg};
+pub use client::{Client, ClientType, Clients, GrantType, Lifetimes};
 pub use consent::{Consent, ServiceTerm};
 pub use grant::{
     Beginning, CodeBinding, EndReason, Grant, GrantRequest, GrantSummary, NewCode, NewGrant, Stage,
@@ -49,5 +50,6 @@ pub use policy::{KakaoPolicy, Limits, Policy, Quota, RefreshPolicy, SessionPolic
 pub use profile::{Profile, ProfileField};
 pub use scope::Scope;
 pub use secret::{Fingerprint, Secret};
+pub use signing_alg::SigningAlg;
 pub use time::{Clock, Timestamp};
 pub use user::User;
