@@ -210,7 +210,8 @@ pub(crate) async fn fire_unlink(state: &State, user: i64, referrer_type: &str) -
         };
         request.header("Authorization", key.as_str())
     };
-    Some(deliver(state, "unlink", user, &url, 200, webhooks.retries, call).await)
+    let target = Target { kind: "unlink", url: &url, wanted: 200, retries: webhooks.retries };
+    Some(deliver(state, &target, user, call).await)
 }
 
 /// Calls the account status change webhook, if one is registered.
@@ -221,7 +222,8 @@ pub(crate) async fn fire_event(state: &State, event: &Event) -> Option<Delivery>
     let call = |client: &reqwest::Client| {
         client.post(&url).header("Content-Type", "application/secevent+jwt").body(token.clone())
     };
-    Some(deliver(state, "account_status", event.user, &url, 202, webhooks.retries, call).await)
+    let target = Target { kind: "account_status", url: &url, wanted: 202, retries: webhooks.retries };
+    Some(deliver(state, &target, event.user, call).await)
 }
 
 /// The person removes the app in Kakao's settings: both webhooks that are registered.
@@ -234,15 +236,21 @@ pub(crate) async fn unlink_in_settings(state: &State, user: i64, referrer_type: 
     first.into_iter().chain(second).collect()
 }
 
-async fn deliver(
-    state: &State,
-    kind: &str,
-    user: i64,
-    url: &str,
+/// Where a webhook goes, the status that it takes for "received", and how often it comes again without it.
+struct Target<'a> {
+    kind: &'static str,
+    url: &'a str,
     wanted: u16,
     retries: u32,
+}
+
+async fn deliver(
+    state: &State,
+    target: &Target<'_>,
+    user: i64,
     call: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder,
 ) -> Delivery {
+    let Target { kind, url, wanted, retries } = *target;
     let client =
         reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
     let mut attempt = 0;
