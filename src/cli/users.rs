@@ -5,11 +5,11 @@ use clap::{Args, Subcommand};
 
 use super::runtime::block_on;
 use crate::domain::{Clock, Initiator, UserId};
+use crate::flow::Error;
 use crate::flow::chain;
 use crate::flow::delete_account::{By, delete};
 use crate::flow::refusal::AccountRefusal;
 use crate::flow::unlink::describe;
-use crate::flow::{Error, Refusal};
 use crate::settings::Settings;
 use crate::store::{Db, Pool, accounts, users};
 
@@ -107,7 +107,7 @@ fn delete_one(options: &DeleteOptions, settings: &Settings) -> anyhow::Result<()
                 println!("deleted; the running service tells Kakao within seconds");
                 Ok(())
             }
-            Err(Error::Refused(Refusal::Account(AccountRefusal::UserDeleted))) => {
+            Err(Error::Refused(AccountRefusal::UserDeleted)) => {
                 bail!("the account was deleted before")
             }
             Err(Error::Refused(_)) => bail!("there is no user {id}"),

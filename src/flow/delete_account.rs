@@ -8,7 +8,7 @@ use super::refusal::AccountRefusal;
 use super::{Deps, Error};
 use crate::domain::{ClientId, EndReason, Returning, Timestamp, UserId};
 use crate::store::audit::{self, AuditEvent};
-use crate::store::{Db, Tx, accounts, grants, sessions, users};
+use crate::store::{self, Db, Tx, accounts, grants, sessions, users};
 
 /// Who deletes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,12 @@ pub enum By {
 }
 
 /// Deletes the account of a user, and has Kakao told.
-pub async fn delete_account(deps: &Deps, db: &mut Db, user: UserId, by: By) -> Result<(), Error> {
+pub async fn delete_account(
+    deps: &Deps,
+    db: &mut Db,
+    user: UserId,
+    by: By,
+) -> Result<(), Error<AccountRefusal>> {
     delete(db, deps.policy.account.returning, user, by, deps.clock.now()).await?;
     deps.signals.revocations.poke();
     Ok(())
@@ -33,7 +38,7 @@ pub async fn delete(
     user: UserId,
     by: By,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<(), Error<AccountRefusal>> {
     let mut tx = Tx::begin(db).await?;
     if !accounts::mark_deleted(&mut tx, user, now, None).await? {
         drop(tx);
@@ -68,7 +73,7 @@ pub(super) async fn erase(
     user: UserId,
     reason: EndReason,
     now: Timestamp,
-) -> Result<u64, Error> {
+) -> Result<u64, store::Error> {
     sessions::end_of_user(tx, user, None, now).await?;
     let logins = grants::end_of_user(tx, user, reason, now).await?;
     accounts::erase(tx, user, returning == Returning::Old).await?;

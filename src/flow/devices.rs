@@ -6,7 +6,7 @@ use super::logout::told;
 use super::refusal::{AccountRefusal, BearerRefusal};
 use super::{Bearer, Deps, Error};
 use crate::domain::{EndReason, GrantId, GrantSummary};
-use crate::store::{Db, Tx, grants, sessions, users};
+use crate::store::{self, Db, Tx, grants, sessions, users};
 
 /// A login, as its person sees it.
 #[derive(Serialize)]
@@ -37,7 +37,7 @@ pub enum Which {
 }
 
 /// The living logins of the caller, the last used first.
-pub async fn list(deps: &Deps, db: &mut Db, caller: &Bearer) -> Result<Vec<Device>, Error> {
+pub async fn list(deps: &Deps, db: &mut Db, caller: &Bearer) -> Result<Vec<Device>, store::Error> {
     let logins = grants::of_user(db, caller.user, deps.clock.now()).await?;
     let device = |login: GrantSummary| Device {
         id: login.id,
@@ -53,7 +53,12 @@ pub async fn list(deps: &Deps, db: &mut Db, caller: &Bearer) -> Result<Vec<Devic
 
 /// Ends one of the caller's logins, with the browser session that it belongs to: else that browser would be back without a
 /// page.
-pub async fn end_one(deps: &Deps, db: &mut Db, caller: &Bearer, id: GrantId) -> Result<(), Error> {
+pub async fn end_one(
+    deps: &Deps,
+    db: &mut Db,
+    caller: &Bearer,
+    id: GrantId,
+) -> Result<(), Error<AccountRefusal>> {
     let now = deps.clock.now();
     let login = grants::of_user_by_id(db, caller.user, id).await?.ok_or(AccountRefusal::NotFound)?;
     let ended = match login.session {
@@ -64,7 +69,12 @@ pub async fn end_one(deps: &Deps, db: &mut Db, caller: &Bearer, id: GrantId) -> 
 }
 
 /// Ends the caller's other logins, or all of them, in one transaction.
-pub async fn end_many(deps: &Deps, db: &mut Db, caller: &Bearer, which: Which) -> Result<(), Error> {
+pub async fn end_many(
+    deps: &Deps,
+    db: &mut Db,
+    caller: &Bearer,
+    which: Which,
+) -> Result<(), Error<BearerRefusal>> {
     let now = deps.clock.now();
     let (user, reason) = (caller.user, EndReason::LoggedOut);
     let mut tx = Tx::begin(db).await?;

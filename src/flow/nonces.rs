@@ -9,9 +9,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
-use super::{Deps, Error};
+use super::Deps;
 use crate::domain::{Fingerprint, Timestamp};
-use crate::keys::random;
+use crate::keys::{self, random};
 use crate::store::Db;
 use crate::store::assertions;
 
@@ -29,7 +29,7 @@ pub struct Issued {
 }
 
 /// Issues a nonce.
-pub fn issue(deps: &Deps) -> Result<Issued, Error> {
+pub fn issue(deps: &Deps) -> Result<Issued, keys::Error> {
     let mut bytes = [0; BODY + TAG];
     bytes[..16].copy_from_slice(&random::<16>()?);
     bytes[16..BODY].copy_from_slice(&(deps.clock.now() + LIFE).micros().to_be_bytes());
@@ -73,7 +73,7 @@ pub async fn spend(
     nonce: &str,
     carried: &str,
     until: Timestamp,
-) -> Result<bool, Error> {
+) -> Result<bool, keys::Error> {
     let hashed = nonce != carried;
     if hashed {
         assertions::spend(db, &mark("carried", carried), deps.clock.now() + LIFE).await?;
@@ -84,7 +84,7 @@ pub async fn spend(
 }
 
 /// Whether a nonce that is not ours may be used: yes, unless it is the hash of one of ours that was.
-pub async fn spend_foreign(deps: &Deps, db: &mut Db, carried: &str) -> Result<bool, Error> {
+pub async fn spend_foreign(deps: &Deps, db: &mut Db, carried: &str) -> Result<bool, keys::Error> {
     if !matches!(carried.len(), 43 | 64) {
         return Ok(true);
     }

@@ -51,7 +51,7 @@ fn refused(request: &HttpRequest, state: &State, params: &Params, refusal: Callb
             let resume = resume::link(&state.deps, params);
             Reply::Built(page::lost(request, &refusal.into(), resume.as_ref()))
         }
-        _ => refusal.into(),
+        CallbackRefusal::Contradictory => refusal.into(),
     }
 }
 

@@ -13,7 +13,7 @@ const MOST_ATTEMPTS: usize = 6;
 
 /// How long an attempt's cookie stays after its callback. A repeated callback finds it for as long as its code may
 /// live; after that the page says to start again.
-const COMPLETED_ATTEMPT_TTL: Duration = Duration::from_secs(60);
+const COMPLETED_ATTEMPT_TTL: Duration = Duration::from_mins(1);
 
 /// Makes cookies: with https they are Secure and named `__Host-…`, so that no sibling domain can set them (RFC 6265bis
 /// §4.1.3.2).

@@ -224,7 +224,7 @@ fn rest_of(user: UserId) -> String {
 }
 
 /// Whether Kakao wants to be left alone by all of this app.
-pub(super) async fn is_app_resting(deps: &Deps, db: &mut Db) -> Result<bool, Error> {
+pub(super) async fn is_app_resting(deps: &Deps, db: &mut Db) -> Result<bool, store::Error> {
     Ok(leases::held_until(db, [APP_REST; 2], deps.clock.now()).await?.is_some())
 }
 

@@ -3,6 +3,7 @@
 use super::issue::{TokenResponse, issue_to_client};
 use crate::domain::access::{self, Basis};
 use crate::domain::{Client, Scope};
+use crate::flow::refusal::TokenRefusal;
 use crate::flow::{Deps, Error};
 
 /// Issues an access token without a user. Without `scope` the client gets all that it may have.
@@ -11,8 +12,8 @@ pub(crate) fn client_credentials(
     client: &Client,
     scope: Option<&Scope>,
     resource: &[String],
-) -> Result<TokenResponse, Error> {
+) -> Result<TokenResponse, Error<TokenRefusal>> {
     let granted = access::scope(Basis::Itself(client), scope)?;
     let audience = access::audience(client, &[], resource)?;
-    issue_to_client(deps, client, &granted, audience)
+    Ok(issue_to_client(deps, client, &granted, audience)?)
 }

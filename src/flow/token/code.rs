@@ -33,7 +33,7 @@ pub(crate) async fn exchange_code(
     deps: &Deps,
     db: &mut Db,
     request: CodeExchange,
-) -> Result<TokenResponse, Error> {
+) -> Result<TokenResponse, Error<TokenRefusal>> {
     let now = deps.clock.now();
     let (hash, client) = (request.code.fingerprint(), &request.client);
     let idle_expires_at = now + client.lifetimes.refresh_idle;
@@ -48,7 +48,7 @@ pub(crate) async fn exchange_code(
     let scope = access::scope(Basis::Granted(&grant.scope), None)?;
     let audience = access::audience(client, &grant.resource, &request.resource)?;
     let id_token = IdToken::of_scope(&scope, binding.nonce.as_deref());
-    issue(deps, db, client, Issue { grant: &grant, scope: &scope, audience, id_token }).await
+    Ok(issue(deps, db, client, Issue { grant: &grant, scope: &scope, audience, id_token }).await?)
 }
 
 /// RFC 6749 §4.1.3 and RFC 9700 §2.1.1.

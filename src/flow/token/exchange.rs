@@ -73,7 +73,7 @@ pub(crate) async fn exchange_kakao_token(
     deps: &Deps,
     db: &mut Db,
     ask: KakaoTokenExchange,
-) -> Result<TokenResponse, Error> {
+) -> Result<TokenResponse, Error<SubjectTokenRefusal>> {
     // What the client may not have is refused before a nonce is spent.
     access::audience(&ask.client, &[], &ask.resource)?;
     let scope = access::scope(Basis::Login(&ask.client), ask.scope.as_ref())?;
@@ -107,7 +107,7 @@ async fn by_id_token(
     db: &mut Db,
     token: &Secret,
     nonce: Option<&str>,
-) -> Result<Identity, Error> {
+) -> Result<Identity, Error<SubjectTokenRefusal>> {
     let id_token = deps.kakao.read_id_token(token).await.map_err(|fault| fault::of_id_token(&fault))?;
     let keys = deps.kakao.app_keys();
     if !id_token.audience.is_within(&keys) {
@@ -125,7 +125,7 @@ async fn by_id_token(
 
 /// An ID token stays valid for hours, whatever happens: one that logs in must be fresh, and no older than what ended the
 /// person's logins.
-async fn check_age(deps: &Deps, db: &mut Db, id_token: &IdToken) -> Result<(), Error> {
+async fn check_age(deps: &Deps, db: &mut Db, id_token: &IdToken) -> Result<(), Error<SubjectTokenRefusal>> {
     if deps.clock.now().since(id_token.issued_at) > OLDEST {
         return refuse(
             "The ID token was issued more than ten minutes ago. Have Kakao's SDK log the person in, and exchange it at once.",
@@ -162,12 +162,17 @@ fn merged(id_token: IdToken, before: Option<User>) -> Identity {
     }
 }
 
-fn refuse(sentence: &str) -> Result<(), Error> {
+fn refuse(sentence: &str) -> Result<(), Error<SubjectTokenRefusal>> {
     Err(SubjectTokenRefusal::Invalid(sentence.to_owned()).into())
 }
 
 /// The nonce that the token carries is that of the app's login, raw or hashed; one that we issued is good once.
-async fn check_nonce(deps: &Deps, db: &mut Db, id_token: &IdToken, given: Option<&str>) -> Result<(), Error> {
+async fn check_nonce(
+    deps: &Deps,
+    db: &mut Db,
+    id_token: &IdToken,
+    given: Option<&str>,
+) -> Result<(), Error<SubjectTokenRefusal>> {
     let used = "The nonce was used before. Ask for a new one and log in again.";
     let (carried, nonce) = match (&id_token.nonce, given) {
         (None, None) => return Ok(()),
@@ -208,7 +213,11 @@ async fn check_nonce(deps: &Deps, db: &mut Db, id_token: &IdToken, given: Option
     }
 }
 
-async fn by_access_token(deps: &Deps, db: &mut Db, token: &Secret) -> Result<Identity, Error> {
+async fn by_access_token(
+    deps: &Deps,
+    db: &mut Db,
+    token: &Secret,
+) -> Result<Identity, Error<SubjectTokenRefusal>> {
     let Some(expected) = deps.kakao.app_id() else {
         return Err(SubjectTokenRefusal::Invalid(
             "This service takes no Kakao access tokens, because kakao.app_id is not set. Send an ID token, or ask the operator."

@@ -8,9 +8,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::domain::{Audience, Client, GrantId, Secret};
+use crate::flow::Deps;
 use crate::flow::bearer::AccessToken;
-use crate::flow::{Deps, Error};
-use crate::keys::refresh_token;
+use crate::keys::{self, refresh_token};
 use crate::store::Db;
 use crate::store::grants;
 
@@ -57,7 +57,7 @@ pub(crate) async fn introspect(
     db: &mut Db,
     caller: &Arc<Client>,
     token: &Secret,
-) -> Result<Introspection, Error> {
+) -> Result<Introspection, keys::Error> {
     if refresh_token::is_meant(token.reveal()) {
         return of_refresh_token(deps, db, caller, token).await;
     }
@@ -90,7 +90,7 @@ async fn of_refresh_token(
     db: &mut Db,
     caller: &Client,
     token: &Secret,
-) -> Result<Introspection, Error> {
+) -> Result<Introspection, keys::Error> {
     let Some(presented) = refresh_token::read(&deps.keys.master, token.reveal()) else { return Ok(INACTIVE) };
     let Some(grant) = grants::find(db, presented.grant).await? else { return Ok(INACTIVE) };
     let life = grant.life(deps.clock.now()).filter(|life| life.generation == presented.generation);

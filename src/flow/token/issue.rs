@@ -7,10 +7,10 @@ use serde::{Serialize, Serializer};
 
 use super::claims::{AccessClaims, IdClaims, Principal, ProfileClaims};
 use crate::domain::{Client, Grant, GrantType, Scope, Secret, Stage, User};
-use crate::flow::{Deps, Error};
-use crate::keys::refresh_token;
+use crate::flow::Deps;
 use crate::keys::signer::TokenType;
-use crate::store::{Db, users};
+use crate::keys::{self, refresh_token};
+use crate::store::{self, Db, users};
 
 /// The answer of the token endpoint (RFC 6749 §5.1). It is full of living tokens, so it cannot be printed.
 #[derive(Serialize)]
@@ -84,7 +84,7 @@ pub(super) async fn issue(
     db: &mut Db,
     client: &Client,
     what: Issue<'_>,
-) -> Result<TokenResponse, Error> {
+) -> Result<TokenResponse, keys::Error> {
     let Issue { grant, scope, audience, id_token } = what;
     let now = deps.clock.now();
     let user = read_user(db, client, &what).await?;
@@ -122,12 +122,12 @@ pub(super) async fn issue(
     })
 }
 
-async fn read_user(db: &mut Db, client: &Client, what: &Issue<'_>) -> Result<Option<User>, Error> {
+async fn read_user(db: &mut Db, client: &Client, what: &Issue<'_>) -> Result<Option<User>, store::Error> {
     let in_id_token = what.id_token.is_some() && ProfileClaims::any_of_scope(what.scope);
     if client.claims.is_empty() && !in_id_token {
         return Ok(None);
     }
-    Ok(users::find(db, what.grant.user).await?)
+    users::find(db, what.grant.user).await
 }
 
 fn refresh_token(deps: &Deps, client: &Client, grant: &Grant) -> Option<Secret> {
@@ -145,7 +145,7 @@ pub(super) fn issue_to_client(
     client: &Client,
     scope: &Scope,
     audience: &[String],
-) -> Result<TokenResponse, Error> {
+) -> Result<TokenResponse, keys::Error> {
     let now = deps.clock.now();
     let claims =
         AccessClaims::new(deps.policy.issuer.as_str(), client, Principal::Client, (scope, audience), now);

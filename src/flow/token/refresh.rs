@@ -35,7 +35,11 @@ pub(crate) struct Refresh {
 /// Rotates the refresh token and issues new tokens.
 ///
 /// An ID token comes only when `scope` asks for `openid` by name: signing one costs fifteen times as much as the rest.
-pub(crate) async fn refresh(deps: &Deps, db: &mut Db, request: Refresh) -> Result<TokenResponse, Error> {
+pub(crate) async fn refresh(
+    deps: &Deps,
+    db: &mut Db,
+    request: Refresh,
+) -> Result<TokenResponse, Error<TokenRefusal>> {
     let Some(presented) = refresh_token::read(&deps.keys.master, request.token.reveal()) else {
         count("forged");
         return Err(TokenRefusal::RefreshTokenInvalid.into());
@@ -59,7 +63,7 @@ pub(crate) async fn refresh(deps: &Deps, db: &mut Db, request: Refresh) -> Resul
     let scope = access::scope(Basis::Granted(&grant.scope), request.scope.as_ref())?;
     let audience = access::audience(client, &grant.resource, &request.resource)?;
     let id_token = request.scope.as_ref().and_then(|scope| IdToken::of_scope(scope, None));
-    issue(deps, db, client, Issue { grant: &grant, scope: &scope, audience, id_token }).await
+    Ok(issue(deps, db, client, Issue { grant: &grant, scope: &scope, audience, id_token }).await?)
 }
 
 fn count(verdict: &'static str) {
@@ -68,7 +72,11 @@ fn count(verdict: &'static str) {
 
 /// RFC 6749 §6, RFC 8707 §2.2: not beyond what was granted. Asked before anything is spent, and only when something narrower
 /// was asked for.
-async fn refuse_wider(db: &mut Db, request: &Refresh, presented: Presented) -> Result<(), Error> {
+async fn refuse_wider(
+    db: &mut Db,
+    request: &Refresh,
+    presented: Presented,
+) -> Result<(), Error<TokenRefusal>> {
     if request.scope.is_none() && request.resource.is_empty() {
         return Ok(());
     }
@@ -85,7 +93,7 @@ async fn current_again(
     db: &mut Db,
     request: &Refresh,
     presented: Presented,
-) -> Result<Grant, Error> {
+) -> Result<Grant, Error<TokenRefusal>> {
     let Some(grant) = grants::find(db, presented.grant).await? else {
         count(Verdict::Unknown.name());
         return Err(TokenRefusal::RefreshTokenInvalid.into());

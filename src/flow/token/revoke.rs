@@ -10,7 +10,12 @@ use crate::store::{Db, grants};
 
 /// Ends the grant of a token of this client. A token that is unknown, expired or somebody else's is left alone, and the
 /// answer does not tell (RFC 7009 §2.2).
-pub(crate) async fn revoke(deps: &Deps, db: &mut Db, client: &Client, token: &Secret) -> Result<(), Error> {
+pub(crate) async fn revoke(
+    deps: &Deps,
+    db: &mut Db,
+    client: &Client,
+    token: &Secret,
+) -> Result<(), Error<TokenRefusal>> {
     let grant = if refresh_token::is_meant(token.reveal()) {
         refresh_token::read(&deps.keys.master, token.reveal()).map(|presented| presented.grant)
     } else {

@@ -51,6 +51,8 @@ pub(super) fn busy(retry_after: Duration) -> ErrorBody {
     ErrorBody::new(status, oauth, "kakao_busy", sentence).retry_after(retry_after)
 }
 
-fn of(fault: &'static KnownFault, body: ErrorBody) -> ErrorBody {
-    ErrorBody { sentence: format!("{} ({})", body.sentence, fault.id).into(), fault: Some(fault), ..body }
+fn of(fault: &'static KnownFault, mut body: ErrorBody) -> ErrorBody {
+    body.sentence = format!("{} ({})", body.sentence, fault.id).into();
+    body.fault = Some(fault);
+    body
 }
