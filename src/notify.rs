@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::Client;
 
-use crate::domain::Secret;
+use crate::domain::LogoutToken;
 
 /// Posts to the addresses that clients registered.
 #[derive(Clone)]
@@ -67,7 +67,7 @@ impl Notifier {
     ///
     /// # Errors
     /// When the client was not told.
-    pub async fn logged_out(&self, uri: &str, logout_token: &Secret) -> Result<(), Error> {
+    pub async fn logged_out(&self, uri: &str, logout_token: &LogoutToken) -> Result<(), Error> {
         let form = [("logout_token", logout_token.reveal())];
         // The address is ours to know; errors leave it out, for it may hold a secret of the client's.
         let reply = self.0.post(uri).form(&form).send().await;

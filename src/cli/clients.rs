@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::domain::Secret;
+use crate::domain::ClientSecret;
 use crate::domain::redirect::RedirectUri;
 use crate::keys::random;
 
@@ -49,7 +49,9 @@ pub(super) fn run(Command::New(options): &Command) -> anyhow::Result<()> {
     }
     let secret = match options.r#type {
         Kind::Public => None,
-        Kind::Confidential => Some(Secret::new(format!("kacs_{}", URL_SAFE_NO_PAD.encode(random::<32>()?)))),
+        Kind::Confidential => {
+            Some(ClientSecret::new(format!("kacs_{}", URL_SAFE_NO_PAD.encode(random::<32>()?))))
+        }
     };
     println!("# Put this into the settings file:\n");
     println!("[[clients]]\nid = \"{}\"", options.id);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Issuer, Secret, paths};
+use super::{AdminKey, Issuer, KakaoClientSecret, paths};
 
 /// The one description of the app: `settings` fills it, `kakao` speaks for it.
 #[derive(Clone, Debug)]
@@ -12,9 +12,9 @@ pub struct KakaoApp {
     /// The REST API key.
     pub client_id: String,
     /// The client secret of that key, unless it was switched off at Kakao.
-    pub client_secret: Option<Secret>,
+    pub client_secret: Option<KakaoClientSecret>,
     /// Unlinks users and reads their profiles without a token of theirs; proves Kakao's unlink webhook.
-    pub admin_key: Option<Secret>,
+    pub admin_key: Option<AdminKey>,
     /// The app's number, which `access_token_info` and the webhooks name.
     pub app_id: Option<i64>,
     /// Further keys of the same app, whose ID tokens are ours too.

@@ -49,7 +49,11 @@ pub use locale::Locale;
 pub use policy::{KakaoPolicy, Limits, Policy, Quota, RefreshPolicy, SessionPolicy};
 pub use profile::{Profile, ProfileField};
 pub use scope::Scope;
-pub use secret::{Fingerprint, Secret};
+pub use secret::{
+    AccessToken, AdminKey, AnyToken, AuthorizationCode, ClientAssertion, ClientSecret, Fingerprint,
+    KakaoAccessToken, KakaoClientSecret, KakaoCode, KakaoIdToken, KakaoNonce, KakaoRefreshToken, KakaoState,
+    LogoutConfirmation, LogoutToken, RefreshToken, SessionCookie, SignedIdToken, StoreUrl, Verifier,
+};
 pub use signing_alg::SigningAlg;
 pub use time::{Clock, Timestamp};
 pub use user::User;

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use super::Secret;
+use super::Verifier;
 
 /// A `code_challenge` made with S256 (RFC 7636 §4.2).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ impl fmt::Debug for CodeChallenge {
 
 /// A `code_verifier` (RFC 7636 §4.1).
 #[derive(Clone, Debug)]
-pub struct CodeVerifier(Secret);
+pub struct CodeVerifier(Verifier);
 
 impl CodeVerifier {
     /// Takes a verifier as a client sent it.
@@ -61,7 +61,7 @@ impl CodeVerifier {
     /// # Errors
     /// When the length or a character is outside RFC 7636 §4.1.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        unreserved(text).then(|| Self(Secret::new(text))).ok_or(Malformed)
+        unreserved(text).then(|| Self(Verifier::new(text))).ok_or(Malformed)
     }
 }
 

@@ -5,14 +5,15 @@ use uuid::Uuid;
 
 use super::refusal::BearerRefusal;
 use super::{Deps, Error};
-use crate::domain::{Audience, GrantId, Scope, Secret, UserId};
+use crate::domain::secret::Secret;
+use crate::domain::{AccessToken, Audience, GrantId, Scope, UserId};
 use crate::keys::signer::TokenType;
 use crate::store::grants;
 use crate::store::{self, Db};
 
 /// What an access token of ours says.
 #[derive(Clone, Debug, Deserialize)]
-pub struct AccessToken {
+pub struct VerifiedToken {
     iss: String,
     /// A user's id, or the id of a client that acts for itself.
     pub sub: String,
@@ -53,10 +54,10 @@ pub struct Service {
     pub client: String,
 }
 
-impl AccessToken {
+impl VerifiedToken {
     /// Verifies form, signature, issuer and time; whether the login still lives is for the caller to ask. One of our own
     /// clocks wrote the times, so no leeway is needed.
-    pub fn read(deps: &Deps, token: &Secret) -> Option<Self> {
+    pub fn read<K>(deps: &Deps, token: &Secret<K>) -> Option<Self> {
         let claims: Self = deps.keys.ring().verify(TokenType::AccessToken, token.reveal())?;
         (claims.iss == deps.policy.issuer.as_str() && claims.exp > deps.clock.now().secs()).then_some(claims)
     }
@@ -71,8 +72,8 @@ impl AccessToken {
 }
 
 /// Accepts the access token that a client got for itself (RFC 6749 §4.4), with this scope.
-pub fn service(deps: &Deps, token: &Secret, scope: &'static str) -> Result<Service, BearerRefusal> {
-    let claims = AccessToken::read(deps, token).ok_or(BearerRefusal::TokenInvalid)?;
+pub fn service(deps: &Deps, token: &AccessToken, scope: &'static str) -> Result<Service, BearerRefusal> {
+    let claims = VerifiedToken::read(deps, token).ok_or(BearerRefusal::TokenInvalid)?;
     // A person's token has a login; its `sub` is never a client's id.
     if claims.sid.is_some()
         || claims.sub != claims.client_id
@@ -87,8 +88,8 @@ pub fn service(deps: &Deps, token: &Secret, scope: &'static str) -> Result<Servi
 }
 
 /// Accepts the access token of a person whose login still lives.
-pub async fn bearer(deps: &Deps, db: &mut Db, token: &Secret) -> Result<Bearer, Error<BearerRefusal>> {
-    let claims = AccessToken::read(deps, token).ok_or(BearerRefusal::TokenInvalid)?;
+pub async fn bearer(deps: &Deps, db: &mut Db, token: &AccessToken) -> Result<Bearer, Error<BearerRefusal>> {
+    let claims = VerifiedToken::read(deps, token).ok_or(BearerRefusal::TokenInvalid)?;
     let grant = claims.sid.ok_or(BearerRefusal::TokenInvalid)?;
     if !claims.is_live(db).await? {
         return Err(BearerRefusal::TokenInvalid.into());

@@ -12,7 +12,7 @@ use super::refusal::{LogoutRefusal, RequestRefusal};
 use super::token::end::end;
 use super::{Deps, Error, Params};
 use crate::domain::session::Session;
-use crate::domain::{EndReason, Fingerprint, Secret, Timestamp, UserId};
+use crate::domain::{EndReason, Fingerprint, LogoutConfirmation, SessionCookie, Timestamp, UserId};
 use crate::keys;
 use crate::store::audit::{self, AuditEvent};
 use crate::store::{self, Db, grants, sessions};
@@ -22,7 +22,7 @@ pub struct Logout<'a> {
     /// The parameters.
     pub params: &'a Params,
     /// The browser's session cookie.
-    pub session: Option<Secret>,
+    pub session: Option<SessionCookie>,
 }
 
 /// What is left to do.
@@ -70,7 +70,8 @@ pub async fn logout(deps: &Deps, db: &mut Db, ask: Logout<'_>) -> Result<LoggedO
         }
     } else if let (Some(session), Some(cookie)) = (session, &cookie) {
         let token = confirmation(cookie);
-        if !params.one("confirm")?.is_some_and(|given| Secret::new(token.as_str()).matches(given)) {
+        if !params.one("confirm")?.is_some_and(|given| LogoutConfirmation::new(token.as_str()).matches(given))
+        {
             return Ok(LoggedOut::Confirm { token });
         }
         end_session(deps, db, session).await?;
@@ -131,7 +132,7 @@ pub fn after_kakao(deps: &Deps, state: Option<&str>) -> Option<String> {
 }
 
 /// Only this browser can make it: the cookie is not readable for pages.
-fn confirmation(cookie: &Secret) -> String {
+fn confirmation(cookie: &SessionCookie) -> String {
     Fingerprint::of(format!("confirm logout {}", cookie.reveal()).as_bytes()).to_hex()
 }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::error::chain;
 use super::{Deps, Error};
-use crate::domain::{Client, GrantId, Secret, UserId};
+use crate::domain::{Client, GrantId, LogoutToken, UserId};
 use crate::keys::signer::TokenType;
 use crate::store::logout_outbox::{self, Due, MOST_ATTEMPTS};
 use crate::store::{Db, Pool};
@@ -25,7 +25,7 @@ const BACK_OFF: Duration = Duration::from_secs(5);
 const TOKEN_LIFE: Duration = Duration::from_mins(2);
 
 #[derive(Serialize)]
-struct LogoutToken<'a> {
+struct LogoutClaims<'a> {
     iss: &'a str,
     sub: UserId,
     aud: &'a str,
@@ -59,7 +59,7 @@ pub async fn tell_clients(deps: &Deps, pool: &Pool) -> Result<usize, Error> {
 
 async fn tell(deps: &Deps, db: &mut Db, client: &Client, uri: &str, due: Due) -> Result<bool, Error> {
     let now = deps.clock.now();
-    let claims = LogoutToken {
+    let claims = LogoutClaims {
         iss: deps.policy.issuer.as_str(),
         sub: due.user,
         aud: client.id.as_str(),
@@ -70,7 +70,7 @@ async fn tell(deps: &Deps, db: &mut Db, client: &Client, uri: &str, due: Due) ->
         events: json!({ "http://schemas.openid.net/event/backchannel-logout": {} }),
     };
     let token = deps.keys.ring().sign(client.id_token_alg, TokenType::LogoutToken, &claims)?;
-    match deps.notifier.logged_out(uri, &Secret::new(token)).await {
+    match deps.notifier.logged_out(uri, &LogoutToken::new(token)).await {
         Ok(()) => {
             logout_outbox::told(db, due.grant, now).await?;
             info!(client = %client.id, grant = %due.grant, "the client knows of the logout");

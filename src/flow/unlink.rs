@@ -10,7 +10,7 @@ use tracing::{error, info};
 use super::kakao::tokens;
 use super::refusal::AccountRefusal;
 use super::{Deps, Error};
-use crate::domain::{Secret, Timestamp, UserId};
+use crate::domain::{KakaoAccessToken, Timestamp, UserId};
 use crate::kakao::{Fault, FaultKind};
 use crate::store::accounts::{self, MOST_ATTEMPTS, Unlink};
 use crate::store::audit::{self, AuditEvent};
@@ -77,7 +77,7 @@ async fn tell(deps: &Deps, due: &Unlink) -> Result<&'static str, Fault> {
 }
 
 /// An access token by the refresh token that the account left behind; `None` if Kakao no longer takes it.
-async fn refreshed(deps: &Deps, due: &Unlink) -> Result<Option<Secret>, Fault> {
+async fn refreshed(deps: &Deps, due: &Unlink) -> Result<Option<KakaoAccessToken>, Fault> {
     let Some(sealed) = &due.refresh_token else { return Ok(None) };
     let Ok(refresh_token) = tokens::open_refresh(deps, due.kakao_id, sealed) else { return Ok(None) };
     match deps.kakao.refresh(&refresh_token).await {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::codes::{self, KnownFault};
 use super::faults::Fault;
 use super::jwks::Unverified;
-use crate::domain::{Audience, KakaoId, Profile, Secret, Timestamp};
+use crate::domain::{Audience, KakaoId, KakaoNonce, Profile, Timestamp};
 
 /// How far two clocks may be apart.
 const LEEWAY: Duration = Duration::from_mins(1);
@@ -21,7 +21,7 @@ pub struct IdToken {
     /// For which app key.
     pub audience: Audience,
     /// The nonce of its login, if it had one.
-    pub nonce: Option<Secret>,
+    pub nonce: Option<KakaoNonce>,
     /// When the person proved who they are.
     pub auth_time: Option<Timestamp>,
     /// When Kakao issued it.
@@ -66,7 +66,7 @@ impl IdToken {
         Ok(Self {
             sub: KakaoId(sub),
             audience: claims.aud,
-            nonce: claims.nonce.map(Secret::new),
+            nonce: claims.nonce.map(KakaoNonce::new),
             auth_time: claims.auth_time.map(Timestamp::from_secs),
             issued_at: Timestamp::from_secs(claims.iat),
             profile: Profile {

@@ -21,7 +21,10 @@ use reqwest::{Client, Method, Request, RequestBuilder, StatusCode};
 use tracing::{error, info, warn};
 use url::Url;
 
-use crate::domain::{Clock, KakaoApp, KakaoId, Secret, ServiceTerm, Timestamp};
+use crate::domain::{
+    Clock, KakaoAccessToken, KakaoApp, KakaoCode, KakaoId, KakaoIdToken, KakaoRefreshToken, ServiceTerm,
+    Timestamp, Verifier,
+};
 pub use codes::{Actor, FaultKind, KnownFault};
 pub use faults::{Code, Fault, callback_fault};
 pub use id_token::IdToken;
@@ -112,7 +115,7 @@ impl Kakao {
     ///
     /// # Errors
     /// What Kakao answered instead, as a row of [`codes`].
-    pub async fn exchange_code(&self, code: &Secret, verifier: &Secret) -> Result<Tokens, Fault> {
+    pub async fn exchange_code(&self, code: &KakaoCode, verifier: &Verifier) -> Result<Tokens, Fault> {
         let form = wire::code_form(&self.0.app, code, verifier);
         let url = self.auth("/oauth/token")?;
         self.call(self.0.http.post(url).form(&form), wire::read_tokens).await
@@ -122,7 +125,7 @@ impl Kakao {
     ///
     /// # Errors
     /// What Kakao answered instead, as a row of [`codes`].
-    pub async fn me(&self, access_token: &Secret) -> Result<Person, Fault> {
+    pub async fn me(&self, access_token: &KakaoAccessToken) -> Result<Person, Fault> {
         let url = self.api("/v2/user/me")?;
         let request = self.0.http.get(url).query(&[("secure_resource", "true")]);
         self.call(request.bearer_auth(access_token.reveal()), wire::read_person).await
@@ -133,7 +136,7 @@ impl Kakao {
     /// # Errors
     /// [`FaultKind::KakaoBroken`] for a token that is not what Kakao would send us; [`FaultKind::TryLater`] when its keys
     /// cannot be had.
-    pub async fn verify_id_token(&self, token: &Secret, nonce: &str) -> Result<IdToken, Fault> {
+    pub async fn verify_id_token(&self, token: &KakaoIdToken, nonce: &str) -> Result<IdToken, Fault> {
         let id_token = self.read_id_token(token).await?;
         id_token.of_login(&self.0.app.client_id, nonce).map_err(|fault| self.record("id_token", fault))?;
         Ok(id_token)
@@ -144,7 +147,7 @@ impl Kakao {
     ///
     /// # Errors
     /// As for [`Kakao::verify_id_token`].
-    pub async fn read_id_token(&self, token: &Secret) -> Result<IdToken, Fault> {
+    pub async fn read_id_token(&self, token: &KakaoIdToken) -> Result<IdToken, Fault> {
         let now = self.0.clock.now();
         let claims = self.0.jwks.verify(Kind::IdToken, token.reveal(), &self.0.clock, || self.jwks()).await;
         let id_token =
@@ -195,7 +198,7 @@ impl Kakao {
     ///
     /// # Errors
     /// What Kakao answered instead, as a row of [`codes`].
-    pub async fn refresh(&self, refresh_token: &Secret) -> Result<Tokens, Fault> {
+    pub async fn refresh(&self, refresh_token: &KakaoRefreshToken) -> Result<Tokens, Fault> {
         let form = wire::refresh_form(&self.0.app, refresh_token);
         let url = self.auth("/oauth/token")?;
         self.call(self.0.http.post(url).form(&form), wire::read_tokens).await
@@ -205,7 +208,7 @@ impl Kakao {
     ///
     /// # Errors
     /// What Kakao answered instead, as a row of [`codes`].
-    pub async fn token_info(&self, access_token: &Secret) -> Result<TokenInfo, Fault> {
+    pub async fn token_info(&self, access_token: &KakaoAccessToken) -> Result<TokenInfo, Fault> {
         let url = self.api("/v1/user/access_token_info")?;
         self.call(self.0.http.get(url).bearer_auth(access_token.reveal()), wire::read_token_info).await
     }
@@ -227,7 +230,7 @@ impl Kakao {
     ///
     /// # Errors
     /// What Kakao answered instead, as a row of [`codes`].
-    pub async fn scopes(&self, access_token: &Secret) -> Result<Vec<String>, Fault> {
+    pub async fn scopes(&self, access_token: &KakaoAccessToken) -> Result<Vec<String>, Fault> {
         let url = self.api("/v2/user/scopes")?;
         self.call(self.0.http.get(url).bearer_auth(access_token.reveal()), wire::read_scopes).await
     }
@@ -246,7 +249,7 @@ impl Kakao {
     ///
     /// # Errors
     /// What Kakao answered instead, as a row of [`codes`].
-    pub async fn service_terms(&self, access_token: &Secret) -> Result<Vec<ServiceTerm>, Fault> {
+    pub async fn service_terms(&self, access_token: &KakaoAccessToken) -> Result<Vec<ServiceTerm>, Fault> {
         let url = self.api("/v2/user/service_terms")?;
         let request =
             self.0.http.get(url).query(&[("result", "app_service_terms")]).bearer_auth(access_token.reveal());
@@ -257,7 +260,7 @@ impl Kakao {
     ///
     /// # Errors
     /// What Kakao answered instead; −101 means that there is nothing left to do.
-    pub async fn unlink(&self, access_token: &Secret) -> Result<(), Fault> {
+    pub async fn unlink(&self, access_token: &KakaoAccessToken) -> Result<(), Fault> {
         let url = self.api("/v1/user/unlink")?;
         self.call(self.0.http.post(url).bearer_auth(access_token.reveal()), wire::read_done).await
     }

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use super::{Authorize, Fault, Kakao, wire};
-use crate::domain::{Secret, Timestamp};
+use crate::domain::{KakaoCode, Timestamp, Verifier};
 
 /// How far two clocks are apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Kakao {
     /// # Errors
     /// KOE101 or KOE010 for a key or secret that is not right; a fault of Kakao's.
     pub async fn probe_secret(&self, with_secret: bool) -> Result<(), Fault> {
-        let mut form = wire::code_form(&self.0.app, &Secret::new(NO_CODE), &Secret::new("a".repeat(43)));
+        let mut form = wire::code_form(&self.0.app, &KakaoCode::new(NO_CODE), &Verifier::new("a".repeat(43)));
         if !with_secret {
             form.retain(|(name, _)| *name != "client_secret");
         }

@@ -10,7 +10,10 @@ use time::format_description::well_known::Rfc3339;
 use url::Url;
 
 use super::faults::Fault;
-use crate::domain::{KakaoApp, KakaoId, Profile, Secret, ServiceTerm, Timestamp};
+use crate::domain::{
+    KakaoAccessToken, KakaoApp, KakaoCode, KakaoId, KakaoIdToken, KakaoRefreshToken, Profile, ServiceTerm,
+    Timestamp, Verifier,
+};
 
 /// What a login sends along to Kakao's authorize page.
 pub struct Authorize<'a> {
@@ -32,17 +35,17 @@ pub struct Authorize<'a> {
 #[derive(Debug)]
 pub struct Tokens {
     /// Opaque.
-    pub access_token: Secret,
+    pub access_token: KakaoAccessToken,
     /// Its life.
     pub expires_in: Duration,
     /// Opaque; absent on a refresh while the old one has more than a month.
-    pub refresh_token: Option<Secret>,
+    pub refresh_token: Option<KakaoRefreshToken>,
     /// Its life.
     pub refresh_token_expires_in: Option<Duration>,
     /// Granted consent items.
     pub scope: Option<String>,
     /// When the app uses OpenID Connect.
-    pub id_token: Option<Secret>,
+    pub id_token: Option<KakaoIdToken>,
 }
 
 /// The reply of `/v2/user/me`, as far as a login needs it.
@@ -113,7 +116,11 @@ pub(super) fn logout_url(app: &KakaoApp, state: Option<&str>) -> String {
 }
 
 /// `client_secret_post` is the only way Kakao takes; with Basic it answers KOE101.
-pub(super) fn code_form(app: &KakaoApp, code: &Secret, verifier: &Secret) -> Vec<(&'static str, String)> {
+pub(super) fn code_form(
+    app: &KakaoApp,
+    code: &KakaoCode,
+    verifier: &Verifier,
+) -> Vec<(&'static str, String)> {
     let mut form = vec![
         ("grant_type", "authorization_code".to_owned()),
         ("client_id", app.client_id.clone()),
@@ -128,7 +135,7 @@ pub(super) fn code_form(app: &KakaoApp, code: &Secret, verifier: &Secret) -> Vec
 }
 
 /// As for a code. No redirect URI is needed.
-pub(super) fn refresh_form(app: &KakaoApp, refresh_token: &Secret) -> Vec<(&'static str, String)> {
+pub(super) fn refresh_form(app: &KakaoApp, refresh_token: &KakaoRefreshToken) -> Vec<(&'static str, String)> {
     let mut form = vec![
         ("grant_type", "refresh_token".to_owned()),
         ("client_id", app.client_id.clone()),
@@ -165,14 +172,14 @@ pub(super) fn read_tokens(status: u16, body: &[u8]) -> Result<Tokens, Fault> {
     if reply.access_token.is_empty() {
         return Err(Fault::unreadable(status, "an empty access token"));
     }
-    let secret = |text: Option<String>| text.filter(|text| !text.is_empty()).map(Secret::new);
+    let some = |text: Option<String>| text.filter(|text| !text.is_empty());
     Ok(Tokens {
-        access_token: Secret::new(reply.access_token),
+        access_token: KakaoAccessToken::new(reply.access_token),
         expires_in: Duration::from_secs(reply.expires_in),
-        refresh_token: secret(reply.refresh_token),
+        refresh_token: some(reply.refresh_token).map(KakaoRefreshToken::new),
         refresh_token_expires_in: reply.refresh_token_expires_in.map(Duration::from_secs),
         scope: reply.scope,
-        id_token: secret(reply.id_token),
+        id_token: some(reply.id_token).map(KakaoIdToken::new),
     })
 }
 
@@ -334,11 +341,12 @@ pub(super) fn over_https(url: String) -> String {
 mod tests {
     use super::super::FaultKind;
     use super::*;
+    use crate::domain::KakaoClientSecret;
 
     fn app(scopes: &[&str]) -> KakaoApp {
         KakaoApp {
             client_id: "key".into(),
-            client_secret: Some(Secret::new("shh")),
+            client_secret: Some(KakaoClientSecret::new("shh")),
             admin_key: None,
             app_id: None,
             app_keys: vec![],
@@ -369,7 +377,7 @@ mod tests {
 
     #[test]
     fn the_secret_goes_into_the_body() {
-        let form = code_form(&app(&[]), &Secret::new("code"), &Secret::new("verifier"));
+        let form = code_form(&app(&[]), &KakaoCode::new("code"), &Verifier::new("verifier"));
         assert!(
             form.contains(&("client_secret", "shh".into()))
                 && form.contains(&("code_verifier", "verifier".into()))

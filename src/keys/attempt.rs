@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Error, MasterKeys, code, random};
-use crate::domain::Secret;
+use crate::domain::{AuthorizationCode, KakaoState, SessionCookie, Verifier};
 
 /// A fresh seed: 32 random bytes, base64url.
 ///
@@ -32,8 +32,8 @@ impl<'a> AttemptKeys<'a> {
     }
 
     /// Our `state` at Kakao, which names the attempt.
-    pub(crate) fn state(&self) -> Secret {
-        Secret::new(self.derive(b"state"))
+    pub(crate) fn state(&self) -> KakaoState {
+        KakaoState::new(self.derive(b"state"))
     }
 
     /// Our `nonce` for Kakao's ID token.
@@ -42,18 +42,18 @@ impl<'a> AttemptKeys<'a> {
     }
 
     /// Our PKCE verifier for Kakao (RFC 7636 §4.1).
-    pub(crate) fn verifier(&self) -> Secret {
-        Secret::new(self.derive(b"verifier"))
+    pub(crate) fn verifier(&self) -> Verifier {
+        Verifier::new(self.derive(b"verifier"))
     }
 
     /// The client's one-time code.
-    pub(crate) fn code(&self) -> Secret {
+    pub(crate) fn code(&self) -> AuthorizationCode {
         code::of(&self.master.derive_code(self.seed.as_bytes()))
     }
 
     /// The value of the browser session's cookie.
-    pub(crate) fn session_cookie(&self) -> Secret {
-        Secret::new(URL_SAFE_NO_PAD.encode(self.master.derive_session(self.seed.as_bytes())))
+    pub(crate) fn session_cookie(&self) -> SessionCookie {
+        SessionCookie::new(URL_SAFE_NO_PAD.encode(self.master.derive_session(self.seed.as_bytes())))
     }
 
     fn derive(&self, label: &[u8]) -> String {
@@ -71,8 +71,13 @@ mod tests {
         let master = MasterKeys::new(&[7; 32], []).unwrap();
         let seed = new_seed().unwrap();
         let all = |keys: &AttemptKeys<'_>| {
-            [keys.state(), Secret::new(keys.nonce()), keys.verifier(), keys.code(), keys.session_cookie()]
-                .map(|secret| secret.reveal().to_owned())
+            [
+                keys.state().reveal().to_owned(),
+                keys.nonce(),
+                keys.verifier().reveal().to_owned(),
+                keys.code().reveal().to_owned(),
+                keys.session_cookie().reveal().to_owned(),
+            ]
         };
         let first = all(&AttemptKeys::new(&master, &seed));
         assert_eq!(first, all(&AttemptKeys::new(&master, &seed)));

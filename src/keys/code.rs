@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Error, random};
-use crate::domain::Secret;
+use crate::domain::AuthorizationCode;
 
 /// By which secret scanners find one that leaked.
 pub(super) const PREFIX: &str = "kac_";
@@ -13,13 +13,13 @@ pub(super) const PREFIX: &str = "kac_";
 ///
 /// # Errors
 /// When the random generator fails.
-pub(crate) fn generate() -> Result<Secret, Error> {
+pub(crate) fn generate() -> Result<AuthorizationCode, Error> {
     Ok(of(&random::<32>()?))
 }
 
-pub(super) fn of(bytes: &[u8; 32]) -> Secret {
+pub(super) fn of(bytes: &[u8; 32]) -> AuthorizationCode {
     let mut text = String::with_capacity(PREFIX.len() + 43);
     text.push_str(PREFIX);
     URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
-    Secret::new(text)
+    AuthorizationCode::new(text)
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
 use super::MasterKeys;
-use crate::domain::{GrantId, Secret};
+use crate::domain::{GrantId, RefreshToken};
 
 const PREFIX: &str = "kart_";
 const BODY: usize = 16 + 4;
@@ -24,7 +24,7 @@ pub struct Presented {
 }
 
 /// Writes the refresh token of a grant's generation. The same arguments give the same token.
-pub fn mint(keys: &MasterKeys, grant: GrantId, generation: i64) -> Secret {
+pub fn mint(keys: &MasterKeys, grant: GrantId, generation: i64) -> RefreshToken {
     let mut bytes = [0; BODY + TAG];
     bytes[..16].copy_from_slice(grant.0.as_bytes());
     // Four thousand million refreshes of one grant do not happen within its absolute life.
@@ -34,7 +34,7 @@ pub fn mint(keys: &MasterKeys, grant: GrantId, generation: i64) -> Secret {
     let mut text = String::with_capacity(PREFIX.len() + (BODY + TAG).div_ceil(3) * 4);
     text.push_str(PREFIX);
     URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
-    Secret::new(text)
+    RefreshToken::new(text)
 }
 
 /// Whether this text means to be a refresh token of ours, which says nothing of who wrote it.

@@ -7,12 +7,13 @@ use url::Url;
 use super::reader::Reader;
 use super::value::seconds;
 use crate::domain::redirect::is_this_machine;
-use crate::domain::{Issuer, KakaoApp, KakaoPolicy, Secret};
+use crate::domain::{AdminKey, Issuer, KakaoApp, KakaoClientSecret, KakaoPolicy};
 
 pub(super) fn app(r: &mut Reader, issuer: Option<&Issuer>) -> Option<KakaoApp> {
     let client_id = r.required("kakao.client_id", plain);
-    let client_secret = r.optional_secret("kakao.client_secret", |text| plain(text).map(Secret::new));
-    let admin_key = r.optional_secret("kakao.admin_key", |text| plain(text).map(Secret::new));
+    let client_secret =
+        r.optional_secret("kakao.client_secret", |text| plain(text).map(KakaoClientSecret::new));
+    let admin_key = r.optional_secret("kakao.admin_key", |text| plain(text).map(AdminKey::new));
     let app_id = r.optional("kakao.app_id", app_number);
     let app_keys = r.list("kakao.app_keys", plain);
     let scopes = r.list("kakao.scopes", consent_item);

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::reader::Reader;
 use super::value::{base64_key, seconds};
-use crate::domain::Secret;
+use crate::domain::StoreUrl;
 
 /// `[server]`, but for the issuer.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct Server {
 #[derive(Debug)]
 pub struct Database {
     /// `postgres://…` or `sqlite://…`; holds a password.
-    pub url: Secret,
+    pub url: StoreUrl,
     /// Connections of this process.
     pub max_connections: u32,
 }
@@ -39,7 +39,7 @@ pub struct Database {
 #[derive(Debug)]
 pub struct Cache {
     /// `redis://…`, `rediss://…` or `memory:`; may hold a password.
-    pub url: Secret,
+    pub url: StoreUrl,
 }
 
 /// `[secrets]`
@@ -78,7 +78,11 @@ fn network(text: &str) -> Result<IpNet, String> {
 pub(super) fn database(r: &mut Reader) -> Option<Database> {
     let url = r.required_secret("database.url", |text| {
         let known = ["postgres://", "postgresql://", "sqlite:"].iter().any(|scheme| text.starts_with(scheme));
-        if known { Ok(Secret::new(text)) } else { Err("it must begin with postgres:// or sqlite://".into()) }
+        if known {
+            Ok(StoreUrl::new(text))
+        } else {
+            Err("it must begin with postgres:// or sqlite://".into())
+        }
     });
     let max_connections = r.number("database.max_connections", 1..=1_000);
     Some(Database { url: url?, max_connections })
@@ -88,7 +92,7 @@ pub(super) fn cache(r: &mut Reader) -> Option<Cache> {
     let url = r.required_secret("cache.url", |text| {
         let known = text == "memory:" || text.starts_with("redis://") || text.starts_with("rediss://");
         if known {
-            Ok(Secret::new(text))
+            Ok(StoreUrl::new(text))
         } else {
             Err("it must be redis://…, rediss://… or memory:".into())
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite, time};
 
-use crate::domain::{AttemptId, Secret};
+use crate::domain::{AttemptId, SessionCookie};
 use crate::flow::login::attempt::{ATTEMPT_TTL, cookie_name};
 
 /// Attempts that one browser may have under way: each has a cookie, and proxies refuse requests with too many.
@@ -33,12 +33,12 @@ impl Cookies {
     }
 
     /// The value of the browser session's cookie.
-    pub(super) fn read_session(self, request: &HttpRequest) -> Option<Secret> {
-        read(request, self.session_name()).map(Secret::new)
+    pub(super) fn read_session(self, request: &HttpRequest) -> Option<SessionCookie> {
+        read(request, self.session_name()).map(SessionCookie::new)
     }
 
     /// The browser session's cookie. Lax, because Strict would not come along from a client's link.
-    pub(super) fn session(self, value: &Secret, ttl: Duration) -> Cookie<'static> {
+    pub(super) fn session(self, value: &SessionCookie, ttl: Duration) -> Cookie<'static> {
         self.build(self.session_name().to_owned(), value.reveal().to_owned(), ttl)
     }
 
@@ -129,8 +129,10 @@ mod tests {
     fn a_removal_has_the_attributes_of_the_cookie() {
         for https in [true, false] {
             let cookies = Cookies::new(https);
-            let (set, removed) =
-                (cookies.session(&Secret::new("s"), Duration::from_secs(60)), cookies.session_removal());
+            let (set, removed) = (
+                cookies.session(&SessionCookie::new("s"), Duration::from_secs(60)),
+                cookies.session_removal(),
+            );
             assert_eq!(set.name(), removed.name());
             assert_eq!((set.path(), set.secure()), (removed.path(), removed.secure()));
             assert_eq!((set.http_only(), set.same_site()), (removed.http_only(), removed.same_site()));

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::reply::Reply;
 use super::state::State;
 use super::{caller, read, run};
-use crate::domain::Secret;
+use crate::domain::AnyToken;
 use crate::flow::refusal::{ClientRefusal, RequestRefusal};
 use crate::flow::{self};
 
@@ -21,7 +21,7 @@ pub(super) async fn post(
         // Anyone could name itself so (RFC 7662 §2.1).
         return Err(ClientRefusal::AuthenticationFailed { by_basic: false }.into());
     }
-    let shown = Secret::new(params.one("token")?.ok_or(RequestRefusal::ParameterMissing("token"))?);
+    let shown = AnyToken::new(params.one("token")?.ok_or(RequestRefusal::ParameterMissing("token"))?);
     let found = run::attached(&state, async |deps, db| flow::introspect(deps, db, &client, &shown).await);
     Ok(HttpResponse::Ok().json(found.await?))
 }

@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use super::cookie::Cookies;
 use super::http_refusal::HttpRefusal;
 use super::reply::Reply;
-use crate::domain::{Secret, UserId};
+use crate::domain::{AccessToken, ClientAssertion, ClientSecret, UserId};
 use crate::flow::login::begin::FromBrowser;
 use crate::flow::refusal::{AccountRefusal, BearerRefusal, ClientRefusal, RequestRefusal};
 use crate::flow::{Credentials, Error, Params};
@@ -123,7 +123,7 @@ pub(super) fn credentials(request: &HttpRequest, params: &Params) -> Result<Cred
             Some(read.ok_or(ClientRefusal::AuthenticationFailed { by_basic: true })?)
         }
     };
-    let assertion = params.one("client_assertion")?.map(Secret::new);
+    let assertion = params.one("client_assertion")?.map(ClientAssertion::new);
     if assertion.is_some() && params.one("client_assertion_type")? != Some(JWT_BEARER) {
         let sentence = "it must be urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
         return Err(RequestRefusal::ParameterInvalid("client_assertion_type", sentence).into());
@@ -132,18 +132,18 @@ pub(super) fn credentials(request: &HttpRequest, params: &Params) -> Result<Cred
         assertion,
         basic,
         id: params.one("client_id")?.map(str::to_owned),
-        secret: params.one("client_secret")?.map(Secret::new),
+        secret: params.one("client_secret")?.map(ClientSecret::new),
     })
 }
 
-fn basic(value: &str) -> Option<(String, Secret)> {
+fn basic(value: &str) -> Option<(String, ClientSecret)> {
     let (scheme, encoded) = value.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("Basic") {
         return None;
     }
     let pair = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
     let (id, secret) = pair.split_once(':')?;
-    Some((form_decode(id)?, Secret::new(form_decode(secret)?)))
+    Some((form_decode(id)?, ClientSecret::new(form_decode(secret)?)))
 }
 
 /// Id and secret are form-encoded before they are put together (RFC 6749 §2.3.1).
@@ -202,12 +202,12 @@ pub(super) fn user_id(text: &str) -> Result<UserId, AccountRefusal> {
 }
 
 /// The bearer token of the Authorization header (RFC 6750 §2.1). Never the query, never a cookie.
-pub(super) fn bearer(request: &HttpRequest) -> Result<Secret, BearerRefusal> {
+pub(super) fn bearer(request: &HttpRequest) -> Result<AccessToken, BearerRefusal> {
     let value = request.headers().get(header::AUTHORIZATION).ok_or(BearerRefusal::TokenMissing)?;
     let (scheme, token) =
         value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(BearerRefusal::TokenInvalid)?;
     if scheme.eq_ignore_ascii_case("Bearer") {
-        Ok(Secret::new(token.trim()))
+        Ok(AccessToken::new(token.trim()))
     } else {
         Err(BearerRefusal::TokenMissing)
     }

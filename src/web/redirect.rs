@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::error::describe;
 use super::page;
 use super::state::issuer;
-use crate::domain::{ResponseMode, Secret, paths};
+use crate::domain::{AuthorizationCode, ResponseMode, paths};
 use crate::flow::Error;
 use crate::flow::login::request::ClientResponseTarget;
 
@@ -34,7 +34,11 @@ pub(super) fn error(request: &HttpRequest, error: &Error, target: &ClientRespons
 }
 
 /// Sends a code to the client (RFC 6749 §4.1.2, RFC 9207).
-pub(super) fn code(request: &HttpRequest, code: &Secret, target: &ClientResponseTarget) -> HttpResponse {
+pub(super) fn code(
+    request: &HttpRequest,
+    code: &AuthorizationCode,
+    target: &ClientResponseTarget,
+) -> HttpResponse {
     answer(request, target, &[("code", code.reveal())])
 }
 

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::reply::Reply;
 use super::state::State;
 use super::{caller, read, run};
-use crate::domain::Secret;
+use crate::domain::AnyToken;
 use crate::flow::refusal::RequestRefusal;
 use crate::flow::{self};
 
@@ -17,7 +17,7 @@ pub(super) async fn post(
 ) -> Result<HttpResponse, Reply> {
     let params = read::form(&request, payload).await?;
     let client = caller::client(&request, &state, &params).await?;
-    let shown = Secret::new(params.one("token")?.ok_or(RequestRefusal::ParameterMissing("token"))?);
+    let shown = AnyToken::new(params.one("token")?.ok_or(RequestRefusal::ParameterMissing("token"))?);
     run::detached(&state, run::DEADLINE, |deps, mut db| async move {
         flow::revoke(&deps, &mut db, &client, &shown).await
     })

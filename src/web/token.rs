@@ -11,7 +11,9 @@ use super::run::{DEADLINE, detached};
 use super::state::State;
 use super::{caller, read};
 use crate::domain::pkce::CodeVerifier;
-use crate::domain::{Client, GrantType, Scope, Secret};
+use crate::domain::{
+    AuthorizationCode, Client, GrantType, KakaoAccessToken, KakaoIdToken, RefreshToken, Scope,
+};
 use crate::flow::refusal::{AccessRefusal, RequestRefusal, TokenRefusal};
 use crate::flow::token::exchange::{ACCESS_TOKEN, ID_TOKEN, Subject};
 use crate::flow::token::issue::TokenResponse;
@@ -77,12 +79,12 @@ fn kakao_token_exchange(
     params: &Params,
 ) -> Result<KakaoTokenExchange, TokenRefusal> {
     let missing = |name| RequestRefusal::ParameterMissing(name);
-    let token = Secret::new(params.one("subject_token")?.ok_or(missing("subject_token"))?);
+    let token = params.one("subject_token")?.ok_or(missing("subject_token"))?;
     let kind = params.one("subject_token_type")?.ok_or(missing("subject_token_type"))?;
     let nonce = params.one("nonce")?.map(str::to_owned);
     let subject = match kind {
-        ID_TOKEN => Subject::IdToken { token, nonce },
-        ACCESS_TOKEN => Subject::AccessToken(token),
+        ID_TOKEN => Subject::IdToken { token: KakaoIdToken::new(token), nonce },
+        ACCESS_TOKEN => Subject::AccessToken(KakaoAccessToken::new(token)),
         _ => {
             return Err(RequestRefusal::ParameterInvalid(
                 "subject_token_type",
@@ -118,7 +120,7 @@ fn code_exchange(client: Arc<Client>, params: &Params) -> Result<CodeExchange, T
     let verifier = params.one("code_verifier")?.map(CodeVerifier::parse).transpose();
     Ok(CodeExchange {
         client,
-        code: Secret::new(params.one("code")?.ok_or(RequestRefusal::ParameterMissing("code"))?),
+        code: AuthorizationCode::new(params.one("code")?.ok_or(RequestRefusal::ParameterMissing("code"))?),
         redirect_uri: params.one("redirect_uri")?.map(str::to_owned),
         verifier: verifier.map_err(|_| {
             RequestRefusal::ParameterInvalid("code_verifier", "it must be 43 to 128 unreserved characters")
@@ -130,7 +132,7 @@ fn code_exchange(client: Arc<Client>, params: &Params) -> Result<CodeExchange, T
 fn refresh(client: Arc<Client>, params: &Params) -> Result<Refresh, TokenRefusal> {
     Ok(Refresh {
         client,
-        token: Secret::new(
+        token: RefreshToken::new(
             params.one("refresh_token")?.ok_or(RequestRefusal::ParameterMissing("refresh_token"))?,
         ),
         scope: scope(params)?,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::tokens::{self, Held};
-use crate::domain::{ClientId, Secret, UserId, consent};
+use crate::domain::{ClientId, KakaoAccessToken, UserId, consent};
 use crate::flow::refusal::{AccountRefusal, KakaoTokenRefusal};
 use crate::flow::{Deps, Error, Service};
 use crate::store::Db;
@@ -23,7 +23,7 @@ pub struct Ask {
     /// Consent items that it must hold.
     pub scopes: Vec<String>,
     /// The token that Kakao refused (−401): it is not handed out again.
-    pub refused: Option<Secret>,
+    pub refused: Option<KakaoAccessToken>,
 }
 
 /// What it gets.

@@ -7,7 +7,7 @@ use serde_json::json;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use crate::domain::{KakaoId, Secret, Timestamp, UserId};
+use crate::domain::{KakaoAccessToken, KakaoId, KakaoRefreshToken, Timestamp, UserId};
 use crate::flow::error::chain;
 use crate::flow::refusal::fault;
 use crate::flow::refusal::{AccountRefusal, KakaoTokenRefusal};
@@ -39,7 +39,7 @@ const APP_REST: &str = "kakao-rest";
 #[derive(Clone, Debug)]
 pub struct Held {
     /// The token.
-    pub token: Secret,
+    pub token: KakaoAccessToken,
     /// When it dies.
     pub expires_at: Timestamp,
     /// When it came here.
@@ -52,7 +52,7 @@ fn key_of(user: UserId) -> String {
 
 /// The access token goes into the cache for as long as Kakao says it lives; losing it loses nothing that a refresh at Kakao
 /// does not bring back, so a failure is logged and whoever asked goes on.
-pub async fn keep(deps: &Deps, user: UserId, token: &Secret, expires_in: Duration) -> Held {
+pub async fn keep(deps: &Deps, user: UserId, token: &KakaoAccessToken, expires_in: Duration) -> Held {
     let key = key_of(user);
     let came_at = deps.clock.now();
     let expires_at = came_at + expires_in;
@@ -77,7 +77,7 @@ pub async fn cached(deps: &Deps, user: UserId) -> Option<Held> {
     let mut parts = value.splitn(3, ':');
     let mut time = || Some(Timestamp::from_micros(parts.next()?.parse().ok()?));
     let (expires_at, came_at) = (time()?, time()?);
-    let held = Held { token: Secret::new(parts.next()?), expires_at, came_at };
+    let held = Held { token: KakaoAccessToken::new(parts.next()?), expires_at, came_at };
     (held.expires_at > deps.clock.now()).then_some(held)
 }
 
@@ -97,16 +97,20 @@ pub async fn forget_older(deps: &Deps, user: UserId, at: Timestamp) {
 }
 
 /// Seals a refresh token for the store.
-pub fn seal_refresh(deps: &Deps, kakao_id: KakaoId, token: &Secret) -> Result<Vec<u8>, keys::Error> {
+pub fn seal_refresh(
+    deps: &Deps,
+    kakao_id: KakaoId,
+    token: &KakaoRefreshToken,
+) -> Result<Vec<u8>, keys::Error> {
     deps.keys.master.seal(Purpose::KakaoRefreshToken, &kakao_id.0.to_be_bytes(), token.reveal().as_bytes())
 }
 
 /// Opens a refresh token of the store.
-pub fn open_refresh(deps: &Deps, kakao_id: KakaoId, sealed: &[u8]) -> Result<Secret, keys::Error> {
+pub fn open_refresh(deps: &Deps, kakao_id: KakaoId, sealed: &[u8]) -> Result<KakaoRefreshToken, keys::Error> {
     let clear = deps.keys.master.open(Purpose::KakaoRefreshToken, &kakao_id.0.to_be_bytes(), sealed);
     clear
         .and_then(|bytes| String::from_utf8(bytes).ok())
-        .map(Secret::new)
+        .map(KakaoRefreshToken::new)
         .ok_or(keys::Error::Sealed("a Kakao refresh token"))
 }
 
@@ -116,7 +120,7 @@ pub async fn fresh(
     db: &mut Db,
     user: UserId,
     min_ttl: Duration,
-    refused: Option<&Secret>,
+    refused: Option<&KakaoAccessToken>,
 ) -> Result<Held, Error<KakaoTokenRefusal>> {
     let look = async || {
         let held = cached(deps, user).await?;
@@ -198,7 +202,7 @@ struct Spent<'a> {
     kakao_id: KakaoId,
     /// As it was read from the store.
     sealed: &'a [u8],
-    clear: &'a Secret,
+    clear: &'a KakaoRefreshToken,
 }
 
 /// Puts the new refresh token in the place of the one it was sent for, also if that was sealed anew meanwhile.

@@ -12,7 +12,7 @@ use super::request::{self, AuthorizationRequest, ClientResponseTarget};
 use super::resume;
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::session::{Prompt, Session, Verdict, judge};
-use crate::domain::{AttemptId, Client, Locale, LoginAttempt, ResumeToken, Secret};
+use crate::domain::{AttemptId, AuthorizationCode, Client, Locale, LoginAttempt, ResumeToken, SessionCookie};
 use crate::flow::gauges::LOGINS;
 use crate::flow::refusal::{AuthorizeRefusal, RequestRefusal};
 use crate::flow::{Deps, Error, Params, id_token_hint};
@@ -35,7 +35,7 @@ pub(crate) enum Begun {
     /// The browser's session was enough.
     Done {
         /// The one-time code.
-        code: Secret,
+        code: AuthorizationCode,
         /// Where it goes.
         target: ClientResponseTarget,
     },
@@ -49,7 +49,7 @@ pub(crate) struct FromBrowser {
     /// Its name for itself: people recognise their devices by it.
     pub(crate) user_agent: Option<String>,
     /// Its session cookie.
-    pub(crate) session: Option<Secret>,
+    pub(crate) session: Option<SessionCookie>,
 }
 
 /// A refusal at the authorization endpoint, and where it may go.
@@ -184,7 +184,7 @@ async fn grant_by_session(
     request: &AuthorizationRequest<'_>,
     session: Session,
     asking: &Asking<'_>,
-) -> Result<Option<Secret>, Error<AuthorizeRefusal>> {
+) -> Result<Option<AuthorizationCode>, Error<AuthorizeRefusal>> {
     let code = code::generate()?;
     let to_grant = ToGrant {
         client: asking.client,

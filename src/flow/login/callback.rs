@@ -17,7 +17,8 @@ use super::failure::{of_failure, to_failure};
 use super::request::ClientResponseTarget;
 use super::resume;
 use crate::domain::{
-    AttemptId, AttemptOutcome, Consent, KakaoId, LoginAttempt, Secret, ServiceTerm, consent,
+    AttemptId, AttemptOutcome, AuthorizationCode, Consent, KakaoAccessToken, KakaoCode, KakaoId,
+    LoginAttempt, ServiceTerm, SessionCookie, consent,
 };
 use crate::flow::error::{Error, chain};
 use crate::flow::gauges::LOGINS;
@@ -47,7 +48,7 @@ pub(crate) struct Callback {
 /// What Kakao answered.
 pub(crate) enum Answer {
     /// `code`
-    Code(Secret),
+    Code(KakaoCode),
     /// `error` and `error_description`, already classified.
     Error(Fault),
 }
@@ -63,9 +64,9 @@ pub(crate) struct Finished {
 /// What a login gives: the same for every repetition of its callback.
 pub(crate) struct LoggedIn {
     /// The one-time code.
-    pub(crate) code: Secret,
+    pub(crate) code: AuthorizationCode,
     /// The value of the session's cookie.
-    pub(crate) session: Secret,
+    pub(crate) session: SessionCookie,
 }
 
 impl Callback {
@@ -99,7 +100,7 @@ impl Callback {
         }
         let one = |name| params.one(name).map_err(contradictory);
         let answer = match (one("code")?, one("error")?) {
-            (Some(code), None) => Answer::Code(Secret::new(code)),
+            (Some(code), None) => Answer::Code(KakaoCode::new(code)),
             (None, Some(error)) => Answer::Error(callback_fault(error, one("error_description")?)),
             _ => return Err(CallbackRefusal::Contradictory),
         };
@@ -164,7 +165,7 @@ async fn ask_kakao(
     deps: &Deps,
     db: &mut Db,
     attempt: &LoginAttempt,
-    code: &Secret,
+    code: &KakaoCode,
 ) -> Result<Identity, Error<LoginRefusal>> {
     let fetching = fetch_identity(deps, db, attempt, code);
     let late = |_| Err(refuse(&deps.kakao.record("a login", Fault::late())));
@@ -175,7 +176,7 @@ async fn fetch_identity(
     deps: &Deps,
     db: &mut Db,
     attempt: &LoginAttempt,
-    code: &Secret,
+    code: &KakaoCode,
 ) -> Result<Identity, Error<LoginRefusal>> {
     let fault = |fault: Fault| refuse(&fault);
     let asked_at = deps.clock.now();
@@ -217,7 +218,7 @@ async fn fetch_identity(
 }
 
 /// The terms of Kakao Sync, if the settings say that the app has some. A login does not fail for them.
-pub(crate) async fn service_terms(deps: &Deps, access_token: &Secret) -> Option<Vec<ServiceTerm>> {
+pub(crate) async fn service_terms(deps: &Deps, access_token: &KakaoAccessToken) -> Option<Vec<ServiceTerm>> {
     if !deps.policy.kakao.service_terms {
         return None;
     }
@@ -235,7 +236,7 @@ async fn log_in(
     deps: &Deps,
     db: &mut Db,
     callback: &Callback,
-    code: &Secret,
+    code: &KakaoCode,
 ) -> Result<(), Error<LoginRefusal>> {
     let Callback { id, attempt, browser, .. } = callback;
     let identity = ask_kakao(deps, db, attempt, code).await?;

@@ -7,8 +7,9 @@ use tracing::{info, warn};
 
 use crate::domain::session::{NewSession, Session};
 use crate::domain::{
-    AttemptId, Beginning, Client, CodeBinding, Consent, Grant, GrantId, GrantRequest, KakaoId, NewCode,
-    NewGrant, Profile, Secret, SessionId, Timestamp, UserId,
+    AttemptId, AuthorizationCode, Beginning, Client, CodeBinding, Consent, Grant, GrantId, GrantRequest,
+    KakaoAccessToken, KakaoId, KakaoRefreshToken, NewCode, NewGrant, Profile, SessionCookie, SessionId,
+    Timestamp, UserId,
 };
 use crate::flow::Deps;
 use crate::flow::error::chain;
@@ -32,10 +33,10 @@ pub(crate) struct Identity {
     /// When Kakao vouched for the person: what ends logins after that ends this one too.
     pub(crate) vouched_at: Timestamp,
     /// Kakao's access token, and how long it lives.
-    pub(crate) access_token: Option<(Secret, Duration)>,
+    pub(crate) access_token: Option<(KakaoAccessToken, Duration)>,
     /// Kakao's refresh token, and how long it lives if Kakao said so. An SDK's stays with its app: a refresh here would kill
     /// the app's.
-    pub(crate) refresh_token: Option<(Secret, Option<Duration>)>,
+    pub(crate) refresh_token: Option<(KakaoRefreshToken, Option<Duration>)>,
 }
 
 /// Who vouches for the user.
@@ -49,9 +50,9 @@ pub(crate) enum Voucher<'a> {
 /// The session that a login begins in a browser.
 pub(crate) struct BrowserSession<'a> {
     /// Its cookie.
-    pub(crate) cookie: &'a Secret,
+    pub(crate) cookie: &'a SessionCookie,
     /// The cookie of the session that it takes the place of.
-    pub(crate) replaces: Option<&'a Secret>,
+    pub(crate) replaces: Option<&'a SessionCookie>,
 }
 
 /// What is to be granted.
@@ -61,7 +62,7 @@ pub(crate) struct ToGrant<'a> {
     /// What it asked for and may have.
     pub(crate) request: GrantRequest,
     /// The code with which the grant begins; without one it is live at once.
-    pub(crate) code: Option<(&'a Secret, CodeBinding)>,
+    pub(crate) code: Option<(&'a AuthorizationCode, CodeBinding)>,
     /// The attempt that led here.
     pub(crate) attempt: Option<AttemptId>,
     /// The browser or app, as it names itself.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Client, ClientType, Fingerprint, Secret};
+use crate::domain::{Client, ClientAssertion, ClientSecret, ClientType, Fingerprint};
 use crate::flow::refusal::ClientRefusal;
 use crate::flow::{Deps, Error};
 use crate::keys::assertion::{self, Assertion};
@@ -15,13 +15,13 @@ use crate::store::{Db, assertions};
 #[derive(Debug, Default)]
 pub(crate) struct Credentials {
     /// `Authorization: Basic` (RFC 6749 §2.3.1): id and secret.
-    pub(crate) basic: Option<(String, Secret)>,
+    pub(crate) basic: Option<(String, ClientSecret)>,
     /// `client_id` of the body.
     pub(crate) id: Option<String>,
     /// `client_secret` of the body.
-    pub(crate) secret: Option<Secret>,
+    pub(crate) secret: Option<ClientSecret>,
     /// `client_assertion` of the body (RFC 7523 §2.2).
-    pub(crate) assertion: Option<Secret>,
+    pub(crate) assertion: Option<ClientAssertion>,
 }
 
 /// How far a client's clock may be ahead or behind.
@@ -78,7 +78,7 @@ async fn by_assertion(
     deps: &Deps,
     db: &mut Db,
     shown: &Credentials,
-    assertion: &Secret,
+    assertion: &ClientAssertion,
     address: IpAddr,
 ) -> Result<Arc<Client>, Error<ClientRefusal>> {
     if shown.basic.is_some() || shown.secret.is_some() {
@@ -123,7 +123,7 @@ fn nobody() -> Fingerprint {
 }
 
 /// Compares with every hash, in constant time each.
-fn is_one_of(hashes: &[Fingerprint], secret: &Secret) -> bool {
+fn is_one_of(hashes: &[Fingerprint], secret: &ClientSecret) -> bool {
     let shown = secret.fingerprint();
     hashes.iter().fold(false, |found, hash| (*hash == shown) | found)
 }

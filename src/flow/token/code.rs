@@ -9,7 +9,7 @@ use super::end::end;
 use super::issue::{IdToken, Issue, TokenResponse, issue};
 use crate::domain::access::{self, Basis};
 use crate::domain::pkce::{CodeChallenge, CodeVerifier};
-use crate::domain::{Client, CodeBinding, EndReason, Secret};
+use crate::domain::{AuthorizationCode, Client, CodeBinding, EndReason};
 use crate::flow::refusal::TokenRefusal;
 use crate::flow::{Deps, Error};
 use crate::store::{self, Db, grants};
@@ -19,7 +19,7 @@ pub(crate) struct CodeExchange {
     /// The authenticated client.
     pub(crate) client: Arc<Client>,
     /// `code`
-    pub(crate) code: Secret,
+    pub(crate) code: AuthorizationCode,
     /// `redirect_uri`
     pub(crate) redirect_uri: Option<String>,
     /// `code_verifier`, already of the right form.

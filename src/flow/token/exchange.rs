@@ -13,7 +13,9 @@ use metrics::counter;
 use super::issue::{self, Issue, TokenResponse};
 use crate::cache::Decision;
 use crate::domain::access::{self, Basis};
-use crate::domain::{Client, Consent, Fingerprint, GrantRequest, KakaoId, Quota, Scope, Secret, User};
+use crate::domain::{
+    Client, Consent, Fingerprint, GrantRequest, KakaoAccessToken, KakaoId, KakaoIdToken, Quota, Scope, User,
+};
 use crate::flow::gauges::LOGINS;
 use crate::flow::login::callback::{note_under_age, service_terms};
 use crate::flow::login::complete::{Completed, Identity, ToGrant, Voucher, complete};
@@ -60,12 +62,12 @@ pub(crate) enum Subject {
     /// An ID token, and the nonce of its login if it had one: raw, as the app gave it to Kakao or hashed it for Kakao.
     IdToken {
         /// The token.
-        token: Secret,
+        token: KakaoIdToken,
         /// `nonce`
         nonce: Option<String>,
     },
     /// An access token.
-    AccessToken(Secret),
+    AccessToken(KakaoAccessToken),
 }
 
 /// Logs the person in.
@@ -105,7 +107,7 @@ pub(crate) async fn exchange_kakao_token(
 async fn by_id_token(
     deps: &Deps,
     db: &mut Db,
-    token: &Secret,
+    token: &KakaoIdToken,
     nonce: Option<&str>,
 ) -> Result<Identity, Error<SubjectTokenRefusal>> {
     let id_token = deps.kakao.read_id_token(token).await.map_err(|fault| fault::of_id_token(&fault))?;
@@ -216,7 +218,7 @@ async fn check_nonce(
 async fn by_access_token(
     deps: &Deps,
     db: &mut Db,
-    token: &Secret,
+    token: &KakaoAccessToken,
 ) -> Result<Identity, Error<SubjectTokenRefusal>> {
     let Some(expected) = deps.kakao.app_id() else {
         return Err(SubjectTokenRefusal::Invalid(

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::domain::{Audience, Client, GrantId, Secret};
+use crate::domain::{AnyToken, Audience, Client, GrantId};
 use crate::flow::Deps;
-use crate::flow::bearer::AccessToken;
+use crate::flow::bearer::VerifiedToken;
 use crate::keys::{self, refresh_token};
 use crate::store::Db;
 use crate::store::grants;
@@ -56,12 +56,12 @@ pub(crate) async fn introspect(
     deps: &Deps,
     db: &mut Db,
     caller: &Arc<Client>,
-    token: &Secret,
+    token: &AnyToken,
 ) -> Result<Introspection, keys::Error> {
     if refresh_token::is_meant(token.reveal()) {
         return of_refresh_token(deps, db, caller, token).await;
     }
-    let Some(claims) = AccessToken::read(deps, token) else { return Ok(INACTIVE) };
+    let Some(claims) = VerifiedToken::read(deps, token) else { return Ok(INACTIVE) };
     let concerned = claims.client_id == caller.id.as_str()
         || claims.aud.contains(caller.id.as_str())
         || caller.audience.iter().any(|mine| claims.aud.contains(mine));
@@ -89,7 +89,7 @@ async fn of_refresh_token(
     deps: &Deps,
     db: &mut Db,
     caller: &Client,
-    token: &Secret,
+    token: &AnyToken,
 ) -> Result<Introspection, keys::Error> {
     let Some(presented) = refresh_token::read(&deps.keys.master, token.reveal()) else { return Ok(INACTIVE) };
     let Some(grant) = grants::find(db, presented.grant).await? else { return Ok(INACTIVE) };

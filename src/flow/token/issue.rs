@@ -3,10 +3,11 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::claims::{AccessClaims, IdClaims, Principal, ProfileClaims};
-use crate::domain::{Client, Grant, GrantType, Scope, Secret, Stage, User};
+use crate::domain::secret::{reveal, reveal_some};
+use crate::domain::{AccessToken, Client, Grant, GrantType, RefreshToken, Scope, SignedIdToken, Stage, User};
 use crate::flow::Deps;
 use crate::keys::signer::TokenType;
 use crate::keys::{self, refresh_token};
@@ -16,17 +17,17 @@ use crate::store::{self, Db, users};
 #[derive(Serialize)]
 pub(crate) struct TokenResponse {
     #[serde(serialize_with = "reveal")]
-    access_token: Secret,
+    access_token: AccessToken,
     /// Always `Bearer`.
     token_type: &'static str,
     /// Its life, seconds.
     expires_in: u64,
     /// When the client may have one.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "reveal_some")]
-    refresh_token: Option<Secret>,
+    refresh_token: Option<RefreshToken>,
     /// When the scope holds `openid`.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "reveal_some")]
-    id_token: Option<Secret>,
+    id_token: Option<SignedIdToken>,
     /// What was granted.
     scope: String,
     /// What `access_token` is, for a token exchange (RFC 8693 §2.2.1).
@@ -38,18 +39,6 @@ impl TokenResponse {
     /// As a token exchange answers (RFC 8693 §2.2.1).
     pub(super) fn of_exchange(self, issued_token_type: &'static str) -> Self {
         Self { issued_token_type: Some(issued_token_type), ..self }
-    }
-}
-
-fn reveal<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(secret.reveal())
-}
-
-#[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
-fn reveal_some<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
-    match secret {
-        Some(secret) => reveal(secret, serializer),
-        None => serializer.serialize_none(),
     }
 }
 
@@ -116,7 +105,7 @@ pub(super) async fn issue(
         ring.sign(client.id_token_alg, TokenType::IdToken, &claims)
     });
     Ok(TokenResponse {
-        id_token: id_token.transpose()?.map(Secret::new),
+        id_token: id_token.transpose()?.map(SignedIdToken::new),
         refresh_token: refresh_token(deps, client, grant),
         ..bare(client, scope, access_token)
     })
@@ -130,7 +119,7 @@ async fn read_user(db: &mut Db, client: &Client, what: &Issue<'_>) -> Result<Opt
     users::find(db, what.grant.user).await
 }
 
-fn refresh_token(deps: &Deps, client: &Client, grant: &Grant) -> Option<Secret> {
+fn refresh_token(deps: &Deps, client: &Client, grant: &Grant) -> Option<RefreshToken> {
     match grant.stage {
         Stage::Live { generation, .. } if client.may(GrantType::RefreshToken) => {
             Some(refresh_token::mint(&deps.keys.master, grant.id, generation))
@@ -156,7 +145,7 @@ pub(super) fn issue_to_client(
 /// An answer with nothing but an access token.
 fn bare(client: &Client, scope: &Scope, access_token: String) -> TokenResponse {
     TokenResponse {
-        access_token: Secret::new(access_token),
+        access_token: AccessToken::new(access_token),
         token_type: "Bearer",
         expires_in: client.lifetimes.access.as_secs(),
         refresh_token: None,

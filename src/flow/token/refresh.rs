@@ -12,7 +12,7 @@ use super::end::end;
 use super::issue::{IdToken, Issue, TokenResponse, issue};
 use crate::domain::access::{self, Basis};
 use crate::domain::refresh::{Verdict, judge};
-use crate::domain::{Client, EndReason, Grant, Scope, Secret};
+use crate::domain::{Client, EndReason, Grant, RefreshToken, Scope};
 use crate::flow::gauges::REFRESHES;
 use crate::flow::refusal::TokenRefusal;
 use crate::flow::{Deps, Error};
@@ -25,7 +25,7 @@ pub(crate) struct Refresh {
     /// The authenticated client.
     pub(crate) client: Arc<Client>,
     /// `refresh_token`
-    pub(crate) token: Secret,
+    pub(crate) token: RefreshToken,
     /// `scope`: narrower than the grant, or absent for all of it.
     pub(crate) scope: Option<Scope>,
     /// `resource`: fewer than were granted, or none for all of them.

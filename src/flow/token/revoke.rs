@@ -1,8 +1,8 @@
 //! Revokes a token (RFC 7009). Both kinds end the whole grant: a client that gives a token back is done with the login.
 
 use super::end::end;
-use crate::domain::{Client, EndReason, Secret};
-use crate::flow::bearer::AccessToken;
+use crate::domain::{AnyToken, Client, EndReason};
+use crate::flow::bearer::VerifiedToken;
 use crate::flow::refusal::TokenRefusal;
 use crate::flow::{Deps, Error};
 use crate::keys::refresh_token;
@@ -14,12 +14,12 @@ pub(crate) async fn revoke(
     deps: &Deps,
     db: &mut Db,
     client: &Client,
-    token: &Secret,
+    token: &AnyToken,
 ) -> Result<(), Error<TokenRefusal>> {
     let grant = if refresh_token::is_meant(token.reveal()) {
         refresh_token::read(&deps.keys.master, token.reveal()).map(|presented| presented.grant)
     } else {
-        match AccessToken::read(deps, token) {
+        match VerifiedToken::read(deps, token) {
             Some(claims) if claims.client_id != client.id.as_str() => None,
             Some(claims) => Some(claims.sid.ok_or(TokenRefusal::TokenKindUnrevocable)?),
             None => None,

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use crate::domain::consent::is_item;
-use crate::domain::{Secret, UserId};
+use crate::domain::{KakaoAccessToken, UserId};
 use crate::flow;
 use crate::flow::kakao::broker::Ask;
 use crate::flow::refusal::RequestRefusal;
@@ -64,7 +64,7 @@ impl Body {
             user,
             min_ttl: Duration::from_secs(min_ttl),
             scopes: self.scopes,
-            refused: self.refused_token.map(Secret::new),
+            refused: self.refused_token.map(KakaoAccessToken::new),
         })
     }
 }
