@@ -9,12 +9,12 @@ use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App as Actix, HttpServer, web as actix};
 use anyhow::Context;
-use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::cache::Cache;
 use crate::domain::Clock;
 use crate::flow::{Deps, Signals, chain, gauges};
+use crate::jobs::Job;
 use crate::kakao::Kakao;
 use crate::keys::{self, Keys, MasterKeys};
 use crate::notify::Notifier;
@@ -24,7 +24,7 @@ use crate::telemetry::identify;
 use crate::web::{AppState, management_routes, routes};
 use crate::{jobs, telemetry};
 
-/// How long a periodic step that is under way may take at the end, beside a call to Kakao.
+/// How long the step that a job is at may take at the end, beside a call to Kakao.
 const JOBS_END: Duration = Duration::from_secs(10);
 
 /// How often a database that is not up yet is asked again at the start.
@@ -37,6 +37,7 @@ pub struct App {
     management: TcpListener,
     management_address: SocketAddr,
     site: Arc<AppState>,
+    jobs: Vec<Job>,
     grace: Duration,
 }
 
@@ -78,8 +79,9 @@ impl App {
         };
         let site =
             Arc::new(AppState::new(Arc::new(deps), pool, settings.server.trusted_proxies, &settings.keys));
+        let jobs = jobs::all(&jobs::Context::new(Arc::clone(&site.deps), site.pool.clone()));
         let grace = settings.server.shutdown_grace;
-        Ok(Self { listener, address, management, management_address, site, grace })
+        Ok(Self { listener, address, management, management_address, site, jobs, grace })
     }
 
     /// Where it listens.
@@ -97,41 +99,55 @@ impl App {
         Arc::clone(&self.site)
     }
 
-    /// Serves until `shutdown` is there, then lets requests under way end.
+    /// Runs one job more beside those of the service.
+    #[must_use]
+    pub fn with_job(mut self, job: Job) -> Self {
+        self.jobs.push(job);
+        self
+    }
+
+    /// Serves until `shutdown` is there, then lets requests under way end, and then the steps that jobs are at. Server and
+    /// jobs end together: when a job dies, the server drains as it does after `shutdown`.
     ///
     /// # Errors
-    /// When the server cannot start.
+    /// When the server cannot start or fails, or a job dies.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { listener, address, management, management_address, site, grace } = self;
+        let Self { listener, address, management, management_address, site, jobs, grace } = self;
         let server = serve(listener, Arc::clone(&site), grace)?;
         let server_handle = server.handle();
         let mut server = tokio::spawn(server);
         let management_server = serve_management(management, Arc::clone(&site))?;
         let management_handle = management_server.handle();
         let management_server = tokio::spawn(management_server);
-        let (stop_jobs, stopped) = watch::channel(false);
-        let mut jobs = tokio::spawn(jobs::run(Arc::clone(&site.deps), site.pool.clone(), stopped));
+        let mut jobs = jobs::Running::start(jobs);
         let issuer = site.deps.policy.issuer.as_str();
         info!(%address, management = %management_address, issuer, "serving");
 
-        let ended = tokio::select! {
-            ended = &mut server => ended,
+        let (died, ended_by_itself) = tokio::select! {
+            ended = &mut server => (None, Some(ended)),
+            died = jobs.died() => {
+                error!(cause = chain(&died), "draining: the process cannot go on without a job");
+                (Some(died), None)
+            }
             () = shutdown => {
                 info!("draining");
-                server_handle.stop(true).await;
-                server.await
+                (None, None)
             }
+        };
+        let ended = if let Some(ended) = ended_by_itself {
+            ended
+        } else {
+            server_handle.stop(true).await;
+            server.await
         };
         // Metrics can be read until the last request is answered.
         management_handle.stop(false).await;
         drop(management_server.await);
-        stop_jobs.send_replace(true);
-        if tokio::time::timeout(site.deps.kakao.timeout() + JOBS_END, &mut jobs).await.is_err() {
-            warn!("a periodic step did not end in time");
-            jobs.abort();
-        }
+        let stopped = jobs.stop(site.deps.kakao.timeout() + JOBS_END).await;
         site.pool.close().await;
-        ended.context("the server ended by itself")?.context("the server failed")
+        ended.context("the server ended by itself")?.context("the server failed")?;
+        died.map_or(stopped, Err)?;
+        Ok(())
     }
 }
 

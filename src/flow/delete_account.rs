@@ -27,7 +27,7 @@ pub async fn delete_account(
     by: By,
 ) -> Result<(), Error<AccountRefusal>> {
     delete(db, deps.policy.account.returning, user, by, deps.clock.now()).await?;
-    deps.signals.revocations.poke();
+    deps.signals.revocations.ring();
     Ok(())
 }
 

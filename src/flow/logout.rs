@@ -150,7 +150,7 @@ pub(super) async fn told(
     logins: u64,
     now: Timestamp,
 ) -> Result<(), store::Error> {
-    deps.signals.revocations.poke();
+    deps.signals.revocations.ring();
     info!(user = %user, logins, "logged out");
     let event = AuditEvent {
         at: now,

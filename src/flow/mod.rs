@@ -3,6 +3,7 @@
 //! Stands on `kakao`, `keys`, `store` and `cache`. Knows nothing of HTTP: it takes what was asked and answers what is
 //! to be said, or a [`Refusal`] that `web::error` turns into a status and a code.
 
+pub mod backchannel_logout;
 pub mod bearer;
 pub mod delete_account;
 pub mod devices;
@@ -17,16 +18,15 @@ pub(crate) mod login;
 pub mod logout;
 pub mod nonces;
 pub mod params;
+pub mod process_webhook_events;
 pub mod receive_webhook;
 pub mod refusal;
 pub mod revocations;
 mod signals;
-pub mod tell_clients;
 pub(crate) mod token;
 pub mod unlink;
 pub mod userinfo;
 pub mod users;
-pub mod work_webhooks;
 
 pub use bearer::{Bearer, Service, bearer};
 pub use delete_account::delete_account;
@@ -38,6 +38,7 @@ pub(crate) use login::callback::{Callback, Finished, finish_login};
 pub use params::Params;
 pub use refusal::Refusal;
 pub(crate) use signals::Signals;
+pub(crate) use signals::bell::Bell;
 pub(crate) use signals::feed::Feed;
 pub(crate) use token::authenticate_client::{Credentials, authenticate_client};
 pub(crate) use token::client_credentials::client_credentials;

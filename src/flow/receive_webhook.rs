@@ -1,5 +1,5 @@
-//! Takes what Kakao's webhooks tell: proven, stored, answered. What it means is worked off afterwards
-//! ([`super::work_webhooks`]), so that the answer never waits for it.
+//! Takes what Kakao's webhooks tell: proven, stored, answered. It is processed afterwards
+//! ([`super::process_webhook_events`]), so that the answer never waits for it.
 
 use std::time::Duration;
 

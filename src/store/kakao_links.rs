@@ -89,8 +89,8 @@ pub async fn set_scope(conn: &mut Conn, user: UserId, scope: &str) -> Result<()>
 
 row!(IdRow { id: Uuid });
 
-/// Takes some users whose refresh token dies before `horizon` and who were not tried since `tried_before`.
-pub async fn take_for_renewal(
+/// Claims some users whose refresh token dies before `horizon` and who were not tried since `tried_before`.
+pub async fn claim_for_renewal(
     conn: &mut Conn,
     horizon: Timestamp,
     tried_before: Timestamp,
@@ -112,8 +112,8 @@ pub async fn take_for_renewal(
 
 row!(StaleRow { id: Uuid, kakao_id: i64 });
 
-/// Takes some users whose profile has changed at Kakao since it was read.
-pub async fn take_stale(
+/// Claims some users whose profile has changed at Kakao since it was read.
+pub async fn claim_stale(
     conn: &mut Conn,
     tried_before: Timestamp,
     now: Timestamp,

@@ -1,15 +1,46 @@
 //! Table `job_leases`: one replica at a time runs a periodic job or asks Kakao for a token, and all of them wait when Kakao
 //! asks them to.
 
+use std::borrow::Cow;
+
 use uuid::Uuid;
 
 use super::{Conn, Result, on, row};
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, UserId};
+
+/// What one replica at a time has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lease {
+    /// The job that deletes what is over.
+    Sweep,
+    /// The job that rotates signing keys.
+    SigningKeys,
+    /// The job that renews Kakao links.
+    Renewal,
+    /// Asking Kakao for an access token of this user.
+    KakaoToken(UserId),
+}
+
+impl Lease {
+    fn name(self) -> Cow<'static, str> {
+        match self {
+            Self::Sweep => "sweep".into(),
+            Self::SigningKeys => "signing-keys".into(),
+            Self::Renewal => "renewal".into(),
+            Self::KakaoToken(user) => format!("kakao-token:{user}").into(),
+        }
+    }
+}
+
+/// The lease that all replicas wait out when Kakao asks for it: for one user, or for the whole app.
+fn pause_of(user: Option<UserId>) -> Cow<'static, str> {
+    user.map_or("kakao-pause".into(), |user| format!("kakao-pause:{user}").into())
+}
 
 /// Takes or prolongs a lease. True while `holder` has it.
 pub async fn acquire(
     conn: &mut Conn,
-    name: &str,
+    lease: Lease,
     holder: Uuid,
     now: Timestamp,
     until: Timestamp,
@@ -17,33 +48,42 @@ pub async fn acquire(
     const SQL: &str = "INSERT INTO job_leases AS l (name, holder, until) VALUES ($1, $2, $4)
                        ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
                        WHERE l.holder = $2 OR l.until <= $3";
-    let done = on!(conn, c => sqlx::query(SQL).bind(name).bind(holder).bind(now).bind(until)
+    let name = lease.name();
+    let done = on!(conn, c => sqlx::query(SQL).bind(&*name).bind(holder).bind(now).bind(until)
         .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
 
 /// Gives a lease back.
-pub async fn release(conn: &mut Conn, name: &str, holder: Uuid) -> Result<()> {
+pub async fn release(conn: &mut Conn, lease: Lease, holder: Uuid) -> Result<()> {
     const SQL: &str = "DELETE FROM job_leases WHERE name = $1 AND holder = $2";
-    on!(conn, c => sqlx::query(SQL).bind(name).bind(holder).execute(c).await.map(drop))?;
+    let name = lease.name();
+    on!(conn, c => sqlx::query(SQL).bind(&*name).bind(holder).execute(c).await.map(drop))?;
     Ok(())
 }
 
-/// Has everybody rest until then: a lease that nobody holds. A longer rest stands.
-pub async fn rest(conn: &mut Conn, name: &str, until: Timestamp) -> Result<()> {
+/// Has all replicas leave Kakao alone until then, about one user or altogether: a lease that nobody holds. A longer pause
+/// stands.
+pub async fn pause(conn: &mut Conn, user: Option<UserId>, until: Timestamp) -> Result<()> {
     const SQL: &str = "INSERT INTO job_leases AS l (name, holder, until) VALUES ($1, $2, $3)
                        ON CONFLICT (name) DO UPDATE SET until = excluded.until WHERE l.until < excluded.until";
-    on!(conn, c => sqlx::query(SQL).bind(name).bind(Uuid::nil()).bind(until).execute(c).await.map(drop))?;
+    let name = pause_of(user);
+    on!(conn, c => sqlx::query(SQL).bind(&*name).bind(Uuid::nil()).bind(until).execute(c).await.map(drop))?;
     Ok(())
 }
 
 row!(Until { until: Timestamp });
 
-/// Until when one of these two is held or rests, if it is.
-pub async fn held_until(conn: &mut Conn, names: [&str; 2], now: Timestamp) -> Result<Option<Timestamp>> {
+/// Until when Kakao is left alone, altogether or about this user, if it is.
+pub async fn paused_until(
+    conn: &mut Conn,
+    user: Option<UserId>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>> {
     const SQL: &str =
         "SELECT until FROM job_leases WHERE name IN ($1, $2) AND until > $3 ORDER BY until DESC LIMIT 1";
+    let (all, one) = (pause_of(None), pause_of(user));
     let row: Option<Until> = on!(conn, c => sqlx::query_as(SQL)
-        .bind(names[0]).bind(names[1]).bind(now).fetch_optional(c).await)?;
+        .bind(&*all).bind(&*one).bind(now).fetch_optional(c).await)?;
     Ok(row.map(|row| row.until))
 }

@@ -92,7 +92,9 @@ async fn nothing_personal_is_left_in_any_table() {
             crate::rig::http().post(rig.url(0, "/kakao/webhooks/account-status")).body(event).send().await;
         assert_eq!(posted.unwrap().status(), StatusCode::ACCEPTED);
         while rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await > 0 {
-            kakao_auth::flow::work_webhooks::work_webhooks(rig.deps(0), rig.pool(0)).await.unwrap();
+            kakao_auth::flow::process_webhook_events::process_webhook_events(rig.deps(0), rig.pool(0))
+                .await
+                .unwrap();
         }
     };
     tell().await;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode as Status;
 use actix_web::{App, HttpResponse, HttpServer, web};
-use kakao_auth::flow::tell_clients::tell_clients;
+use kakao_auth::flow::backchannel_logout::notify_clients;
 use serde_json::{Value, json};
 
 use crate::rig::{
@@ -99,7 +99,7 @@ async fn a_logout_reaches_the_client_once_with_a_token_it_can_check() {
     wait_for(&server, 1).await;
     // Both instances look again: nobody is told twice.
     for instance in 0..2 {
-        assert_eq!(tell_clients(rig.deps(instance), rig.pool(instance)).await.unwrap(), 0);
+        assert_eq!(notify_clients(rig.deps(instance), rig.pool(instance)).await.unwrap(), 0);
     }
     let all = told(&server);
     assert_eq!(all.len(), 1);
@@ -135,7 +135,7 @@ async fn a_client_that_does_not_answer_is_told_again_until_it_knows_and_in_the_e
     server.status.store(500, Ordering::SeqCst);
     revoke(&rig, &log_in(&rig, &Browser::new(&rig)).await).await;
     wait_for(&server, 1).await;
-    assert_eq!(tell_clients(rig.deps(0), rig.pool(0)).await.unwrap(), 0, "not before its back-off is over");
+    assert_eq!(notify_clients(rig.deps(0), rig.pool(0)).await.unwrap(), 0, "not before its back-off is over");
     settled(&rig).await;
     rig.clock.advance(Duration::from_secs(31));
     wait_for(&server, 2).await;
@@ -150,7 +150,7 @@ async fn a_client_that_does_not_answer_is_told_again_until_it_knows_and_in_the_e
     );
     settled(&rig).await;
     rig.clock.advance(Duration::from_hours(1));
-    assert_eq!(tell_clients(rig.deps(0), rig.pool(0)).await.unwrap(), 0, "it knows");
+    assert_eq!(notify_clients(rig.deps(0), rig.pool(0)).await.unwrap(), 0, "it knows");
 
     server.status.store(400, Ordering::SeqCst);
     revoke(&rig, &log_in(&rig, &Browser::new(&rig)).await).await;
@@ -160,7 +160,7 @@ async fn a_client_that_does_not_answer_is_told_again_until_it_knows_and_in_the_e
         rig.clock.advance(Duration::from_hours(1));
     }
     for _ in 0..3 {
-        tell_clients(rig.deps(0), rig.pool(0)).await.unwrap();
+        notify_clients(rig.deps(0), rig.pool(0)).await.unwrap();
         settled(&rig).await;
         rig.clock.advance(Duration::from_hours(1));
     }
@@ -177,7 +177,7 @@ async fn a_code_that_nobody_redeemed_is_no_login_to_tell_of() {
     browser.log_in(&request).await;
     let mine = browser.redeem(&browser.at_once(&[]).await).await;
     browser.post("/oauth/logout", &[("id_token_hint", mine["id_token"].as_str().unwrap())]).await;
-    assert_eq!(tell_clients(rig.deps(0), rig.pool(0)).await.unwrap(), 0);
+    assert_eq!(notify_clients(rig.deps(0), rig.pool(0)).await.unwrap(), 0);
     assert!(told(&server).is_empty());
 }
 

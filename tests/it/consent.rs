@@ -154,7 +154,9 @@ async fn what_is_withdrawn_is_erased_at_the_next_login_and_by_kakao_s_word() {
         StatusCode::ACCEPTED
     );
     for _ in 0..200 {
-        kakao_auth::flow::work_webhooks::work_webhooks(rig.deps(0), rig.pool(0)).await.unwrap();
+        kakao_auth::flow::process_webhook_events::process_webhook_events(rig.deps(0), rig.pool(0))
+            .await
+            .unwrap();
         kakao_auth::flow::kakao::profile::read_stale_profiles(rig.deps(0), &mut rig.pool(0).handle())
             .await
             .unwrap();

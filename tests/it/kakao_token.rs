@@ -314,12 +314,14 @@ async fn links_are_renewed_before_they_die_bounded_and_not_twice_a_day() {
     rig.kakao.clear_calls();
     let holder = uuid::Uuid::now_v7();
     let renew = async || {
-        kakao_auth::flow::kakao::profile::renew_links(rig.deps(0), &mut rig.pool(0).handle(), 2, || false)
+        kakao_auth::flow::kakao::renew_links::renew_links(rig.deps(0), &mut rig.pool(0).handle(), 2, || false)
             .await
             .unwrap()
     };
     assert_eq!(renew().await, 0, "two months are left");
-    assert!(jobs::renew_once(rig.deps(0), &mut rig.pool(0).handle(), holder, || false).await.is_ok());
+    assert!(
+        jobs::renewal::renew_once(rig.deps(0), &mut rig.pool(0).handle(), holder, || false).await.is_ok()
+    );
     let month = Duration::from_hours(33 * 24);
     rig.kakao.advance_clock(month);
     rig.clock.advance(month);

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use kakao_auth::domain::SigningAlg;
 use kakao_auth::domain::rotation::{Stage, Step};
-use kakao_auth::jobs::{keys_once, reload_keys_once};
+use kakao_auth::jobs::key_reload::reload_keys_once;
+use kakao_auth::jobs::signing_keys::keys_once;
 use kakao_auth::keys::Purpose;
 use kakao_auth::keys::lifecycle::{self, Rotated};
 use kakao_auth::store::signing_keys;

@@ -19,6 +19,7 @@ mod http_surface;
 mod import;
 mod interop;
 mod introspection;
+mod jobs;
 mod kakao_errors;
 mod kakao_token;
 mod kakao_webhooks;

@@ -368,7 +368,9 @@ async fn tell(rig: &Rig, kind: &str) {
         http().post(rig.url(0, "/kakao/webhooks/account-status")).body(rig.kakao.sign_event(&event));
     assert_eq!(request.send().await.unwrap().status(), StatusCode::ACCEPTED);
     while rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await > 0 {
-        kakao_auth::flow::work_webhooks::work_webhooks(rig.deps(0), rig.pool(0)).await.unwrap();
+        kakao_auth::flow::process_webhook_events::process_webhook_events(rig.deps(0), rig.pool(0))
+            .await
+            .unwrap();
     }
 }
 
@@ -404,7 +406,9 @@ async fn an_event_that_comes_late_ends_the_login_of_an_id_token_from_before_it()
             http().post(rig.url(0, "/kakao/webhooks/account-status")).body(rig.kakao.sign_event(&event));
         assert_eq!(request.send().await.unwrap().status(), StatusCode::ACCEPTED);
         while rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await > 0 {
-            kakao_auth::flow::work_webhooks::work_webhooks(rig.deps(0), rig.pool(0)).await.unwrap();
+            kakao_auth::flow::process_webhook_events::process_webhook_events(rig.deps(0), rig.pool(0))
+                .await
+                .unwrap();
         }
         let state = rig.introspected(0, tokens["access_token"].as_str().unwrap()).await;
         assert_eq!(state["active"], json!(false), "{kind}");

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use kakao_auth::app::{App, Migrate};
 use kakao_auth::domain::Clock;
 use kakao_auth::domain::rotation::KeyPolicy;
+use kakao_auth::jobs::Job;
 use kakao_auth::keys::MasterKeys;
 use kakao_auth::settings::Settings;
 use kakao_auth::store::{Db, Pool};
@@ -164,7 +165,17 @@ impl Rig {
         self.instances.push(instance);
     }
 
+    /// An instance that runs one job more.
+    pub(crate) async fn add_instance_with_job(&mut self, setup: &Setup, job: Job) {
+        let instance = self.launch_with(setup, Some(job)).await;
+        self.instances.push(instance);
+    }
+
     async fn launch(&self, setup: &Setup) -> Instance {
+        self.launch_with(setup, None).await
+    }
+
+    async fn launch_with(&self, setup: &Setup, job: Option<Job>) -> Instance {
         let app = self.kakao.app();
         let cache = match setup.stores {
             Stores::PostgresAndRedis => variable("REDIS_URL"),
@@ -186,7 +197,10 @@ impl Rig {
         }
         let settings = Settings::load(Some(&file), variables).unwrap_or_else(|problems| panic!("{problems}"));
         let key_policy = settings.keys.clone();
-        let app = App::build(settings, self.clock.clone(), Migrate::First).await.unwrap();
+        let mut app = App::build(settings, self.clock.clone(), Migrate::First).await.unwrap();
+        if let Some(job) = job {
+            app = app.with_job(job);
+        }
         let address = format!("http://{}", app.address());
         let site = app.site();
         let management = format!("http://{}", app.management_address());
@@ -238,6 +252,11 @@ impl Rig {
         let instance = &mut self.instances[instance];
         drop(instance.stop.take());
         instance.ended.take().unwrap().await.unwrap()
+    }
+
+    /// What becomes of an instance that nobody stops.
+    pub(crate) async fn end(&mut self, instance: usize) -> anyhow::Result<()> {
+        self.instances[instance].ended.take().unwrap().await.unwrap()
     }
 
     /// Logs the autopilot's person in and redeems the code.

@@ -11,8 +11,9 @@ use kakao_auth::domain::{
     SessionId, Stage, Timestamp, UserId,
 };
 use kakao_auth::store::grants::{self, Rotation};
+use kakao_auth::store::leases::{self, Lease};
 use kakao_auth::store::logins::{self, NewLogin, Recorded};
-use kakao_auth::store::{Db, Tx, accounts, attempts, kakao_links, leases, sessions, sweep, users};
+use kakao_auth::store::{Db, Tx, accounts, attempts, kakao_links, sessions, sweep, users};
 
 use crate::rig::{Rig, Setup, Stores, variable};
 
@@ -304,10 +305,10 @@ async fn a_lease_has_one_holder_at_a_time() {
         let (one, two) = (uuid::Uuid::now_v7(), uuid::Uuid::now_v7());
         let now = rig.clock.now();
         let until = now + Duration::from_secs(10);
-        assert!(leases::acquire(&mut rig.db(), "job", one, now, until).await.unwrap());
-        assert!(!leases::acquire(&mut rig.db(), "job", two, now, until).await.unwrap());
-        assert!(leases::acquire(&mut rig.db(), "job", one, now, until).await.unwrap(), "prolonged");
-        assert!(leases::acquire(&mut rig.db(), "job", two, until, until).await.unwrap(), "over");
+        assert!(leases::acquire(&mut rig.db(), Lease::Sweep, one, now, until).await.unwrap());
+        assert!(!leases::acquire(&mut rig.db(), Lease::Sweep, two, now, until).await.unwrap());
+        assert!(leases::acquire(&mut rig.db(), Lease::Sweep, one, now, until).await.unwrap(), "prolonged");
+        assert!(leases::acquire(&mut rig.db(), Lease::Sweep, two, until, until).await.unwrap(), "over");
     }
 }
 

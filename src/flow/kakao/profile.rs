@@ -1,5 +1,4 @@
-//! What is kept up to date about users without their being there: profiles that have changed at Kakao are read again, and
-//! links to Kakao are renewed before their refresh token dies.
+//! Reads profiles again that have changed at Kakao.
 
 use std::time::Duration;
 
@@ -13,19 +12,13 @@ use crate::kakao::{Fault, Person};
 use crate::store::{Db, kakao_links};
 
 /// A profile that could not be read is tried again after this.
-const AGAIN: Duration = Duration::from_secs(30);
-
-/// Kakao sends a new refresh token only when the old one has less than a month (30 days).
-const RENEW_BEFORE: Duration = Duration::from_hours(28 * 24);
-
-/// A link that could not be renewed is tried again after this.
-const RENEW_AGAIN: Duration = Duration::from_hours(24);
+const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// Reads what is due; how many profiles were written.
 pub async fn read_stale_profiles(deps: &Deps, db: &mut Db) -> Result<usize, Error> {
     let now = deps.clock.now();
     let mut written = 0;
-    for (user, kakao_id) in kakao_links::take_stale(db, now - AGAIN, now).await? {
+    for (user, kakao_id) in kakao_links::claim_stale(db, now - RETRY_AFTER, now).await? {
         written += usize::from(read(deps, db, user, kakao_id).await?);
     }
     Ok(written)
@@ -102,31 +95,4 @@ async fn ask(deps: &Deps, db: &mut Db, user: UserId, kakao_id: KakaoId) -> Resul
         Err(Error::Refused(_)) => Ok(Answer::NoWay),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Renews up to `most` links whose refresh token dies within four weeks; how many were tried.
-///
-/// `stop` is asked before each: what Kakao sends in exchange for a refresh token must not be lost in a shutdown.
-pub async fn renew_links(
-    deps: &Deps,
-    db: &mut Db,
-    most: u32,
-    stop: impl Fn() -> bool,
-) -> Result<usize, Error> {
-    let now = deps.clock.now();
-    if tokens::is_app_resting(deps, db).await? {
-        return Ok(0);
-    }
-    let due = kakao_links::take_for_renewal(db, now + RENEW_BEFORE, now - RENEW_AGAIN, now, most).await?;
-    for user in due.iter().take_while(|_| !stop()) {
-        // Longer than any access token lives: whatever is cached does not do.
-        match tokens::fresh(deps, db, *user, Duration::MAX, None).await {
-            Ok(_) => info!(user = %user, "the link to Kakao was renewed"),
-            Err(Error::Refused(refusal)) => {
-                info!(user = %user, ?refusal, "the link to Kakao was not renewed");
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(due.len())
 }

@@ -16,7 +16,7 @@ use crate::kakao::Fault;
 use crate::keys::{self, Purpose};
 use crate::store::audit::{self, AuditEvent};
 use crate::store::kakao_links::{self, Link, NewToken};
-use crate::store::leases;
+use crate::store::leases::{self, Lease};
 use crate::store::{self, Db};
 
 /// How long one replica may take to ask Kakao: longer than `kakao.timeout` can be.
@@ -31,9 +31,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(40);
 /// After KOE237 (20 access tokens in ten minutes), and after −10, when Kakao does not say how long.
 const PERSON_RESTS: Duration = Duration::from_mins(1);
 const APP_RESTS: Duration = Duration::from_secs(10);
-
-/// The lease that has all replicas leave Kakao alone.
-const APP_REST: &str = "kakao-rest";
 
 /// An access token of Kakao's and its end.
 #[derive(Clone, Debug)]
@@ -131,7 +128,7 @@ pub async fn fresh(
     if let Some(held) = look().await {
         return Ok(held);
     }
-    let (lease, holder) = (format!("kakao-token:{user}"), Uuid::now_v7());
+    let (lease, holder) = (Lease::KakaoToken(user), Uuid::now_v7());
     let wait = async {
         let turn = deps.signals.token_locks.of(user).lock().await;
         loop {
@@ -140,7 +137,7 @@ pub async fn fresh(
             }
             refuse_while_resting(deps, db, user).await?;
             let now = deps.clock.now();
-            if leases::acquire(db, &lease, holder, now, now + LEASE).await? {
+            if leases::acquire(db, lease, holder, now, now + LEASE).await? {
                 return Ok((turn, None));
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -149,7 +146,7 @@ pub async fn fresh(
     let waited = tokio::time::timeout(PATIENCE + deps.kakao.timeout(), wait).await;
     let Ok(waited) = waited else {
         // It may just have been given.
-        leases::release(db, &lease, holder).await?;
+        leases::release(db, lease, holder).await?;
         return Err(KakaoTokenRefusal::Busy { retry_after: Duration::from_secs(2) }.into());
     };
     let (_turn, held) = waited?;
@@ -162,7 +159,7 @@ pub async fn fresh(
         Some(held) => Ok(held),
         None => refresh(deps, db, user).await,
     };
-    leases::release(db, &lease, holder).await?;
+    leases::release(db, lease, holder).await?;
     outcome
 }
 
@@ -223,13 +220,9 @@ async fn replace(
     Ok(kakao_links::replace_token(db, spent.user, &there, new).await?)
 }
 
-fn rest_of(user: UserId) -> String {
-    format!("{APP_REST}:{user}")
-}
-
 /// Whether Kakao wants to be left alone by all of this app.
 pub(super) async fn is_app_resting(deps: &Deps, db: &mut Db) -> Result<bool, store::Error> {
-    Ok(leases::held_until(db, [APP_REST; 2], deps.clock.now()).await?.is_some())
+    Ok(leases::paused_until(db, None, deps.clock.now()).await?.is_some())
 }
 
 /// Refuses while Kakao wants to be left alone: by everybody, or for this person.
@@ -239,7 +232,7 @@ pub async fn refuse_while_resting(
     user: UserId,
 ) -> Result<(), Error<KakaoTokenRefusal>> {
     let now = deps.clock.now();
-    match leases::held_until(db, [APP_REST, &rest_of(user)], now).await? {
+    match leases::paused_until(db, Some(user), now).await? {
         Some(until) => Err(KakaoTokenRefusal::Busy { retry_after: until.since(now) }.into()),
         None => Ok(()),
     }
@@ -272,15 +265,15 @@ async fn rested(
     user: UserId,
     fault: &Fault,
 ) -> Result<Option<KakaoTokenRefusal>, store::Error> {
-    let (name, length) = if fault.is_token_limit() {
-        (rest_of(user), PERSON_RESTS)
+    let (whom, length) = if fault.is_token_limit() {
+        (Some(user), PERSON_RESTS)
     } else if fault.is_quota() {
-        (APP_REST.to_owned(), APP_RESTS)
+        (None, APP_RESTS)
     } else {
         return Ok(None);
     };
     let retry_after = fault.retry_after.unwrap_or(length);
-    leases::rest(db, &name, deps.clock.now() + retry_after).await?;
+    leases::pause(db, whom, deps.clock.now() + retry_after).await?;
     Ok(Some(KakaoTokenRefusal::Busy { retry_after }))
 }
 

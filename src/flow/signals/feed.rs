@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::{Mutex, MutexGuard, Notify, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
 
+use super::bell::Bell;
 use crate::domain::{GrantId, Timestamp, UserId};
 use crate::store::revocations::Revoked;
 
@@ -27,7 +28,7 @@ pub(crate) struct Revocations {
     current: ArcSwapOption<Feed>,
     version: watch::Sender<u64>,
     known: Mutex<Known>,
-    poked: Notify,
+    bell: Bell,
 }
 
 /// What was read of the database.
@@ -51,7 +52,7 @@ impl Revocations {
             current: ArcSwapOption::empty(),
             version: watch::Sender::new(0),
             known: Mutex::default(),
-            poked: Notify::new(),
+            bell: Bell::default(),
         }
     }
 
@@ -82,13 +83,13 @@ impl Revocations {
     }
 
     /// Something was ended by this replica: no need to wait for the next look.
-    pub(in crate::flow) fn poke(&self) {
-        self.poked.notify_one();
+    pub(in crate::flow) fn ring(&self) {
+        self.bell.ring();
     }
 
-    /// Waits until something was.
-    pub(crate) async fn poked(&self) {
-        self.poked.notified().await;
+    /// Rings when something was.
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.bell
     }
 }
 

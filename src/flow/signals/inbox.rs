@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use tokio::sync::Notify;
-
+use super::bell::Bell;
 use crate::domain::{Fingerprint, KakaoEvent, Timestamp};
 
 /// Events that wait in memory for a database that is down, at most.
@@ -14,7 +13,7 @@ const MAX_WAITING: usize = 10_000;
 #[derive(Default)]
 pub(crate) struct Inbox {
     waiting: Mutex<VecDeque<Received>>,
-    bell: Notify,
+    bell: Bell,
 }
 
 /// An event of Kakao's, proven and not stored yet.
@@ -30,12 +29,12 @@ pub(in crate::flow) struct Received {
 impl Inbox {
     /// This replica stored an event: no need to wait for the next look.
     pub(in crate::flow) fn ring(&self) {
-        self.bell.notify_one();
+        self.bell.ring();
     }
 
-    /// Waits until one was stored.
-    pub(crate) async fn rung(&self) {
-        self.bell.notified().await;
+    /// Rings when one was stored.
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.bell
     }
 
     /// Keeps an event; false if too many wait already.

@@ -1,5 +1,6 @@
 //! What the flows of one process share in memory. None of it is the truth, and all of it may be lost with the process.
 
+pub(crate) mod bell;
 pub(crate) mod feed;
 pub(crate) mod inbox;
 pub(crate) mod lockout;

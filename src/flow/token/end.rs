@@ -28,7 +28,7 @@ pub(crate) async fn end(
             request_id: None,
             detail: json!({ "reason": reason.name() }),
         };
-        deps.signals.revocations.poke();
+        deps.signals.revocations.ring();
         audit::record(db, &event).await?;
     }
     Ok(())

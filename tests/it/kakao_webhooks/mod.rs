@@ -9,7 +9,7 @@ mod unlinks;
 use std::time::{Duration, Instant};
 
 use kakao_auth::domain::UserId;
-use kakao_auth::flow::work_webhooks::work_webhooks;
+use kakao_auth::flow::process_webhook_events::process_webhook_events;
 use kakao_simulator::Event;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ async fn tell(rig: &Rig, event: &Event) {
 async fn settle(rig: &Rig) {
     let began = Instant::now();
     while rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await > 0 {
-        work_webhooks(rig.deps(0), rig.pool(0)).await.unwrap();
+        process_webhook_events(rig.deps(0), rig.pool(0)).await.unwrap();
         assert!(began.elapsed() < Duration::from_mins(1), "events are left");
     }
 }
@@ -58,7 +58,7 @@ async fn settle(rig: &Rig) {
 /// The same for a call about which Kakao is asked again after a while.
 async fn settle_asking(rig: &Rig) {
     for _ in 0..50 {
-        work_webhooks(rig.deps(0), rig.pool(0)).await.unwrap();
+        process_webhook_events(rig.deps(0), rig.pool(0)).await.unwrap();
         if rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await == 0 {
             return;
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kakao_auth::domain::kakao_event::USER_UNLINKED;
-use kakao_auth::flow::work_webhooks::work_webhooks;
+use kakao_auth::flow::process_webhook_events::process_webhook_events;
 use kakao_simulator::{Effect, Endpoint, Fault};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -186,7 +186,7 @@ async fn an_unlink_about_which_kakao_cannot_be_asked_is_believed_in_the_end() {
         rig.kakao.clear_calls();
         assert_eq!(unlink_with(&rig, KAKAO_ID, "UNLINK_FROM_APPS").await.status(), StatusCode::OK);
         if tries > 1 {
-            work_webhooks(rig.deps(0), rig.pool(0)).await.unwrap();
+            process_webhook_events(rig.deps(0), rig.pool(0)).await.unwrap();
             assert_eq!(rig.count(live).await, 1, "{code}");
         }
         settle_asking(&rig).await;

@@ -42,7 +42,7 @@ pub fn is_wanted(deps: &Deps) -> bool {
 }
 
 /// Tells every client what is due; how many logins they now know of.
-pub async fn tell_clients(deps: &Deps, pool: &Pool) -> Result<usize, Error> {
+pub async fn notify_clients(deps: &Deps, pool: &Pool) -> Result<usize, Error> {
     let mut told = 0;
     for client in deps.clients.iter() {
         let Some(uri) = &client.backchannel_logout_uri else { continue };

@@ -1,4 +1,4 @@
-//! Works off what Kakao's webhooks told. Each event and its effect are one transaction, and each effect is a function of the
+//! Processes what Kakao's webhooks brought. Each event and its effect are one transaction, and each effect is a function of the
 //! event's own time ([`crate::domain::kakao_event`]): a process that dies half-way, an event that comes twice, late or before
 //! an older one, all end in the same state.
 
@@ -25,7 +25,7 @@ const CLAIM: Duration = Duration::from_secs(30);
 /// After a failed try; doubled each time, up to ten minutes.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
-/// Users whose events are worked off at the same time.
+/// Users whose events are processed at the same time.
 const AT_ONCE: usize = 4;
 
 /// How often Kakao is asked about an unlink that it does not know: for six seconds.
@@ -50,8 +50,8 @@ struct Done {
     forget: Forget,
 }
 
-/// Works off what is due; how many events.
-pub async fn work_webhooks(deps: &Deps, pool: &Pool) -> Result<usize, Error> {
+/// Processes what is due; how many events.
+pub async fn process_webhook_events(deps: &Deps, pool: &Pool) -> Result<usize, Error> {
     store_waiting(deps, &mut pool.handle()).await?;
     let now = deps.clock.now();
     let due = webhook_events::claim(&mut pool.handle(), now, now + CLAIM).await?;
@@ -66,15 +66,15 @@ pub async fn work_webhooks(deps: &Deps, pool: &Pool) -> Result<usize, Error> {
             _ => of_users.push(vec![one]),
         }
     }
-    let work_off = async |events| work_off(deps, &mut pool.handle(), events, now).await;
-    stream::iter(of_users).for_each_concurrent(AT_ONCE, work_off).await;
+    let process = async |events| process(deps, &mut pool.handle(), events, now).await;
+    stream::iter(of_users).for_each_concurrent(AT_ONCE, process).await;
     if count > 0 {
-        deps.signals.revocations.poke();
+        deps.signals.revocations.ring();
     }
     Ok(count)
 }
 
-async fn work_off(deps: &Deps, db: &mut Db, events: Vec<Due>, claimed_at: Timestamp) {
+async fn process(deps: &Deps, db: &mut Db, events: Vec<Due>, claimed_at: Timestamp) {
     for due in events {
         if deps.clock.now().since(claimed_at) > CLAIM / 2 {
             // Kakao was slow to answer about others. The claim runs out, and whoever has time takes the rest.
@@ -173,7 +173,7 @@ async fn apply(deps: &Deps, db: &mut Db, due: &Due, linked: Linked) -> Result<()
         _ => {}
     }
     tx.commit().await?;
-    info!(kind = event.kind, outcome = done.outcome, "an event of Kakao's was worked off");
+    info!(kind = event.kind, outcome = done.outcome, "an event of Kakao's was processed");
     Ok(())
 }
 
