@@ -9,9 +9,9 @@ use crate::flow::Error;
 use crate::flow::chain;
 use crate::flow::delete_account::{By, delete};
 use crate::flow::refusal::AccountRefusal;
-use crate::flow::unlink::describe;
+use crate::flow::unlink;
 use crate::settings::Settings;
-use crate::store::{Db, Pool, accounts, users};
+use crate::store::{Db, Pool, users};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -123,13 +123,13 @@ pub(super) fn unlinks(command: &Unlinks, settings: &Settings) -> anyhow::Result<
         match command {
             Unlinks::List { json } => {
                 let pending =
-                    accounts::pending(&mut db).await.map_err(|error| anyhow::anyhow!(chain(&error)))?;
+                    unlink::pending(&mut db).await.map_err(|error| anyhow::anyhow!(chain(&error)))?;
                 if pending.is_empty() && !json {
                     println!("Kakao knows of every deleted account");
                 }
                 for unlink in &pending {
                     if *json {
-                        println!("{}", describe(unlink));
+                        println!("{}", serde_json::to_string(unlink)?);
                     } else {
                         let state = if unlink.dead_at.is_some() { "waits for you" } else { "is tried again" };
                         let fault = unlink.last_fault.as_deref().unwrap_or("not tried yet");
@@ -140,8 +140,11 @@ pub(super) fn unlinks(command: &Unlinks, settings: &Settings) -> anyhow::Result<
             }
             Unlinks::Retry { id } => {
                 let id = user(id)?;
-                let revived = accounts::revive(&mut db, id, now).await;
-                let revived = revived.map_err(|error| anyhow::anyhow!(chain(&error)))?;
+                let revived = match unlink::retry(&mut db, id, now).await {
+                    Ok(()) => true,
+                    Err(Error::Refused(_)) => false,
+                    Err(error) => bail!("{}", chain(&error)),
+                };
                 let no = format!("no unlink of {id} waits for you; see: kakao-auth unlinks list");
                 report(revived, &format!("{id} is tried again within seconds"), &no)
             }

@@ -1,5 +1,9 @@
 //! What becomes of an account when its person leaves.
 
+use serde::{Deserialize, Serialize};
+
+use super::KakaoId;
+
 /// What an unlink at Kakao does to the account (`account.on_unlink`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnUnlink {
@@ -27,4 +31,36 @@ pub struct AccountPolicy {
     pub on_unlink: OnUnlink,
     /// After a deletion here.
     pub returning: Returning,
+}
+
+/// A Kakao account to be unlinked at Kakao, because its user was deleted here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KakaoUnlink {
+    /// Kakao's number.
+    pub kakao_id: KakaoId,
+    /// The refresh token that the account left behind, encrypted.
+    #[serde(with = "base64_bytes")]
+    pub refresh_token: Option<Vec<u8>>,
+}
+
+/// Bytes in JSON.
+mod base64_bytes {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    #[expect(clippy::ref_option, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(
+        bytes: &Option<Vec<u8>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        bytes.as_ref().map(|bytes| STANDARD.encode(bytes)).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Vec<u8>>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| STANDARD.decode(text).map_err(de::Error::custom)).transpose()
+    }
 }

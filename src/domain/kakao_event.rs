@@ -6,10 +6,13 @@
 //!
 //! Source: developers.kakao.com, Kakao Login > Webhook (unlink; account status change).
 
+use serde::{Deserialize, Serialize};
+
 use super::{KakaoId, Timestamp};
 
 /// Which webhook an event came by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The unlink webhook.
     Unlink,
@@ -18,7 +21,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// The name in the store.
+    /// The name in the audit.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Unlink => "unlink",
@@ -28,7 +31,7 @@ impl Source {
 }
 
 /// An event as it was received.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KakaoEvent {
     /// By which webhook.
     pub source: Source,

@@ -7,6 +7,7 @@ pub mod account;
 pub mod attempt;
 pub mod audience;
 pub mod audit;
+pub mod backoff;
 pub mod client;
 pub mod client_jwk;
 pub mod consent;
@@ -31,10 +32,11 @@ pub mod signing_alg;
 pub mod time;
 pub mod user;
 
-pub use account::{AccountPolicy, OnUnlink, Returning};
+pub use account::{AccountPolicy, KakaoUnlink, OnUnlink, Returning};
 pub use attempt::{AttemptFailure, AttemptOutcome, LoginAttempt, ResponseMode, ResumeToken};
 pub use audience::Audience;
 pub use audit::Initiator;
+pub use backoff::Backoff;
 pub use client::{Client, ClientType, Clients, GrantType, Lifetimes};
 pub use consent::{Consent, ServiceTerm};
 pub use grant::{

@@ -6,9 +6,11 @@ use tracing::info;
 
 use super::refusal::AccountRefusal;
 use super::{Deps, Error};
-use crate::domain::{ClientId, EndReason, Returning, Timestamp, UserId};
+use crate::domain::{ClientId, EndReason, KakaoUnlink, Returning, Timestamp, UserId};
 use crate::store::audit::{self, AuditEvent};
-use crate::store::{self, Db, Tx, accounts, grants, sessions, users};
+use crate::store::kakao_links::Link;
+use crate::store::outbox::{self, Attempt, KAKAO_UNLINKS, NewItem};
+use crate::store::{self, Db, Tx, accounts, grants, kakao_links, sessions, users};
 
 /// Who deletes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +47,7 @@ pub async fn delete(
         let known = users::find(db, user).await?.is_some();
         return Err(if known { AccountRefusal::UserDeleted } else { AccountRefusal::NotFound }.into());
     }
-    accounts::ask_unlink(&mut tx, user, now).await?;
+    put_unlink(&mut tx, user, now).await?;
     let logins = erase(&mut tx, returning, user, EndReason::AccountDeleted, now).await?;
     let (actor, client) = match by {
         By::Person => ("person", None),
@@ -78,4 +80,31 @@ pub(super) async fn erase(
     let logins = grants::end_of_user(tx, user, reason, now).await?;
     accounts::erase(tx, user, returning == Returning::Old).await?;
     Ok(logins)
+}
+
+/// Has Kakao told of a deleted account, if it is linked. Whatever was to be told of it before is told with it.
+async fn put_unlink(tx: &mut Tx<'_>, user: UserId, now: Timestamp) -> store::Result<()> {
+    let link = kakao_links::find(tx, user).await?;
+    match link.filter(|link| !link.unlinked) {
+        Some(link) => put(tx, user, link, now).await,
+        None => Ok(()),
+    }
+}
+
+/// An account that goes because of an unlink at Kakao: nothing to tell, but for a while it is known that it ended.
+pub(super) async fn note_unlinked(tx: &mut Tx<'_>, user: UserId, now: Timestamp) -> store::Result<()> {
+    if let Some(link) = kakao_links::find(tx, user).await? {
+        put(tx, user, link, now).await?;
+        let attempt = Attempt { key: user.0, number: 0, put_at: now };
+        outbox::done(tx, &KAKAO_UNLINKS, &attempt, "Kakao told us", now).await?;
+    }
+    Ok(())
+}
+
+async fn put(tx: &mut Tx<'_>, user: UserId, link: Link, now: Timestamp) -> store::Result<()> {
+    let Some(kakao_id) = link.kakao_id else { return Ok(()) };
+    let unlink = KakaoUnlink { kakao_id, refresh_token: link.refresh_token };
+    let new = NewItem { key: user.0, lane: &kakao_id.to_string(), payload: &unlink };
+    outbox::put_anew(tx, &KAKAO_UNLINKS, &new, now).await?;
+    Ok(())
 }

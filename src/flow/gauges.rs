@@ -10,7 +10,7 @@ use crate::domain::rotation::{KeyState, Stage};
 use crate::kakao;
 use crate::keys::signer;
 use crate::store::Pool;
-use crate::store::accounts::{self, Waiting};
+use crate::store::outbox::{self, Backlogs, KAKAO_EVENTS, KAKAO_UNLINKS};
 
 /// How logins end: `logged_in`, `by_session`, or the stable code of the failure.
 pub(super) const LOGINS: &str = "kakao_auth_logins_total";
@@ -36,18 +36,18 @@ pub(crate) struct Gauges {
     /// Of this process: open, and idle among them.
     connections: (u32, usize),
     /// Not while the database is down: the rest is shown without it.
-    waiting: Option<Waiting>,
+    backlogs: Option<Backlogs>,
 }
 
 /// Reads what is so now.
 pub(crate) async fn read(deps: &Deps, pool: &Pool) -> Gauges {
     let mut db = pool.handle();
-    let waiting = tokio::time::timeout(DATABASE_WITHIN, accounts::waiting(&mut db)).await;
+    let backlogs = tokio::time::timeout(DATABASE_WITHIN, outbox::backlogs(&mut db)).await;
     Gauges {
         now: deps.clock.now(),
         keys: deps.keys.ring().states().to_vec(),
         connections: pool.connections(),
-        waiting: waiting.ok().and_then(Result::ok),
+        backlogs: backlogs.ok().and_then(Result::ok),
     }
 }
 
@@ -57,8 +57,8 @@ impl Gauges {
     pub(crate) fn record(&self) {
         const CONNECTIONS: &str = "kakao_auth_database_connections";
         self.record_keys();
-        if let Some(waiting) = &self.waiting {
-            record_waiting(waiting);
+        if let Some(backlogs) = &self.backlogs {
+            record_backlogs(backlogs);
         }
         let (open, idle) = self.connections;
         describe_gauge!(CONNECTIONS, "connections of this process to the database");
@@ -90,15 +90,22 @@ impl Gauges {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
-fn record_waiting(waiting: &Waiting) {
+fn record_backlogs(backlogs: &Backlogs) {
+    const ITEMS: &str = "kakao_auth_outbox_items";
     const UNLINKS: &str = "kakao_auth_kakao_unlinks";
     const EVENTS: &str = "kakao_auth_webhook_events_waiting";
+    describe_gauge!(ITEMS, "what is not done yet, by queue; set_aside: it waits for the operator");
     describe_gauge!(
         UNLINKS,
         "deleted accounts that Kakao does not know of yet; dead: they wait for the operator"
     );
     describe_gauge!(EVENTS, "events of Kakao's webhooks that are not processed yet");
-    gauge!(UNLINKS, "state" => "waiting").set(waiting.unlinks as f64);
-    gauge!(UNLINKS, "state" => "dead").set(waiting.dead_unlinks as f64);
-    gauge!(EVENTS).set(waiting.webhook_events as f64);
+    let (events, unlinks) = (backlogs.of(&KAKAO_EVENTS), backlogs.of(&KAKAO_UNLINKS));
+    for (queue, backlog) in [(KAKAO_EVENTS.name, events), (KAKAO_UNLINKS.name, unlinks)] {
+        gauge!(ITEMS, "queue" => queue, "state" => "waiting").set(backlog.waiting as f64);
+        gauge!(ITEMS, "queue" => queue, "state" => "set_aside").set(backlog.set_aside as f64);
+    }
+    gauge!(UNLINKS, "state" => "waiting").set(unlinks.waiting as f64);
+    gauge!(UNLINKS, "state" => "dead").set(unlinks.set_aside as f64);
+    gauge!(EVENTS).set(events.waiting as f64);
 }

@@ -17,6 +17,7 @@ pub mod kakao;
 pub(crate) mod login;
 pub mod logout;
 pub mod nonces;
+mod outbox;
 pub mod params;
 pub mod process_webhook_events;
 pub mod receive_webhook;

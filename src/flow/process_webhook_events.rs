@@ -2,40 +2,29 @@
 //! event's own time ([`crate::domain::kakao_event`]): a process that dies half-way, an event that comes twice, late or before
 //! an older one, all end in the same state.
 
-use std::time::Duration;
-
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde_json::json;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::error::chain;
 use super::kakao::tokens;
 use super::receive_webhook::store_waiting;
-use super::{Deps, Error, delete_account};
+use super::{Deps, delete_account, outbox};
 use crate::domain::kakao_event::{Effect, Source, effect_of};
-use crate::domain::{EndReason, KakaoEvent, OnUnlink, ProfileField, Returning, Timestamp, UserId};
+use crate::domain::{EndReason, KakaoEvent, OnUnlink, ProfileField, Timestamp, UserId};
 use crate::store::audit::{self, AuditEvent};
-use crate::store::webhook_events::{self, Due};
-use crate::store::{Db, Pool, Tx, accounts, grants, kakao_links, sessions, users};
-
-/// How long a claimed event is nobody else's.
-const CLAIM: Duration = Duration::from_secs(30);
-
-/// After a failed try; doubled each time, up to ten minutes.
-const BACK_OFF: Duration = Duration::from_secs(1);
+use crate::store::outbox::{Item, KAKAO_EVENTS, release};
+use crate::store::{self, Db, Pool, Tx, accounts, grants, kakao_links, sessions, users};
 
 /// Users whose events are processed at the same time.
 const AT_ONCE: usize = 4;
 
 /// How often Kakao is asked about an unlink that it does not know: for six seconds.
-const ASKED_AT_MOST: i32 = 3;
+const ASKED_AT_MOST: u32 = 3;
 
 /// How often Kakao is asked that does not answer: for about two minutes.
-const WAITED_AT_MOST: i32 = 7;
-
-/// The outcome of an unlink after which the account is gone.
-const ERASED: &str = "erased";
+const WAITED_AT_MOST: u32 = 7;
 
 /// What becomes of the access token in the cache.
 enum Forget {
@@ -51,22 +40,15 @@ struct Done {
 }
 
 /// Processes what is due; how many events.
-pub async fn process_webhook_events(deps: &Deps, pool: &Pool) -> Result<usize, Error> {
+pub async fn process_webhook_events(deps: &Deps, pool: &Pool) -> store::Result<usize> {
     store_waiting(deps, &mut pool.handle()).await?;
-    let now = deps.clock.now();
-    let due = webhook_events::claim(&mut pool.handle(), now, now + CLAIM).await?;
+    let claimed_at = deps.clock.now();
+    let mut due = outbox::claim(deps, &mut pool.handle(), &KAKAO_EVENTS, None).await?;
     let count = due.len();
-    // One user's events follow each other; they are sorted by user, then by time.
-    let mut of_users: Vec<Vec<Due>> = Vec::new();
-    for one in due {
-        match of_users.last_mut() {
-            Some(events) if events.last().is_some_and(|last| last.event.user == one.event.user) => {
-                events.push(one);
-            }
-            _ => of_users.push(vec![one]),
-        }
-    }
-    let process = async |events| process(deps, &mut pool.handle(), events, now).await;
+    // One user's events follow each other.
+    due.sort_by_key(|item| (item.payload.user, item.payload.at));
+    let of_users: Vec<_> = due.chunk_by(|one, next| one.payload.user == next.payload.user).collect();
+    let process = async |events| process(deps, &mut pool.handle(), events, claimed_at).await;
     stream::iter(of_users).for_each_concurrent(AT_ONCE, process).await;
     if count > 0 {
         deps.signals.revocations.ring();
@@ -74,33 +56,35 @@ pub async fn process_webhook_events(deps: &Deps, pool: &Pool) -> Result<usize, E
     Ok(count)
 }
 
-async fn process(deps: &Deps, db: &mut Db, events: Vec<Due>, claimed_at: Timestamp) {
-    for due in events {
-        if deps.clock.now().since(claimed_at) > CLAIM / 2 {
-            // Kakao was slow to answer about others. The claim runs out, and whoever has time takes the rest.
-            return;
-        }
-        let linked = is_linked(deps, db, &due).await;
-        let applied = match linked {
-            Ok(Linked::AskAgain) => Ok(false),
-            Ok(linked) => apply(deps, db, &due, linked).await.map(|()| true),
-            Err(error) => Err(error),
+async fn process(deps: &Deps, db: &mut Db, events: &[Item<KakaoEvent>], claimed_at: Timestamp) {
+    for item in events {
+        let noted = if deps.clock.now().since(claimed_at) > KAKAO_EVENTS.claim / 2 {
+            // Kakao was slow to answer about others: whoever has time takes the rest.
+            release(db, &KAKAO_EVENTS, &item.attempt).await
+        } else {
+            process_one(deps, db, item).await
         };
-        if let Err(error) = &applied {
-            warn!(
-                kind = due.event.kind,
-                attempts = due.attempts,
-                cause = chain(error),
-                "an event of Kakao's is put off"
-            );
-        }
-        if !matches!(applied, Ok(true)) {
-            let wait = BACK_OFF * 2_u32.saturating_pow(due.attempts.unsigned_abs().min(10));
-            let next = deps.clock.now() + wait.min(Duration::from_mins(10));
-            // Should this fail too, the claim runs out.
-            drop(webhook_events::put_off(db, due.id, next).await);
+        if let Err(error) = noted {
+            // The claim runs out, and the event is tried again alone.
+            warn!(kind = item.payload.kind, cause = chain(&error), "an event of Kakao's is left as it is");
         }
     }
+}
+
+/// An attempt at one event. An error is one that could not be noted.
+async fn process_one(deps: &Deps, db: &mut Db, item: &Item<KakaoEvent>) -> store::Result<()> {
+    let Item { attempt, payload: event, .. } = item;
+    let applied = match is_linked(deps, db, event, attempt.number).await {
+        Ok(Linked::AskAgain) => Err("Kakao does not say yet whether the person is linked".to_owned()),
+        Ok(linked) => apply(deps, db, item, linked).await.map_err(|error| chain(&error)),
+        Err(error) => Err(chain(&error)),
+    };
+    if let Err(cause) = applied
+        && !outbox::fail(deps, db, &KAKAO_EVENTS, attempt, &cause).await?
+    {
+        error!(kind = event.kind, key = %attempt.key, cause, "an event of Kakao's was set aside");
+    }
+    Ok(())
 }
 
 /// What Kakao says of a link that it told us was ended.
@@ -116,8 +100,7 @@ enum Linked {
 
 /// A call of the unlink webhook has no time of its own: one that comes late, or again, would end the login with which the
 /// person has come back. So Kakao is asked; an event with a time needs no such question.
-async fn is_linked(deps: &Deps, db: &mut Db, due: &Due) -> Result<Linked, Error> {
-    let event = &due.event;
+async fn is_linked(deps: &Deps, db: &mut Db, event: &KakaoEvent, attempt: u32) -> store::Result<Linked> {
     if event.source != Source::Unlink {
         return Ok(Linked::No);
     }
@@ -127,10 +110,10 @@ async fn is_linked(deps: &Deps, db: &mut Db, due: &Due) -> Result<Linked, Error>
     }
     match deps.kakao.me_by_admin(event.user).await {
         // Right after an unlink Kakao might not know it everywhere.
-        Ok(_) if due.attempts < ASKED_AT_MOST => Ok(Linked::AskAgain),
+        Ok(_) if attempt < ASKED_AT_MOST => Ok(Linked::AskAgain),
         Ok(person) => Ok(Linked::Since(person.connected_at)),
         Err(fault) if fault.is_not_linked() => Ok(Linked::No),
-        Err(fault) if fault.may_pass() && due.attempts < WAITED_AT_MOST => Ok(Linked::AskAgain),
+        Err(fault) if fault.may_pass() && attempt < WAITED_AT_MOST => Ok(Linked::AskAgain),
         // Kakao cannot say: what it told stands.
         Err(fault) => {
             info!(fault = fault.id(), "whether a person is unlinked cannot be asked; it is believed");
@@ -139,8 +122,8 @@ async fn is_linked(deps: &Deps, db: &mut Db, due: &Due) -> Result<Linked, Error>
     }
 }
 
-async fn apply(deps: &Deps, db: &mut Db, due: &Due, linked: Linked) -> Result<(), Error> {
-    let (event, now) = (&due.event, deps.clock.now());
+async fn apply(deps: &Deps, db: &mut Db, item: &Item<KakaoEvent>, linked: Linked) -> store::Result<()> {
+    let (event, now) = (&item.payload, deps.clock.now());
     let mut tx = Tx::begin(db).await?;
     let user = kakao_links::of_kakao_id(&mut tx, event.user).await?;
     let done = match user {
@@ -148,9 +131,8 @@ async fn apply(deps: &Deps, db: &mut Db, due: &Due, linked: Linked) -> Result<()
         None => Done { outcome: "unknown_user", forget: Forget::Nothing },
         Some(user) => take_effect(deps, &mut tx, user, event, now).await?,
     };
-    // Of somebody who is no user, or no longer, nothing is kept.
-    let forget = user.is_none() || done.outcome == ERASED && deps.policy.account.returning == Returning::New;
-    if !webhook_events::done(&mut tx, due.id, done.outcome, forget, now).await? {
+    if !store::outbox::done(&mut tx, &KAKAO_EVENTS, &item.attempt, done.outcome, now).await? {
+        // The claim was over, and somebody else is at it: what was done here is rolled back.
         return Ok(());
     }
     let record = AuditEvent {
@@ -183,14 +165,15 @@ async fn take_effect(
     user: UserId,
     event: &KakaoEvent,
     now: Timestamp,
-) -> Result<Done, Error> {
+) -> store::Result<Done> {
     let done = |outcome| Ok(Done { outcome, forget: Forget::Nothing });
     let and_forget = |outcome| Ok(Done { outcome, forget: Forget::Older });
     let at = event.at;
     match effect_of(&event.kind) {
         Effect::Note => done("noted"),
         Effect::Unlink if unlink(deps, tx, user, event, now).await? => {
-            let outcome = if deps.policy.account.on_unlink == OnUnlink::Erase { ERASED } else { "unlinked" };
+            let outcome =
+                if deps.policy.account.on_unlink == OnUnlink::Erase { "erased" } else { "unlinked" };
             Ok(Done { outcome, forget: Forget::Any })
         }
         Effect::Unlink => done("older_than_login"),
@@ -233,12 +216,12 @@ async fn unlink(
     user: UserId,
     event: &KakaoEvent,
     now: Timestamp,
-) -> Result<bool, Error> {
+) -> store::Result<bool> {
     if deps.policy.account.on_unlink == OnUnlink::Erase {
         if !accounts::mark_deleted(tx, user, now, Some(event.at)).await? {
             return Ok(false);
         }
-        accounts::note_unlinked(tx, user, now).await?;
+        delete_account::note_unlinked(tx, user, now).await?;
         delete_account::erase(tx, deps.policy.account.returning, user, EndReason::Unlinked, now).await?;
         return Ok(true);
     }
@@ -259,7 +242,7 @@ async fn linked_again(
     event: &KakaoEvent,
     linked_at: Option<Timestamp>,
     now: Timestamp,
-) -> Result<Done, Error> {
+) -> store::Result<Done> {
     if let Some(linked_at) = linked_at {
         let before = linked_at.min(event.at);
         end_older(tx, user, before, EndReason::Unlinked, now).await?;
@@ -275,7 +258,7 @@ async fn end_older(
     at: Timestamp,
     reason: EndReason,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> store::Result<()> {
     users::void_logins(tx, user, at).await?;
     sessions::end_void(tx, user, now).await?;
     grants::end_void(tx, user, reason, now).await?;

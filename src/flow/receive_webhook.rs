@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use tracing::{error, info, warn};
+use uuid::Uuid;
 
 use super::error::chain;
 use super::refusal::{RequestRefusal, WebhookRefusal};
@@ -12,7 +13,8 @@ use super::{Deps, Error, Params};
 use crate::domain::kakao_event::{Source, USER_UNLINKED};
 use crate::domain::{Fingerprint, KakaoEvent, KakaoId};
 use crate::kakao::EventRefused;
-use crate::store::{self, Db, webhook_events};
+use crate::store::outbox::{self, KAKAO_EVENTS, NewItem};
+use crate::store::{self, Conn, Db};
 
 /// Kakao waits three seconds.
 const STORE_WITHIN: Duration = Duration::from_secs(2);
@@ -51,7 +53,7 @@ pub async fn receive_unlink(
         reason: params.one("referrer_type").ok().flatten().map(|reason| reason.chars().take(64).collect()),
         items: Vec::new(),
     };
-    store(deps, db, event, None).await;
+    store(deps, db, event, Uuid::now_v7()).await;
     Ok(())
 }
 
@@ -71,19 +73,28 @@ pub async fn receive_events(deps: &Deps, db: &mut Db, token: &str) -> Result<(),
     for mut event in told.events {
         // What Kakao tells has happened. A time to come (its clock, or another unit) would end logins that are not yet.
         event.at = event.at.min(now);
-        let dedupe = Fingerprint::of(format!("{} {}", told.jti, event.kind).as_bytes());
-        stored &= store(deps, db, event, Some(dedupe)).await;
+        let key = key_of(&told.jti, &event.kind);
+        stored &= store(deps, db, event, key).await;
     }
     // Kept in memory all the same: whether Kakao sends a token again is not known.
     if stored { Ok(()) } else { Err(Error::unavailable("an event waits in memory for the database")) }
 }
 
+/// Names an event of a security event token: the same whenever the token comes.
+fn key_of(jti: &str, kind: &str) -> Uuid {
+    let digest = Fingerprint::of(format!("{jti} {kind}").as_bytes());
+    let mut first = [0; 16];
+    first.copy_from_slice(&digest.as_bytes()[..16]);
+    uuid::Builder::from_custom_bytes(first).into_uuid()
+}
+
 /// Stores an event; if not, keeps it in memory for as long as the database does not answer.
-async fn store(deps: &Deps, db: &mut Db, event: KakaoEvent, dedupe: Option<Fingerprint>) -> bool {
+async fn store(deps: &Deps, db: &mut Db, event: KakaoEvent, key: Uuid) -> bool {
     let now = deps.clock.now();
-    let storing = webhook_events::store(db, &event, dedupe.as_ref(), now);
-    let cause = match tokio::time::timeout(STORE_WITHIN, storing).await {
+    let received = Received { event, key, at: now };
+    let cause = match tokio::time::timeout(STORE_WITHIN, put(db, &received)).await {
         Ok(Ok(new)) => {
+            let event = &received.event;
             info!(source = event.source.name(), kind = event.kind, new, "Kakao told of an event");
             deps.signals.inbox.ring();
             return true;
@@ -91,7 +102,7 @@ async fn store(deps: &Deps, db: &mut Db, event: KakaoEvent, dedupe: Option<Finge
         Ok(Err(error)) => chain(&error),
         Err(_) => "the database took too long".to_owned(),
     };
-    if deps.signals.inbox.push(Received { event, dedupe, at: now }) {
+    if deps.signals.inbox.push(received) {
         warn!(cause, "an event of Kakao's waits in memory for the database");
     } else {
         error!(cause, "an event of Kakao's was lost: too many wait for the database");
@@ -99,19 +110,28 @@ async fn store(deps: &Deps, db: &mut Db, event: KakaoEvent, dedupe: Option<Finge
     false
 }
 
+async fn put(conn: &mut Conn, received: &Received) -> store::Result<bool> {
+    let lane = received.event.user.to_string();
+    let new = NewItem { key: received.key, lane: &lane, payload: &received.event };
+    outbox::put(conn, &KAKAO_EVENTS, &new, received.at).await
+}
+
 /// Stores what waits in memory.
-pub(super) async fn store_waiting(deps: &Deps, db: &mut Db) -> Result<(), Error> {
+pub(super) async fn store_waiting(deps: &Deps, db: &mut Db) -> store::Result<()> {
     while let Some(received) = deps.signals.inbox.pop() {
-        let Received { event, dedupe, at } = &received;
-        match webhook_events::store(db, event, dedupe.as_ref(), *at).await {
+        match put(db, &received).await {
             Ok(_) => {}
             Err(error @ store::Error::Unavailable(_)) => {
                 deps.signals.inbox.put_back(received);
-                return Err(error.into());
+                return Err(error);
             }
             // It would stand in the way of all others.
             Err(error) => {
-                error!(kind = event.kind, cause = chain(&error), "an event of Kakao's cannot be stored");
+                error!(
+                    kind = received.event.kind,
+                    cause = chain(&error),
+                    "an event of Kakao's cannot be stored"
+                );
             }
         }
     }

@@ -1,9 +1,9 @@
 //! What a job is, and the loop that all of them share.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
@@ -70,7 +70,7 @@ pub struct Job {
     name: &'static str,
     period: Duration,
     bell: Option<Bell>,
-    step: Box<dyn Fn(Stop) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send>,
+    step: Box<dyn Fn(Stop) -> BoxFuture<'static, Outcome> + Send>,
 }
 
 impl Job {

@@ -348,6 +348,7 @@ const POSTGRES: &[Step] = &[
     (3, "revocations", include_str!("../../migrations/postgres/0003_revocations.sql")),
     (4, "clients", include_str!("../../migrations/postgres/0004_clients.sql")),
     (5, "kakao", include_str!("../../migrations/postgres/0005_kakao.sql")),
+    (6, "outbox", include_str!("../../migrations/postgres/0006_outbox.sql")),
 ];
 const SQLITE: &[Step] = &[
     (1, "first", include_str!("../../migrations/sqlite/0001_first.sql")),
@@ -355,6 +356,7 @@ const SQLITE: &[Step] = &[
     (3, "revocations", include_str!("../../migrations/sqlite/0003_revocations.sql")),
     (4, "clients", include_str!("../../migrations/sqlite/0004_clients.sql")),
     (5, "kakao", include_str!("../../migrations/sqlite/0005_kakao.sql")),
+    (6, "outbox", include_str!("../../migrations/sqlite/0006_outbox.sql")),
 ];
 
 fn migrator(steps: &'static [Step]) -> Migrator {

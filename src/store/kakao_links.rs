@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::outbox::KAKAO_UNLINKS;
 use super::profile;
 use super::standing::{login_counts, void_before};
 use super::statement::Statement;
@@ -179,10 +180,11 @@ pub async fn ended_since(conn: &mut Conn, kakao_id: KakaoId, at: Timestamp) -> R
     const SQL: &str = concat!(
         "SELECT id FROM users WHERE kakao_id = $1 AND disabled_at IS NULL AND NOT ",
         login_counts!("users", "$2"),
-        " UNION ALL SELECT user_id AS id FROM kakao_unlinks WHERE kakao_id = $1 AND asked_at > $2 LIMIT 1"
+        " UNION ALL SELECT key AS id FROM outbox WHERE queue = $3 AND lane = $4 AND created_at > $2 LIMIT 1"
     );
-    let row: Option<IdRow> =
-        on!(conn, c => sqlx::query_as(SQL).bind(kakao_id.0).bind(at).fetch_optional(c).await)?;
+    let row: Option<IdRow> = on!(conn, c => sqlx::query_as(SQL)
+        .bind(kakao_id.0).bind(at).bind(KAKAO_UNLINKS.name).bind(kakao_id.to_string())
+        .fetch_optional(c).await)?;
     Ok(row.is_some())
 }
 

@@ -22,12 +22,12 @@ pub mod kakao_links;
 pub mod leases;
 pub mod logins;
 pub mod logout_outbox;
+pub mod outbox;
 pub mod revocations;
 pub mod sessions;
 pub mod signing_keys;
 pub mod sweep;
 pub mod users;
-pub mod webhook_events;
 
 pub use db::{Conn, Db, Pool, Tx};
 pub use error::{Error, Result};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Conn, Result, accounts, on, webhook_events};
+use super::{Conn, Result, on, outbox};
 use crate::domain::Timestamp;
 
 /// How long a grant stays after its absolute end, so that a late replay is still recognised and explained.
@@ -17,8 +17,8 @@ pub struct Swept {
     pub grants: u64,
     /// Rows of `sessions`.
     pub sessions: u64,
-    /// Rows of `webhook_events`.
-    pub events: u64,
+    /// Rows of `outbox`.
+    pub outbox: u64,
 }
 
 /// Deletes up to a thousand rows of each kind.
@@ -40,7 +40,6 @@ pub async fn expired(conn: &mut Conn, now: Timestamp) -> Result<Swept> {
         .execute(c).await.map(|done| done.rows_affected()))?;
     let sessions = on!(conn, c => sqlx::query(SESSIONS).bind(now)
         .execute(c).await.map(|done| done.rows_affected()))?;
-    let events = webhook_events::sweep(conn, now).await?;
-    accounts::sweep(conn, now).await?;
-    Ok(Swept { attempts, grants, sessions, events })
+    let outbox = outbox::sweep(conn, now).await?;
+    Ok(Swept { attempts, grants, sessions, outbox })
 }

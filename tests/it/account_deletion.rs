@@ -22,8 +22,7 @@ async fn delete(rig: &Rig, tokens: &Value) -> Response {
 async fn settle(rig: &Rig) {
     for _ in 0..200 {
         unlink_due(rig.deps(0), rig.pool(0)).await.unwrap();
-        let due =
-            "SELECT count(*) FROM kakao_unlinks WHERE dead_at IS NULL AND done_at IS NULL AND attempts = 0";
+        let due = "SELECT count(*) FROM outbox WHERE queue = 'kakao_unlink' AND set_aside_at IS NULL AND done_at IS NULL AND attempts = 0";
         if rig.count(due).await == 0 {
             // A job of the service may be at it.
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -72,7 +71,9 @@ async fn a_person_deletes_the_account_and_kakao_knows_by_their_own_token() {
 
 async fn until_gone(rig: &Rig) {
     for _ in 0..200 {
-        if rig.count("SELECT count(*) FROM kakao_unlinks WHERE done_at IS NULL").await == 0 {
+        if rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_unlink' AND done_at IS NULL").await
+            == 0
+        {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -91,7 +92,9 @@ async fn nothing_personal_is_left_in_any_table() {
         let posted =
             crate::rig::http().post(rig.url(0, "/kakao/webhooks/account-status")).body(event).send().await;
         assert_eq!(posted.unwrap().status(), StatusCode::ACCEPTED);
-        while rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await > 0 {
+        while rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_event' AND done_at IS NULL").await
+            > 0
+        {
             kakao_auth::flow::process_webhook_events::process_webhook_events(rig.deps(0), rig.pool(0))
                 .await
                 .unwrap();
@@ -168,7 +171,11 @@ async fn a_kakao_that_is_down_is_tried_further_and_further_apart_then_the_operat
     let mut waits = Vec::new();
     for _ in 0..400 {
         unlink_due(rig.deps(0), rig.pool(0)).await.unwrap();
-        if rig.count("SELECT count(*) FROM kakao_unlinks WHERE dead_at IS NOT NULL").await == 1 {
+        if rig
+            .count("SELECT count(*) FROM outbox WHERE queue = 'kakao_unlink' AND set_aside_at IS NOT NULL")
+            .await
+            == 1
+        {
             break;
         }
         rig.clock.advance(Duration::from_mins(30));
@@ -203,7 +210,7 @@ async fn a_wrong_admin_key_waits_for_the_operator_at_once() {
     assert_eq!(delete(&rig, &tokens).await.status(), StatusCode::NO_CONTENT);
     settle(&rig).await;
     for _ in 0..200 {
-        if rig.count("SELECT count(*) FROM kakao_unlinks WHERE attempts > 0 AND last_fault IS NOT NULL").await
+        if rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_unlink' AND attempts > 0 AND last_error IS NOT NULL").await
             == 1
         {
             return;

@@ -31,6 +31,7 @@ mod me;
 mod metrics;
 mod native_login;
 mod outages;
+mod outbox;
 mod private_key_jwt;
 mod program;
 mod refresh;

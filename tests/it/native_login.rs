@@ -342,7 +342,10 @@ async fn an_id_token_from_before_the_person_s_logins_were_ended_logs_nobody_in()
                 let deleted = rig.call(reqwest::Method::DELETE, "/v1/me", token, None).await;
                 assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
                 while ending == "deletion, done"
-                    && rig.count("SELECT count(*) FROM kakao_unlinks WHERE done_at IS NULL").await > 0
+                    && rig
+                        .count("SELECT count(*) FROM outbox WHERE queue = 'kakao_unlink' AND done_at IS NULL")
+                        .await
+                        > 0
                 {
                     kakao_auth::flow::unlink::unlink_due(rig.deps(0), rig.pool(0)).await.unwrap();
                 }
@@ -367,7 +370,7 @@ async fn tell(rig: &Rig, kind: &str) {
     let request =
         http().post(rig.url(0, "/kakao/webhooks/account-status")).body(rig.kakao.sign_event(&event));
     assert_eq!(request.send().await.unwrap().status(), StatusCode::ACCEPTED);
-    while rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await > 0 {
+    while rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_event' AND done_at IS NULL").await > 0 {
         kakao_auth::flow::process_webhook_events::process_webhook_events(rig.deps(0), rig.pool(0))
             .await
             .unwrap();
@@ -405,7 +408,9 @@ async fn an_event_that_comes_late_ends_the_login_of_an_id_token_from_before_it()
         let request =
             http().post(rig.url(0, "/kakao/webhooks/account-status")).body(rig.kakao.sign_event(&event));
         assert_eq!(request.send().await.unwrap().status(), StatusCode::ACCEPTED);
-        while rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await > 0 {
+        while rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_event' AND done_at IS NULL").await
+            > 0
+        {
             kakao_auth::flow::process_webhook_events::process_webhook_events(rig.deps(0), rig.pool(0))
                 .await
                 .unwrap();

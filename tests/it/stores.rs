@@ -302,13 +302,14 @@ async fn an_attempt_is_claimed_once_and_its_failure_is_told_to_all() {
 #[tokio::test]
 async fn a_lease_has_one_holder_at_a_time() {
     for rig in rigs().await {
+        let lease = Lease::KakaoToken(UserId::generate());
         let (one, two) = (uuid::Uuid::now_v7(), uuid::Uuid::now_v7());
         let now = rig.clock.now();
         let until = now + Duration::from_secs(10);
-        assert!(leases::acquire(&mut rig.db(), Lease::Sweep, one, now, until).await.unwrap());
-        assert!(!leases::acquire(&mut rig.db(), Lease::Sweep, two, now, until).await.unwrap());
-        assert!(leases::acquire(&mut rig.db(), Lease::Sweep, one, now, until).await.unwrap(), "prolonged");
-        assert!(leases::acquire(&mut rig.db(), Lease::Sweep, two, until, until).await.unwrap(), "over");
+        assert!(leases::acquire(&mut rig.db(), lease, one, now, until).await.unwrap());
+        assert!(!leases::acquire(&mut rig.db(), lease, two, now, until).await.unwrap());
+        assert!(leases::acquire(&mut rig.db(), lease, one, now, until).await.unwrap(), "prolonged");
+        assert!(leases::acquire(&mut rig.db(), lease, two, until, until).await.unwrap(), "over");
     }
 }
 

@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
+use uuid::Uuid;
+
 use super::bell::Bell;
-use crate::domain::{Fingerprint, KakaoEvent, Timestamp};
+use crate::domain::{KakaoEvent, Timestamp};
 
 /// Events that wait in memory for a database that is down, at most.
 const MAX_WAITING: usize = 10_000;
@@ -20,8 +22,8 @@ pub(crate) struct Inbox {
 pub(in crate::flow) struct Received {
     /// What happened at Kakao.
     pub(in crate::flow) event: KakaoEvent,
-    /// Of the token and kind that brought it, if it was a token: the same one is stored once.
-    pub(in crate::flow) dedupe: Option<Fingerprint>,
+    /// Its key in the outbox: the same whenever the same token brings it, which then is stored once.
+    pub(in crate::flow) key: Uuid,
     /// When it came.
     pub(in crate::flow) at: Timestamp,
 }

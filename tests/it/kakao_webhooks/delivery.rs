@@ -31,7 +31,9 @@ async fn without_a_database_kakao_is_answered_in_time_and_the_event_takes_effect
     assert!(began.elapsed() < Duration::from_secs(6), "three seconds each: {:?}", began.elapsed());
     door.open();
     let began = Instant::now();
-    while rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NOT NULL").await < 3 {
+    while rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_event' AND done_at IS NOT NULL").await
+        < 3
+    {
         assert!(began.elapsed() < Duration::from_secs(20), "the events came back");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -62,10 +64,14 @@ async fn a_process_that_is_killed_between_storing_and_working_off_loses_nothing(
     assert_eq!(reply.status(), StatusCode::OK);
     child.kill().await.unwrap();
     sqlx::query("ROLLBACK").execute(&mut locker).await.unwrap();
-    assert_eq!(rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await, 1, "stored");
+    assert_eq!(
+        rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_event' AND done_at IS NULL").await,
+        1,
+        "stored"
+    );
     assert!(user(&rig, id).await.unlinked_at.is_none(), "not worked off");
     // Its claim, if it had one, runs out.
-    sqlx::query("UPDATE webhook_events SET next_at = received_at").execute(&mut locker).await.unwrap();
+    sqlx::query("UPDATE outbox SET claimed_until = created_at").execute(&mut locker).await.unwrap();
     let _again = program.serve().await;
     let began = Instant::now();
     while user(&rig, id).await.unlinked_at.is_none() {

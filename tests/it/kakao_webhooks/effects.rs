@@ -25,8 +25,15 @@ async fn unknown_people_reasons_and_kinds_are_accepted_and_recorded_and_destroy_
     settle(&rig).await;
     assert!(is_live(&rig, &tokens).await);
     assert_eq!(rig.count("SELECT count(*) FROM audit_events WHERE kind = 'kakao_event'").await, 4);
-    assert_eq!(rig.count("SELECT count(*) FROM webhook_events WHERE outcome = 'noted'").await, 3);
-    assert_eq!(rig.count("SELECT count(*) FROM webhook_events WHERE outcome = 'unknown_user'").await, 1);
+    assert_eq!(
+        rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_event' AND outcome = 'noted'").await,
+        3
+    );
+    assert_eq!(
+        rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_event' AND outcome = 'unknown_user'")
+            .await,
+        1
+    );
     rig.kakao.unlink(KAKAO_ID, "REVOKE_ACCOUNT_SERVICE_TERMS").await;
     assert_eq!(unlink_with(&rig, KAKAO_ID, "REVOKE_ACCOUNT_SERVICE_TERMS").await.status(), StatusCode::OK);
     settle(&rig).await;

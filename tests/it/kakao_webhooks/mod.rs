@@ -49,7 +49,7 @@ async fn tell(rig: &Rig, event: &Event) {
 /// Until everything is worked off.
 async fn settle(rig: &Rig) {
     let began = Instant::now();
-    while rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await > 0 {
+    while rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_event' AND done_at IS NULL").await > 0 {
         process_webhook_events(rig.deps(0), rig.pool(0)).await.unwrap();
         assert!(began.elapsed() < Duration::from_mins(1), "events are left");
     }
@@ -59,7 +59,8 @@ async fn settle(rig: &Rig) {
 async fn settle_asking(rig: &Rig) {
     for _ in 0..50 {
         process_webhook_events(rig.deps(0), rig.pool(0)).await.unwrap();
-        if rig.count("SELECT count(*) FROM webhook_events WHERE done_at IS NULL").await == 0 {
+        if rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_event' AND done_at IS NULL").await == 0
+        {
             return;
         }
         // A job of the service may be at it.

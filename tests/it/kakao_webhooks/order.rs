@@ -187,5 +187,9 @@ async fn ten_thousand_in_random_order_with_duplicates_end_as_they_do_in_order() 
         states.insert(ordered);
     }
     assert!(states.len() > 10, "the stories differ: {states:?}");
-    assert_eq!(rig.count("SELECT count(*) FROM webhook_events").await, 2 * PEOPLE * EVENTS, "each id once");
+    assert_eq!(
+        rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_event'").await,
+        2 * PEOPLE * EVENTS,
+        "each id once"
+    );
 }

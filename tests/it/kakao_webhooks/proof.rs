@@ -72,7 +72,7 @@ async fn a_forged_token_is_refused_with_its_reason_and_nothing_is_stored() {
     {
         assert_eq!(post_set(&rig, token).await.status(), StatusCode::BAD_REQUEST);
     }
-    assert_eq!(rig.count("SELECT count(*) FROM webhook_events").await, 0);
+    assert_eq!(rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_event'").await, 0);
     assert!(is_live(&rig, &tokens).await);
 }
 
@@ -86,7 +86,7 @@ async fn an_event_of_one_id_counts_once_and_either_audience_is_accepted() {
     for _ in 0..3 {
         assert_eq!(post_set(&rig, token.clone()).await.status(), StatusCode::ACCEPTED);
     }
-    assert_eq!(rig.count("SELECT count(*) FROM webhook_events").await, 1);
+    assert_eq!(rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_event'").await, 1);
     rig.kakao.set_unconfirmed(kakao_simulator::Unconfirmed {
         set_audience: kakao_simulator::SetAudience::AppId,
         ..kakao_simulator::Unconfirmed::default()

@@ -111,7 +111,7 @@ async fn an_unlink_without_our_key_or_for_another_app_has_no_effect() {
         .header("Authorization", format!("KakaoAK {}", app.admin_key));
     let huge = huge.form(&[("user_id", "1".repeat(20_000))]).send().await.unwrap();
     assert_eq!(huge.status(), StatusCode::PAYLOAD_TOO_LARGE);
-    assert_eq!(rig.count("SELECT count(*) FROM webhook_events").await, 0);
+    assert_eq!(rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_event'").await, 0);
     assert!(is_live(&rig, &tokens).await);
     // Without an admin key nothing proves a call.
     let none =
@@ -138,7 +138,7 @@ async fn a_call_of_the_unlink_webhook_that_comes_again_does_not_undo_a_return() 
         assert_eq!(unlink_with(&rig, KAKAO_ID, "UNLINK_FROM_APPS").await.status(), StatusCode::OK);
         settle_asking(&rig).await;
         assert!(is_live(&rig, &back).await, "{policy}");
-        let outcomes = "SELECT count(*) FROM webhook_events WHERE outcome = 'linked_again'";
+        let outcomes = "SELECT count(*) FROM outbox WHERE queue = 'kakao_event' AND outcome = 'linked_again'";
         assert_eq!(rig.count(outcomes).await, 1, "{policy}");
     }
 }
@@ -217,7 +217,7 @@ async fn the_account_goes_the_way_that_the_settings_say() {
         assert_eq!(after.profile.nickname.is_some(), policy != "erase");
         assert_eq!(after.kakao_id.is_some(), policy != "erase" || returning == "old");
         assert_eq!(
-            rig.count("SELECT count(*) FROM kakao_unlinks WHERE done_at IS NULL").await,
+            rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_unlink' AND done_at IS NULL").await,
             0,
             "Kakao knows"
         );
