@@ -87,7 +87,8 @@ impl Kakao {
         self.0.app.timeout
     }
 
-    /// The same client for other consent items.
+    /// A client of the same app that asks for other consent items. Its back-off and Kakao's keys are its own: it is for a
+    /// probe beside the service, whose outcome must not stop logins.
     #[must_use]
     pub fn with_scopes(&self, scopes: &[String]) -> Self {
         let inner = &self.0;
