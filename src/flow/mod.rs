@@ -53,7 +53,6 @@ pub use userinfo::userinfo;
 use crate::cache::Cache;
 use crate::domain::{Clients, Clock, Policy};
 use crate::kakao::Kakao;
-pub use crate::kakao::{Actor, FaultKind, KnownFault};
 use crate::keys::Keys;
 use crate::notify::Notifier;
 

@@ -7,7 +7,7 @@ use askama::Template;
 use super::page;
 use super::reply::Reply;
 use crate::domain::Locale;
-use crate::flow::KnownFault;
+use crate::kakao::KnownFault;
 
 #[derive(Template)]
 #[template(path = "kakao_errors.html")]

@@ -8,7 +8,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use futures_util::future::join_all;
 use kakao_auth::domain::{Locale, UserId};
-use kakao_auth::flow::KnownFault;
+use kakao_auth::kakao::KnownFault;
 use kakao_auth::settings::Settings;
 use kakao_simulator::{Effect, Endpoint, Fault, Forgery};
 use reqwest::{Method, StatusCode};

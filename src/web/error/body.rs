@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::code::{ErrorStatus, OAuthError};
-use crate::flow::KnownFault;
+use crate::kakao::KnownFault;
 
 /// What a caller is told of an error, however it travels.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::body::ErrorBody;
 use super::code::{ErrorStatus, OAuthError};
-use crate::flow::{FaultKind, KnownFault};
+use crate::kakao::{FaultKind, KnownFault};
 
 /// The login can lead nowhere any more.
 pub(super) const START_AGAIN: &str = "The login could not be completed. Start it again.";

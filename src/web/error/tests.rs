@@ -10,12 +10,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::flow::KnownFault;
 use crate::flow::refusal::{
     AccessRefusal, AccountRefusal, AuthorizeRefusal, BearerRefusal, CallbackRefusal, ClientRefusal,
     KakaoTokenRefusal, LoginRefusal, LogoutRefusal, RequestRefusal, SubjectTokenRefusal, TokenRefusal,
     WebhookRefusal,
 };
+use crate::kakao::KnownFault;
 
 const WAIT: Duration = Duration::from_secs(3);
 
