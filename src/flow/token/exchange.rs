@@ -215,6 +215,10 @@ async fn check_nonce(
     }
 }
 
+fn may_be_access_token(text: &str) -> bool {
+    (1..=LONGEST_ACCESS_TOKEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 async fn by_access_token(
     deps: &Deps,
     db: &mut Db,
@@ -229,10 +233,7 @@ async fn by_access_token(
     };
     // Anybody can send anything in the name of a public client: what is no token costs no call to Kakao, and one token
     // costs only so many.
-    let no_token = token.reveal().is_empty()
-        || token.reveal().len() > LONGEST_ACCESS_TOKEN
-        || !token.reveal().bytes().all(|byte| byte.is_ascii_graphic());
-    if no_token {
+    if !may_be_access_token(token.reveal()) {
         return Err(fault::unknown_access_token().into());
     }
     let key = format!("kakao-auth:sdk-logins:{}", token.fingerprint().to_hex());
