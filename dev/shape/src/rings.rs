@@ -26,8 +26,8 @@ pub(crate) fn check(sources: &Crate, found: &mut Vec<Violation>) {
 
 /// The sets of two or more files of which each reaches each.
 fn rings(files: usize, edges: &Edges) -> BTreeSet<BTreeSet<usize>> {
-    let reached: Vec<BTreeSet<usize>> = (0..files).map(|file| reached_from(file, edges)).collect();
-    let reaches = |from: usize, to: usize| reached.get(from).is_some_and(|to_files| to_files.contains(&to));
+    let from_each: Vec<BTreeSet<usize>> = (0..files).map(|file| reached_from(file, edges)).collect();
+    let reaches = |from: usize, to: usize| from_each.get(from).is_some_and(|to_files| to_files.contains(&to));
     (0..files)
         .map(|file| (0..files).filter(|other| reaches(file, *other) && reaches(*other, file)).collect())
         .filter(|ring: &BTreeSet<usize>| ring.len() > 1)

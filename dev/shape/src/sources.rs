@@ -211,7 +211,7 @@ fn is_for_tests(attribute: &Attribute) -> bool {
     let last = attribute.path().segments.last().map(|segment| segment.ident.to_string());
     match (last.as_deref(), &attribute.meta) {
         (Some("test"), _) => true,
-        (Some("cfg"), syn::Meta::List(list)) => asks_for_test(list.tokens.clone()),
+        (Some("cfg"), syn::Meta::List(condition)) => asks_for_test(condition.tokens.clone()),
         _ => false,
     }
 }
