@@ -29,6 +29,9 @@ pub struct Consent {
     pub service_terms: Option<Vec<ServiceTerm>>,
 }
 
+/// How many consent items one request may name.
+pub(crate) const MAX_CONSENT_ITEMS: usize = 20;
+
 /// A list of consent items, as Kakao separates them: by spaces in replies, by commas in requests.
 pub fn items(text: &str) -> Vec<String> {
     text.split([' ', ',']).filter(|item| !item.is_empty()).map(str::to_owned).collect()

@@ -16,7 +16,7 @@ use crate::store::Db;
 use crate::store::assertions;
 
 /// How long a nonce is good: a person may take their time at Kakao.
-const LIFE: Duration = Duration::from_mins(10);
+pub(super) const LIFE: Duration = Duration::from_mins(10);
 
 const BODY: usize = 16 + 8;
 const TAG: usize = 16;

@@ -18,6 +18,7 @@ use crate::domain::{Clock, Timestamp};
 
 /// Kakao's tokens have about a kilobyte.
 const LARGEST_TOKEN: usize = 16 * 1024;
+const TOO_LARGE: &str = "it is larger than 16 KiB";
 
 /// After this the keys are read again, should the fetch work; until it does, the old ones are used.
 const FRESH: Duration = Duration::from_hours(1);
@@ -186,7 +187,7 @@ impl KeySet {
 /// `crit`; keys that come along in a header (`jwk`, `jku`, `x5u`) are never looked at.
 fn kid_of(kind: Kind, token: &str) -> Result<String, &'static str> {
     if token.len() > LARGEST_TOKEN {
-        return Err("it is larger than 16 KiB");
+        return Err(TOO_LARGE);
     }
     let mut parts = token.split('.');
     let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())

@@ -12,12 +12,15 @@ use base64::engine::general_purpose::STANDARD;
 use super::error::{ErrorBody, describe};
 use super::http_refusal::HttpRefusal;
 use crate::domain::Locale;
+use crate::flow::login::attempt::ATTEMPT_TTL;
 use crate::flow::login::resume::ResumeLink;
 use crate::flow::refusal::CallbackRefusal;
 use crate::flow::{Error, Refusal};
 use crate::telemetry::request_id;
 
 pub(super) const STYLE: &str = include_str!("templates/page.css");
+
+const _: () = assert!(ATTEMPT_TTL.as_secs() == 600, "a page says so in both languages");
 
 /// Of a page that only says something.
 static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| policy("'none'", None));

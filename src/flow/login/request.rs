@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::access::{self, Basis};
-use crate::domain::consent::{is_item, items};
+use crate::domain::consent::{MAX_CONSENT_ITEMS, is_item, items};
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::session::{AuthnRequirements, Prompt};
 use crate::domain::{
@@ -20,8 +20,6 @@ use crate::flow::refusal::{AccessRefusal, AuthorizeRefusal, RequestRefusal};
 const MAX_ECHO: usize = 2048;
 const TOO_LONG: &str = "it is longer than 2048 bytes";
 
-/// How many consent items one request may name.
-const MAX_CONSENT_ITEMS: usize = 20;
 const BAD_CONSENT_ITEMS: &str =
     "it must name up to 20 consent items of Kakao, such as talk_message, separated by spaces";
 

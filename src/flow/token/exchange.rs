@@ -34,6 +34,8 @@ pub(crate) const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_t
 /// How old an ID token may be that logs in: an app exchanges it at once.
 const OLDEST: Duration = Duration::from_mins(10);
 
+const _: () = assert!(OLDEST.as_secs() == 600 && nonces::LIFE.as_secs() == 600, "the sentences below say so");
+
 /// Kakao's have about 64 characters.
 const LONGEST_ACCESS_TOKEN: usize = 512;
 

@@ -2,7 +2,10 @@
 
 use super::body::ErrorBody;
 use super::code::{ErrorStatus, OAuthError};
+use crate::flow::login::attempt::ATTEMPT_TTL;
 use crate::flow::refusal::CallbackRefusal as Refusal;
+
+const _: () = assert!(ATTEMPT_TTL.as_secs() == 600, "the sentence below says so");
 
 pub(super) fn body(refusal: Refusal) -> ErrorBody {
     let (code, sentence) = match refusal {

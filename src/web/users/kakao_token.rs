@@ -7,7 +7,7 @@ use actix_web::web::{Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
-use crate::domain::consent::is_item;
+use crate::domain::consent::{MAX_CONSENT_ITEMS, is_item};
 use crate::domain::{KakaoAccessToken, UserId};
 use crate::flow;
 use crate::flow::kakao::broker::Ask;
@@ -18,6 +18,8 @@ use crate::web::{caller, read, run};
 
 /// The most that `min_ttl` may ask for, seconds: a Kakao access token lives six hours.
 const LONGEST_MIN_TTL: u64 = 3 * 3_600;
+
+const _: () = assert!(LONGEST_MIN_TTL == 10_800 && MAX_CONSENT_ITEMS == 20, "the sentences below say so");
 
 /// Unless the caller says otherwise, a token that does not expire on the way, seconds.
 const DEFAULT_MIN_TTL: u64 = 60;
@@ -54,7 +56,7 @@ impl Body {
         if min_ttl > LONGEST_MIN_TTL {
             return Err(RequestRefusal::ParameterInvalid("min_ttl", "it must be 0 to 10800 seconds"));
         }
-        if self.scopes.len() > 20 || !self.scopes.iter().all(|item| is_item(item)) {
+        if self.scopes.len() > MAX_CONSENT_ITEMS || !self.scopes.iter().all(|item| is_item(item)) {
             return Err(RequestRefusal::ParameterInvalid(
                 "scopes",
                 "it must be up to 20 consent items of Kakao, such as talk_message",
