@@ -4,32 +4,19 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use kakao_auth::flow::kakao::tokens as kakao_tokens;
-use kakao_auth::flow::unlink::unlink_due;
 use kakao_simulator::{Effect, Endpoint, Fault};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use sqlx::Row;
 
-use crate::rig::{Browser, Program, Rig, Setup, Stores, access_token, json as body, parameter, user_of};
+use crate::rig::{
+    Browser, KAKAO_ID, Program, Rig, Setup, Stores, access_token, json as body, parameter, user_of,
+};
 
-const KAKAO_ID: i64 = 4_412_345_678;
+const USER_LINKED: &str = "https://schemas.openid.net/secevent/oauth/event-type/user-linked";
 
 async fn delete(rig: &Rig, tokens: &Value) -> Response {
     rig.call(Method::DELETE, "/v1/me", access_token(tokens), None).await
-}
-
-/// Until the outbox is empty or waits.
-async fn settle(rig: &Rig) {
-    for _ in 0..200 {
-        unlink_due(rig.deps(0), rig.pool(0)).await.unwrap();
-        let due = "SELECT count(*) FROM outbox WHERE queue = 'kakao_unlink' AND set_aside_at IS NULL AND done_at IS NULL AND attempts = 0";
-        if rig.count(due).await == 0 {
-            // A job of the service may be at it.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            return;
-        }
-    }
-    panic!("the outbox is not worked off");
 }
 
 fn fault(rig: &Rig, endpoint: Endpoint, times: Option<u32>, effect: Effect) {
@@ -53,7 +40,7 @@ async fn a_person_deletes_the_account_and_kakao_knows_by_their_own_token() {
         let silent = browser.at_once(&[("prompt", "none")]).await;
         assert_eq!(parameter(&silent, "error").as_deref(), Some("login_required"));
         assert_eq!(delete(&rig, &tokens).await.status(), StatusCode::UNAUTHORIZED, "the token is dead too");
-        settle(&rig).await;
+        rig.try_unlinks().await;
         until_gone(&rig).await;
         assert!(!rig.kakao.is_linked(KAKAO_ID), "{stores:?}");
         let calls = rig.kakao.calls();
@@ -86,26 +73,13 @@ async fn nothing_personal_is_left_in_any_table() {
     let rig = Rig::start().await;
     let tokens = rig.tokens().await;
     // An event of theirs was worked off before.
-    let kind = "https://schemas.openid.net/secevent/oauth/event-type/user-linked";
-    let tell = async || {
-        let event = rig.kakao.sign_event(&kakao_simulator::Event::new(KAKAO_ID, kind));
-        let posted =
-            crate::rig::http().post(rig.url(0, "/kakao/webhooks/account-status")).body(event).send().await;
-        assert_eq!(posted.unwrap().status(), StatusCode::ACCEPTED);
-        while rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_event' AND done_at IS NULL").await
-            > 0
-        {
-            kakao_auth::flow::process_webhook_events::process_webhook_events(rig.deps(0), rig.pool(0))
-                .await
-                .unwrap();
-        }
-    };
-    tell().await;
+    let event = kakao_simulator::Event::new(KAKAO_ID, USER_LINKED);
+    rig.tell(&event).await;
     assert_eq!(delete(&rig, &tokens).await.status(), StatusCode::NO_CONTENT);
-    settle(&rig).await;
+    rig.try_unlinks().await;
     until_gone(&rig).await;
     // And one comes after it.
-    tell().await;
+    rig.tell(&event).await;
     // For an hour it is known that this person's logins ended.
     rig.clock.advance(Duration::from_hours(2));
     kakao_auth::store::sweep::expired(&mut rig.db(), rig.clock.now()).await.unwrap();
@@ -133,7 +107,7 @@ async fn without_the_person_s_token_the_admin_key_does_it() {
     let tokens = rig.tokens().await;
     rig.kakao.revoke_tokens(KAKAO_ID);
     assert_eq!(delete(&rig, &tokens).await.status(), StatusCode::NO_CONTENT);
-    settle(&rig).await;
+    rig.try_unlinks().await;
     until_gone(&rig).await;
     assert!(!rig.kakao.is_linked(KAKAO_ID));
     let calls = rig.kakao.calls();
@@ -148,7 +122,7 @@ async fn a_refresh_token_is_enough_without_an_admin_key_and_whoever_is_not_linke
     let tokens = rig.tokens().await;
     kakao_tokens::forget(rig.deps(0), user_of(&tokens)).await;
     assert_eq!(delete(&rig, &tokens).await.status(), StatusCode::NO_CONTENT);
-    settle(&rig).await;
+    rig.try_unlinks().await;
     until_gone(&rig).await;
     assert!(!rig.kakao.is_linked(KAKAO_ID));
 
@@ -156,7 +130,7 @@ async fn a_refresh_token_is_enough_without_an_admin_key_and_whoever_is_not_linke
     let tokens = rig.tokens().await;
     drop(rig.kakao.unlink(KAKAO_ID, "UNLINK_FROM_APPS").await);
     assert_eq!(delete(&rig, &tokens).await.status(), StatusCode::NO_CONTENT);
-    settle(&rig).await;
+    rig.try_unlinks().await;
     until_gone(&rig).await;
 }
 
@@ -170,7 +144,7 @@ async fn a_kakao_that_is_down_is_tried_further_and_further_apart_then_the_operat
     assert_eq!(delete(&rig, &tokens).await.status(), StatusCode::NO_CONTENT, "the person does not wait");
     let mut waits = Vec::new();
     for _ in 0..400 {
-        unlink_due(rig.deps(0), rig.pool(0)).await.unwrap();
+        rig.unlink_due().await;
         if rig
             .count("SELECT count(*) FROM outbox WHERE queue = 'kakao_unlink' AND set_aside_at IS NOT NULL")
             .await
@@ -194,7 +168,7 @@ async fn a_kakao_that_is_down_is_tried_further_and_further_apart_then_the_operat
     rig.kakao.clear_faults();
     let path = format!("/v1/admin/kakao-unlinks/{id}/retry");
     assert_eq!(rig.call(Method::POST, &path, &ops, None).await.status(), StatusCode::NO_CONTENT);
-    settle(&rig).await;
+    rig.try_unlinks().await;
     until_gone(&rig).await;
     assert!(!rig.kakao.is_linked(KAKAO_ID));
     assert_eq!(rig.call(Method::POST, &path, &ops, None).await.status(), StatusCode::NOT_FOUND);
@@ -208,7 +182,7 @@ async fn a_wrong_admin_key_waits_for_the_operator_at_once() {
     rig.kakao.revoke_tokens(KAKAO_ID);
     rig.kakao.allow_admin(Endpoint::Unlink, false);
     assert_eq!(delete(&rig, &tokens).await.status(), StatusCode::NO_CONTENT);
-    settle(&rig).await;
+    rig.try_unlinks().await;
     for _ in 0..200 {
         if rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_unlink' AND attempts > 0 AND last_error IS NOT NULL").await
             == 1
@@ -234,7 +208,7 @@ async fn who_returns_is_a_new_user_or_the_old_one_and_a_late_unlink_does_not_und
         rig.kakao.clear_faults();
         rig.clock.advance(Duration::from_hours(1));
         for _ in 0..3 {
-            unlink_due(rig.deps(0), rig.pool(0)).await.unwrap();
+            rig.unlink_due().await;
         }
         until_gone(&rig).await;
         assert!(rig.kakao.is_linked(KAKAO_ID), "{returning}: the login after it stands");

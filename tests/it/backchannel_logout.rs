@@ -194,12 +194,7 @@ async fn what_kakao_tells_and_a_deletion_reach_the_client_and_the_feed() {
             assert_eq!(deleted.status().as_u16(), 204);
         } else {
             let kind = format!("https://schemas.openid.net/secevent/{ending}");
-            let event = kakao_simulator::Event {
-                at: Some(rig.clock.now().secs()),
-                ..kakao_simulator::Event::new(4_412_345_678, &kind)
-            };
-            let request = http().post(rig.url(0, "/kakao/webhooks/account-status"));
-            let reply = request.body(rig.kakao.sign_event(&event)).send().await.unwrap();
+            let reply = rig.post_event(rig.kakao.sign_event(&rig.event(&kind))).await;
             assert_eq!(reply.status().as_u16(), 202);
         }
         wait_for(&server, 1).await;

@@ -6,9 +6,9 @@ use kakao_simulator::{Autopilot, Effect, Endpoint, Fault, Term};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::rig::{Browser, Rig, Setup, authorization_request, claims, json as body, location, parameter};
-
-const KAKAO_ID: i64 = 4_412_345_678;
+use crate::rig::{
+    Browser, KAKAO_ID, Rig, Setup, authorization_request, claims, json as body, location, parameter,
+};
 
 async fn seen_by_a_sibling(rig: &Rig, tokens: &Value) -> Value {
     let sub = claims(tokens["access_token"].as_str().unwrap())["sub"].as_str().unwrap().to_owned();
@@ -141,25 +141,12 @@ async fn what_is_withdrawn_is_erased_at_the_next_login_and_by_kakao_s_word() {
         (&user["email"], &user["age_range"], &user["nickname"]),
         (&Value::Null, &Value::Null, &json!("김하늘"))
     );
-    rig.clock.advance(Duration::from_secs(2));
+    rig.later();
     rig.kakao.withdraw_consent(KAKAO_ID, &["profile_nickname"]);
     let kind = "https://schemas.openid.net/secevent/oauth/event-type/user-scope-withdraw";
-    let event = kakao_simulator::Event {
-        at: Some(rig.clock.now().secs()),
-        ..kakao_simulator::Event::new(KAKAO_ID, kind)
-    };
-    let request = crate::rig::http().post(rig.url(0, "/kakao/webhooks/account-status"));
-    assert_eq!(
-        request.body(rig.kakao.sign_event(&event)).send().await.unwrap().status(),
-        StatusCode::ACCEPTED
-    );
+    rig.tell(&rig.event(kind)).await;
     for _ in 0..200 {
-        kakao_auth::flow::process_webhook_events::process_webhook_events(rig.deps(0), rig.pool(0))
-            .await
-            .unwrap();
-        kakao_auth::flow::kakao::profile::read_stale_profiles(rig.deps(0), &mut rig.pool(0).handle())
-            .await
-            .unwrap();
+        rig.read_due_profiles().await;
         if rig.count("SELECT count(*) FROM users WHERE profile_stale_at IS NULL AND nickname IS NULL").await
             == 1
         {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::rig::{ISSUER, Program, simulator};
+use crate::rig::{ISSUER, KAKAO_ID, Program, simulator};
 
 struct Ward {
     kakao: Simulator,
@@ -66,7 +66,7 @@ async fn a_healthy_set_up_has_no_findings_in_both_languages_and_nobody_was_logge
     let (code, said) = ward.program.run(&["doctor", "--lang", "en"]).await;
     assert!(code == Some(0) && said.contains("A login can work."), "{said}");
     assert!(!said.contains(&ward.kakao.app().admin_key) && !said.contains(&ward.kakao.app().client_secret));
-    assert!(!ward.kakao.is_linked(4_412_345_678));
+    assert!(!ward.kakao.is_linked(KAKAO_ID));
 }
 
 #[tokio::test]

@@ -11,12 +11,10 @@ use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tokio::process::Command;
 use uuid::Uuid;
 
-use crate::rig::{Program, Rig, Setup, Stores, claims};
+use crate::rig::{KAKAO_ID, Program, Rig, Setup, Stores, claims};
 
 const BOTH: [Stores; 2] = [Stores::PostgresAndRedis, Stores::SqliteAndMemory];
 const APP: &str = "123456";
-/// The autopilot's person at the simulated Kakao.
-const PERSON: i64 = 4_412_345_678;
 const FIRST: &str = "0a3b1f6e-9f0c-4b8e-8a54-0d6f1c2b3a4d";
 const SECOND: &str = "7d9e2a10-5c41-4f0b-9b7e-2f6a8c1d0e3f";
 
@@ -278,9 +276,9 @@ async fn whoever_is_there_already_is_left_as_it_is() {
         let place = Place::on(stores).await;
         let tokens = place.rig.tokens().await;
         let sub = claims(tokens["access_token"].as_str().unwrap())["sub"].as_str().unwrap().to_owned();
-        let before = place.user(PERSON).await;
+        let before = place.user(KAKAO_ID).await;
         let source = place.source(format!(
-            "kakao_id,id,nickname,created_at\n{PERSON},{FIRST},someone else,2020-01-01\n77,{sub},x,\n78,{SECOND},y,\n79,{SECOND},z,\n"
+            "kakao_id,id,nickname,created_at\n{KAKAO_ID},{FIRST},someone else,2020-01-01\n77,{sub},x,\n78,{SECOND},y,\n79,{SECOND},z,\n"
         ));
         let (code, said, rows) = place.import("csv", &source, &[]).await;
         assert_eq!(code, Some(3), "{said}");
@@ -288,7 +286,7 @@ async fn whoever_is_there_already_is_left_as_it_is() {
         assert_eq!((&rows[0][4], rows[0][5].contains("another id")), (&sub, true));
         assert!(rows[1][5].contains("belongs to a user with another kakao_id"), "{:?}", rows[1]);
         assert!(rows[3][5].contains("line 4 has the same id"), "{:?}", rows[3]);
-        assert_eq!(place.user(PERSON).await, before);
+        assert_eq!(place.user(KAKAO_ID).await, before);
 
         let (code, _, rows) = place.import("csv", &source, &["--new-ids"]).await;
         assert_eq!(code, Some(0));
@@ -302,11 +300,11 @@ async fn an_imported_person_logs_in_to_the_user_that_was_imported() {
     for stores in BOTH {
         let place = Place::on(stores).await;
         let source = place
-            .source(format!("kakao_id,id,email,created_at\n{PERSON},{FIRST},old@example.com,2020-01-01\n"));
+            .source(format!("kakao_id,id,email,created_at\n{KAKAO_ID},{FIRST},old@example.com,2020-01-01\n"));
         assert_eq!(place.import("csv", &source, &[]).await.0, Some(0));
         let tokens = place.rig.tokens().await;
         assert_eq!(claims(tokens["access_token"].as_str().unwrap())["sub"], FIRST);
-        let user = place.user(PERSON).await;
+        let user = place.user(KAKAO_ID).await;
         assert_eq!(user.profile.email.as_deref(), Some("all-consents@example.com"));
         assert!(user.profile.email_verified, "Kakao was asked");
         assert_eq!(user.created_at, Timestamp::from_secs(1_577_836_800));
@@ -391,7 +389,7 @@ INSERT INTO auth.users VALUES
 
 async fn supabases_people_are_here(place: &Place, rows: Vec<Vec<String>>) {
     assert_eq!(outcomes(&rows), ["created", "created"], "{rows:?}");
-    let user = place.user(4_412_345_678).await;
+    let user = place.user(KAKAO_ID).await;
     assert_eq!(user.id.0, id(FIRST));
     assert_eq!(user.profile.nickname.as_deref(), Some("하늘"), "of the identity, before the user's");
     assert_eq!(user.profile.picture.as_deref(), Some("https://k.kakaocdn.net/a.jpg"));

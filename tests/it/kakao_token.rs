@@ -11,7 +11,7 @@ use kakao_simulator::{Effect, Endpoint, Fault};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, Setup, Stores, claims, json as body, parameter};
+use crate::rig::{KAKAO_ID, Rig, Setup, Stores, claims, json as body, parameter};
 
 /// A rig, the sibling's own token, and the user who has logged in.
 struct Sibling {
@@ -19,8 +19,6 @@ struct Sibling {
     token: String,
     user: UserId,
 }
-
-const KAKAO_ID: i64 = 4_412_345_678;
 
 impl Sibling {
     async fn with(setup: Setup) -> Self {

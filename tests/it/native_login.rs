@@ -8,7 +8,7 @@ use kakao_simulator::{Effect, Endpoint, Fault, Forgery, SdkTokens};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, Setup, Stores, claims, http, json as body};
+use crate::rig::{KAKAO_ID, Rig, Setup, Stores, claims, http, json as body};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
@@ -86,7 +86,7 @@ async fn an_access_token_brings_consent_and_terms_and_marks_who_is_under_age() {
     let rig = Rig::with(Setup { settings, ..Setup::default() }).await;
     rig.kakao.set_terms(vec![kakao_simulator::Term { tag: "tos".into(), required: true, revocable: false }]);
     let tokens = sdk(&rig, None);
-    rig.kakao.agree_terms(4_412_345_678, &["tos"]);
+    rig.kakao.agree_terms(KAKAO_ID, &["tos"]);
     let form = [("subject_token", tokens.access_token.as_str()), ("subject_token_type", ACCESS_TOKEN)];
     let ours = body(exchange(&rig, &form).await).await;
     let me = rig.call(reqwest::Method::GET, "/v1/me", ours["access_token"].as_str().unwrap(), None).await;
@@ -347,7 +347,7 @@ async fn an_id_token_from_before_the_person_s_logins_were_ended_logs_nobody_in()
                         .await
                         > 0
                 {
-                    kakao_auth::flow::unlink::unlink_due(rig.deps(0), rig.pool(0)).await.unwrap();
+                    rig.unlink_due().await;
                 }
                 "were ended"
             }
@@ -361,20 +361,9 @@ async fn an_id_token_from_before_the_person_s_logins_were_ended_logs_nobody_in()
     }
 }
 
-/// Kakao tells of an event of now, and it is worked off.
+/// Kakao tells of an event of now, and it takes effect.
 async fn tell(rig: &Rig, kind: &str) {
-    let event = kakao_simulator::Event {
-        at: Some(rig.clock.now().secs()),
-        ..kakao_simulator::Event::new(4_412_345_678, &format!("https://schemas.openid.net/secevent/{kind}"))
-    };
-    let request =
-        http().post(rig.url(0, "/kakao/webhooks/account-status")).body(rig.kakao.sign_event(&event));
-    assert_eq!(request.send().await.unwrap().status(), StatusCode::ACCEPTED);
-    while rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_event' AND done_at IS NULL").await > 0 {
-        kakao_auth::flow::process_webhook_events::process_webhook_events(rig.deps(0), rig.pool(0))
-            .await
-            .unwrap();
-    }
+    rig.tell(&rig.event(&format!("https://schemas.openid.net/secevent/{kind}"))).await;
 }
 
 #[tokio::test]
@@ -398,23 +387,8 @@ async fn an_event_that_comes_late_ends_the_login_of_an_id_token_from_before_it()
         rig.clock.advance(Duration::from_secs(10));
         let at = rig.clock.now().secs() - 5;
         let tokens = body(by_id_token(&rig, &old, &[]).await).await;
-        let event = kakao_simulator::Event {
-            at: Some(at),
-            ..kakao_simulator::Event::new(
-                4_412_345_678,
-                &format!("https://schemas.openid.net/secevent/{kind}"),
-            )
-        };
-        let request =
-            http().post(rig.url(0, "/kakao/webhooks/account-status")).body(rig.kakao.sign_event(&event));
-        assert_eq!(request.send().await.unwrap().status(), StatusCode::ACCEPTED);
-        while rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_event' AND done_at IS NULL").await
-            > 0
-        {
-            kakao_auth::flow::process_webhook_events::process_webhook_events(rig.deps(0), rig.pool(0))
-                .await
-                .unwrap();
-        }
+        let kind = format!("https://schemas.openid.net/secevent/{kind}");
+        rig.tell(&kakao_simulator::Event { at: Some(at), ..rig.event(&kind) }).await;
         let state = rig.introspected(0, tokens["access_token"].as_str().unwrap()).await;
         assert_eq!(state["active"], json!(false), "{kind}");
     }

@@ -3,9 +3,10 @@
 
 mod browser;
 mod http;
+mod kakao;
 mod program;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use base64::Engine;
@@ -20,7 +21,7 @@ use kakao_auth::store::{Db, Pool};
 use kakao_simulator::{Autopilot, Options, Simulator};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
-use sqlx::{Connection, Executor};
+use sqlx::{AssertSqlSafe, Connection, Executor, SqlSafeStr};
 use tokio::sync::oneshot;
 use url::Url;
 
@@ -28,6 +29,7 @@ pub(crate) use self::browser::{Browser, authorization_request};
 pub(crate) use self::http::{
     access_token, claims, header, http, json, location, parameter, redirect, refresh_token, user_of,
 };
+pub(crate) use self::kakao::KAKAO_ID;
 pub(crate) use self::program::Program;
 
 /// The issuer of the tests. Nothing listens there: browsers of the tests know where the instances are.
@@ -83,7 +85,7 @@ impl Drop for Database {
             runtime.block_on(async move {
                 let mut admin = sqlx::PgConnection::connect(&url).await?;
                 let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-                admin.execute(sqlx::AssertSqlSafe(sql)).await.map(drop)
+                admin.execute(AssertSqlSafe(sql)).await.map(drop)
             })
         });
         if let Err(error) = dropped.join().unwrap() {
@@ -350,8 +352,28 @@ impl Rig {
         request.send().await.unwrap()
     }
 
+    /// How many rows each table has.
+    pub(crate) async fn rows(&self) -> BTreeMap<String, i64> {
+        let tables = match &self.pool {
+            Pool::Postgres(_) => "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'",
+            Pool::Sqlite(_) => {
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            }
+        };
+        let tables: Vec<String> = match &self.pool {
+            Pool::Postgres(pool) => sqlx::query_scalar(tables).fetch_all(pool).await.unwrap(),
+            Pool::Sqlite(pool) => sqlx::query_scalar(tables).fetch_all(pool).await.unwrap(),
+        };
+        let mut rows = BTreeMap::new();
+        for table in tables {
+            let count = self.count(AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).await;
+            rows.insert(table, count);
+        }
+        rows
+    }
+
     /// One number out of the database.
-    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+    pub(crate) async fn count(&self, sql: impl SqlSafeStr) -> i64 {
         match &self.pool {
             Pool::Postgres(pool) => sqlx::query_scalar(sql).fetch_one(pool).await.unwrap(),
             Pool::Sqlite(pool) => sqlx::query_scalar(sql).fetch_one(pool).await.unwrap(),
@@ -391,7 +413,7 @@ async fn new_database() -> Database {
     let admin_url = variable("DATABASE_URL");
     let name = format!("it_{}", uuid::Uuid::now_v7().simple());
     let mut admin = sqlx::PgConnection::connect(&admin_url).await.expect("DATABASE_URL answers");
-    admin.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+    admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
     Database { admin_url, name }
 }
 

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use sqlx::Connection;
 
-use super::{KAKAO_ID, OAUTH, event, is_live, later, post_set, tell, unlink_with, user};
+use super::{OAUTH, is_live, unlink_with, user};
 use crate::outages::{Door, host_of, through};
-use crate::rig::{Program, Rig, Setup, http, user_of};
+use crate::rig::{KAKAO_ID, Program, Rig, Setup, http, user_of};
 
 #[tokio::test]
 async fn without_a_database_kakao_is_answered_in_time_and_the_event_takes_effect_when_it_is_back() {
@@ -16,16 +16,16 @@ async fn without_a_database_kakao_is_answered_in_time_and_the_event_takes_effect
     let settings = vec![("DATABASE__URL", through(&rig.database_url, &door))];
     rig.add_instance(&Setup { settings, ..Setup::default() }).await;
     let tokens = rig.tokens().await;
-    later(&rig);
+    rig.later();
     // The keys are known, as they are in a service that has run for a while.
-    tell(&rig, &event(&rig, &format!("{OAUTH}/user-linked"))).await;
+    rig.tell(&rig.event(&format!("{OAUTH}/user-linked"))).await;
     rig.kakao.unlink(KAKAO_ID, "UNLINK_FROM_APPS").await;
     door.shut();
     let began = Instant::now();
     assert_eq!(unlink_with(&rig, KAKAO_ID, "UNLINK_FROM_APPS").await.status(), StatusCode::OK);
-    let token = rig.kakao.sign_event(&event(&rig, &format!("{OAUTH}/tokens-revoked")));
+    let token = rig.kakao.sign_event(&rig.event(&format!("{OAUTH}/tokens-revoked")));
     // What is not stored is not said to be (RFC 8935 §2.2); it is kept all the same.
-    let reply = post_set(&rig, token).await;
+    let reply = rig.post_event(token).await;
     assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(reply.headers().contains_key("retry-after"));
     assert!(began.elapsed() < Duration::from_secs(6), "three seconds each: {:?}", began.elapsed());

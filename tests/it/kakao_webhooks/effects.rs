@@ -3,26 +3,23 @@
 use std::time::{Duration, Instant};
 
 use kakao_auth::domain::kakao_event::USER_UNLINKED;
-use kakao_auth::flow::kakao::profile::read_stale_profiles;
 use kakao_simulator::{Effect, Email, Endpoint, Event, Fault};
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::{
-    CAEP, KAKAO_ID, OAUTH, PROFILE_CHANGED, RISC, event, is_live, later, settle, tell, unlink_with, user,
-};
-use crate::rig::{Browser, Rig, Setup, claims, parameter, user_of};
+use super::{CAEP, OAUTH, PROFILE_CHANGED, RISC, is_live, unlink_with, user};
+use crate::rig::{Browser, KAKAO_ID, Rig, Setup, claims, parameter, user_of};
 
 #[tokio::test]
 async fn unknown_people_reasons_and_kinds_are_accepted_and_recorded_and_destroy_nothing() {
     let rig = Rig::start().await;
     let tokens = rig.tokens().await;
-    later(&rig);
+    rig.later();
     assert_eq!(unlink_with(&rig, 77, "UNLINK_FROM_APPS").await.status(), StatusCode::OK);
     for kind in ["https://schemas.openid.net/secevent/oauth/event-type/invented", "x", "urn:a:b"] {
-        tell(&rig, &event(&rig, kind)).await;
+        rig.tell(&rig.event(kind)).await;
     }
-    settle(&rig).await;
+    rig.process_events().await;
     assert!(is_live(&rig, &tokens).await);
     assert_eq!(rig.count("SELECT count(*) FROM audit_events WHERE kind = 'kakao_event'").await, 4);
     assert_eq!(
@@ -36,7 +33,7 @@ async fn unknown_people_reasons_and_kinds_are_accepted_and_recorded_and_destroy_
     );
     rig.kakao.unlink(KAKAO_ID, "REVOKE_ACCOUNT_SERVICE_TERMS").await;
     assert_eq!(unlink_with(&rig, KAKAO_ID, "REVOKE_ACCOUNT_SERVICE_TERMS").await.status(), StatusCode::OK);
-    settle(&rig).await;
+    rig.process_events().await;
     assert!(!is_live(&rig, &tokens).await, "whatever the reason, the link is gone");
 }
 
@@ -44,11 +41,11 @@ async fn unknown_people_reasons_and_kinds_are_accepted_and_recorded_and_destroy_
 async fn events_of_a_sign_up_leave_the_new_user_alone() {
     let rig = Rig::start().await;
     let tokens = rig.tokens().await;
-    later(&rig);
+    rig.later();
     for name in ["user-linked", "user-scope-consent", "token-issued"] {
-        tell(&rig, &event(&rig, &format!("{OAUTH}/{name}"))).await;
+        rig.tell(&rig.event(&format!("{OAUTH}/{name}"))).await;
     }
-    tell(&rig, &event(&rig, &format!("{RISC}/account-enabled"))).await;
+    rig.tell(&rig.event(&format!("{RISC}/account-enabled"))).await;
     assert!(is_live(&rig, &tokens).await);
     let id = user_of(&tokens);
     assert!(kakao_auth::store::users::kakao_refresh_token(&mut rig.db(), id).await.unwrap().is_some());
@@ -68,18 +65,18 @@ async fn credential_events_end_the_logins_from_before_and_not_those_from_after()
     ] {
         let browser = Browser::new(&rig);
         let before = browser.tokens(&[]).await;
-        later(&rig);
-        let told = event(&rig, &kind);
-        later(&rig);
+        rig.later();
+        let told = rig.event(&kind);
+        rig.later();
         let after = Browser::new(&rig).tokens(&[]).await;
-        tell(&rig, &told).await;
+        rig.tell(&told).await;
         assert!(!is_live(&rig, &before).await, "{kind}");
         let silent = browser.at_once(&[("prompt", "none")]).await;
         assert_eq!(parameter(&silent, "error").as_deref(), Some("login_required"), "{kind}");
         assert!(is_live(&rig, &after).await, "{kind}");
         let at_kakao = claims(after["id_token"].as_str().unwrap())["auth_time"].as_i64().unwrap();
         assert!(at_kakao < told.at.unwrap(), "Kakao's own session is older than the event");
-        later(&rig);
+        rig.later();
     }
 }
 
@@ -88,15 +85,15 @@ async fn an_event_whose_time_is_to_come_ends_what_is_now_and_not_what_is_then() 
     let rig = Rig::start().await;
     for at in [rig.clock.now().secs() + 3600, rig.clock.now().secs() * 1000, i64::MAX] {
         let before = Browser::new(&rig).tokens(&[]).await;
-        later(&rig);
+        rig.later();
         for kind in [format!("{RISC}/credential-compromise"), format!("{OAUTH}/user-unlinked")] {
-            tell(&rig, &Event { at: Some(at), ..Event::new(KAKAO_ID, &kind) }).await;
+            rig.tell(&Event { at: Some(at), ..Event::new(KAKAO_ID, &kind) }).await;
         }
         assert!(!is_live(&rig, &before).await, "{at}");
-        later(&rig);
+        rig.later();
         let after = Browser::new(&rig).tokens(&[]).await;
         assert!(is_live(&rig, &after).await, "{at}");
-        later(&rig);
+        rig.later();
     }
 }
 
@@ -104,7 +101,7 @@ async fn an_event_whose_time_is_to_come_ends_what_is_now_and_not_what_is_then() 
 async fn a_login_that_is_later_than_an_event_is_never_undone_by_it() {
     let rig = Rig::start().await;
     rig.tokens().await;
-    later(&rig);
+    rig.later();
     let old: Vec<Event> = [
         USER_UNLINKED.to_owned(),
         format!("{RISC}/account-purged"),
@@ -113,13 +110,13 @@ async fn a_login_that_is_later_than_an_event_is_never_undone_by_it() {
         format!("{RISC}/identifier-recycled"),
     ]
     .iter()
-    .map(|kind| event(&rig, kind))
+    .map(|kind| rig.event(kind))
     .collect();
-    later(&rig);
+    rig.later();
     let tokens = rig.tokens().await;
-    later(&rig);
+    rig.later();
     for event in &old {
-        tell(&rig, event).await;
+        rig.tell(event).await;
     }
     let id = user_of(&tokens);
     assert!(is_live(&rig, &tokens).await);
@@ -132,15 +129,15 @@ async fn a_login_that_is_later_than_an_event_is_never_undone_by_it() {
 async fn an_access_token_that_came_after_an_event_stays() {
     let rig = Rig::start().await;
     let old: Vec<Event> =
-        ["tokens-revoked", "token-issued"].map(|kind| event(&rig, &format!("{OAUTH}/{kind}"))).into();
-    later(&rig);
+        ["tokens-revoked", "token-issued"].map(|kind| rig.event(&format!("{OAUTH}/{kind}"))).into();
+    rig.later();
     let id = user_of(&rig.tokens().await);
     for event in &old {
-        tell(&rig, event).await;
+        rig.tell(event).await;
         assert!(kakao_auth::flow::kakao::tokens::cached(rig.deps(0), id).await.is_some(), "{event:?}");
     }
-    later(&rig);
-    tell(&rig, &event(&rig, &format!("{OAUTH}/token-issued"))).await;
+    rig.later();
+    rig.tell(&rig.event(&format!("{OAUTH}/token-issued"))).await;
     assert!(kakao_auth::flow::kakao::tokens::cached(rig.deps(0), id).await.is_none());
 }
 
@@ -150,11 +147,11 @@ async fn a_withdrawal_that_names_its_items_erases_those_alone() {
     let id = user_of(&rig.tokens().await);
     // What is left is not read again here: this is about what the event itself does.
     for (scopes, email) in [(json!(["profile_image"]), true), (json!("account_email friends"), false)] {
-        later(&rig);
-        let told = Event { scopes: Some(scopes), ..event(&rig, &format!("{OAUTH}/user-scope-withdraw")) };
+        rig.later();
+        let told = Event { scopes: Some(scopes), ..rig.event(&format!("{OAUTH}/user-scope-withdraw")) };
         let effect = Effect::Api { status: 503, code: -9798 };
         rig.kakao.fault(Fault { endpoint: Endpoint::Me, times: None, delay_ms: 0, effect });
-        tell(&rig, &told).await;
+        rig.tell(&told).await;
         let profile = user(&rig, id).await.profile;
         assert_eq!((profile.picture.is_some(), profile.email.is_some()), (false, email));
         assert!(profile.nickname.is_some());
@@ -166,8 +163,8 @@ async fn dead_tokens_are_forgotten_and_logins_go_on() {
     let rig = Rig::start().await;
     for name in ["tokens-revoked", "token-revoked"] {
         let tokens = rig.tokens().await;
-        later(&rig);
-        tell(&rig, &event(&rig, &format!("{OAUTH}/{name}"))).await;
+        rig.later();
+        rig.tell(&rig.event(&format!("{OAUTH}/{name}"))).await;
         let id = user_of(&tokens);
         assert!(
             kakao_auth::store::users::kakao_refresh_token(&mut rig.db(), id).await.unwrap().is_none(),
@@ -175,7 +172,7 @@ async fn dead_tokens_are_forgotten_and_logins_go_on() {
         );
         assert!(kakao_auth::flow::kakao::tokens::cached(rig.deps(0), id).await.is_none(), "{name}");
         assert!(is_live(&rig, &tokens).await, "{name}");
-        later(&rig);
+        rig.later();
     }
 }
 
@@ -183,7 +180,7 @@ async fn settle_profiles(rig: &Rig) {
     let began = Instant::now();
     while rig.count("SELECT count(*) FROM users WHERE profile_stale_at IS NOT NULL").await > 0 {
         rig.clock.advance(Duration::from_secs(31));
-        read_stale_profiles(rig.deps(0), &mut rig.pool(0).handle()).await.unwrap();
+        rig.read_due_profiles().await;
         assert!(began.elapsed() < Duration::from_secs(20), "profiles are left");
     }
 }
@@ -195,14 +192,14 @@ async fn a_changed_profile_is_read_again_with_the_admin_key_or_the_person_s_toke
         let rig = Rig::with(Setup { settings, ..Setup::default() }).await;
         rig.kakao.allow_admin(Endpoint::Me, may);
         let id = user_of(&rig.tokens().await);
-        later(&rig);
+        rig.later();
         let mut person = rig.kakao.person("all-consents").unwrap();
         person.nickname = Some("새 이름".into());
         person.email = Email::Agreed { address: "new@example.com".into(), valid: true, verified: false };
         rig.kakao.put_person(person);
-        tell(&rig, &event(&rig, &format!("{RISC}/identifier-changed"))).await;
-        let told = event(&rig, PROFILE_CHANGED);
-        tell(&rig, &told).await;
+        rig.tell(&rig.event(&format!("{RISC}/identifier-changed"))).await;
+        let told = rig.event(PROFILE_CHANGED);
+        rig.tell(&told).await;
         settle_profiles(&rig).await;
         let user = user(&rig, id).await;
         assert_eq!(user.profile.nickname.as_deref(), Some("새 이름"), "admin key: {admin_key} {may}");
@@ -217,14 +214,14 @@ async fn a_changed_profile_is_read_again_with_the_admin_key_or_the_person_s_toke
 async fn an_address_that_changed_hands_is_distrusted_before_kakao_is_asked() {
     let rig = Rig::start().await;
     let id = user_of(&rig.tokens().await);
-    later(&rig);
+    rig.later();
     rig.kakao.fault(Fault {
         endpoint: Endpoint::Me,
         times: None,
         delay_ms: 0,
         effect: Effect::Api { status: 503, code: -9798 },
     });
-    tell(&rig, &event(&rig, &format!("{RISC}/identifier-recycled"))).await;
+    rig.tell(&rig.event(&format!("{RISC}/identifier-recycled"))).await;
     assert!(!user(&rig, id).await.profile.email_verified);
     rig.kakao.clear_faults();
     settle_profiles(&rig).await;

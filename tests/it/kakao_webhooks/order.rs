@@ -15,7 +15,7 @@ use kakao_simulator::Event;
 use reqwest::{Client, StatusCode};
 use sqlx::Row;
 
-use super::{OAUTH, RISC, settle};
+use super::{OAUTH, RISC};
 use crate::rig::{Rig, Setup};
 
 /// A user who has logged in at this moment, without the detour of a browser.
@@ -177,9 +177,9 @@ async fn ten_thousand_in_random_order_with_duplicates_end_as_they_do_in_order() 
     for (_, token) in in_order {
         post_all(&rig, &client, vec![token]).await;
     }
-    settle(&rig).await;
+    rig.process_events().await;
     post_all(&rig, &client, shuffled).await;
-    settle(&rig).await;
+    rig.process_events().await;
     let mut states = std::collections::BTreeSet::new();
     for person in 0..PEOPLE {
         let (ordered, random) = (state(&rig, 1_000 + person).await, state(&rig, 2_000 + person).await);

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use kakao_auth::domain::kakao_event::USER_UNLINKED;
-use kakao_auth::flow::process_webhook_events::process_webhook_events;
 use kakao_simulator::{Effect, Endpoint, Fault};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use super::{KAKAO_ID, event, is_live, later, settle, settle_asking, tell, unlink_with, user};
-use crate::rig::{Browser, Rig, Setup, Stores, http, json as body, parameter, user_of};
+use super::{is_live, settle_asking, unlink_with, user};
+use crate::rig::{Browser, KAKAO_ID, Rig, Setup, Stores, http, json as body, parameter, user_of};
 
 #[tokio::test]
 async fn an_unlink_by_get_form_or_json_ends_logins_and_forgets_tokens_and_a_return_is_the_same_user() {
@@ -23,7 +22,7 @@ async fn an_unlink_by_get_form_or_json_ends_logins_and_forgets_tokens_and_a_retu
             let tokens = browser.tokens(&[]).await;
             let id = user_of(&tokens);
             assert_eq!(*same.get_or_insert(id), id, "a return is the same user");
-            later(&rig);
+            rig.later();
             rig.kakao.unlink(KAKAO_ID, "UNLINK_FROM_APPS").await;
             let url = rig.url(0, "/kakao/webhooks/unlink");
             let request = match way {
@@ -34,7 +33,7 @@ async fn an_unlink_by_get_form_or_json_ends_logins_and_forgets_tokens_and_a_retu
             let reply =
                 request.header("Authorization", format!("KakaoAK {}", app.admin_key)).send().await.unwrap();
             assert_eq!(reply.status(), StatusCode::OK, "{way}");
-            settle(&rig).await;
+            rig.process_events().await;
             assert!(!is_live(&rig, &tokens).await, "{way}");
             let refreshed = rig.refresh(0, tokens["refresh_token"].as_str().unwrap()).await;
             assert_eq!(refreshed.status(), StatusCode::BAD_REQUEST);
@@ -44,7 +43,7 @@ async fn an_unlink_by_get_form_or_json_ends_logins_and_forgets_tokens_and_a_retu
             assert!(
                 kakao_auth::store::users::kakao_refresh_token(&mut rig.db(), id).await.unwrap().is_none()
             );
-            later(&rig);
+            rig.later();
         }
         assert_eq!(rig.count("SELECT count(*) FROM audit_events WHERE kind = 'kakao_event'").await, 3);
         let id = user_of(&rig.tokens().await);
@@ -61,12 +60,12 @@ async fn the_simulator_s_person_unlinks_and_both_webhooks_come() {
         ..kakao_simulator::Webhooks::default()
     });
     let tokens = rig.tokens().await;
-    later(&rig);
+    rig.later();
     rig.kakao.set_clock_offset(2);
     let deliveries = rig.kakao.unlink(KAKAO_ID, "UNLINK_FROM_APPS").await;
     let statuses: Vec<Option<u16>> = deliveries.iter().map(|delivery| delivery.status).collect();
     assert_eq!(statuses, [Some(200), Some(202)], "{deliveries:?}");
-    settle(&rig).await;
+    rig.process_events().await;
     assert!(!is_live(&rig, &tokens).await);
 }
 
@@ -74,7 +73,7 @@ async fn the_simulator_s_person_unlinks_and_both_webhooks_come() {
 async fn an_unlink_without_our_key_or_for_another_app_has_no_effect() {
     let rig = Rig::start().await;
     let tokens = rig.tokens().await;
-    later(&rig);
+    rig.later();
     let app = rig.kakao.app();
     let good = format!("KakaoAK {}", app.admin_key);
     let id = KAKAO_ID.to_string();
@@ -125,16 +124,16 @@ async fn a_call_of_the_unlink_webhook_that_comes_again_does_not_undo_a_return() 
         let settings = vec![("ACCOUNT__ON_UNLINK", policy.to_owned())];
         let rig = Rig::with(Setup { settings, ..Setup::default() }).await;
         let tokens = rig.tokens().await;
-        later(&rig);
+        rig.later();
         if policy == "keep" {
             rig.kakao.unlink(KAKAO_ID, "UNLINK_FROM_APPS").await;
             assert_eq!(unlink_with(&rig, KAKAO_ID, "UNLINK_FROM_APPS").await.status(), StatusCode::OK);
-            settle(&rig).await;
+            rig.process_events().await;
             assert!(!is_live(&rig, &tokens).await);
-            later(&rig);
+            rig.later();
         }
         let back = rig.tokens().await;
-        later(&rig);
+        rig.later();
         assert_eq!(unlink_with(&rig, KAKAO_ID, "UNLINK_FROM_APPS").await.status(), StatusCode::OK);
         settle_asking(&rig).await;
         assert!(is_live(&rig, &back).await, "{policy}");
@@ -163,12 +162,12 @@ async fn who_is_kept_out_stays_out_after_an_erasing_unlink() {
     let settings = vec![("ACCOUNT__ON_UNLINK", "erase".to_owned())];
     let rig = Rig::with(Setup { settings, ..Setup::default() }).await;
     let id = user_of(&rig.tokens().await);
-    later(&rig);
+    rig.later();
     kakao_auth::store::users::disable(&mut rig.db(), id, rig.clock.now()).await.unwrap();
-    later(&rig);
-    tell(&rig, &event(&rig, USER_UNLINKED)).await;
+    rig.later();
+    rig.tell(&rig.event(USER_UNLINKED)).await;
     assert!(user(&rig, id).await.deleted_at.is_some());
-    later(&rig);
+    rig.later();
     let landed = Browser::new(&rig).log_in(&crate::rig::authorization_request(&[])).await;
     assert_eq!(parameter(&landed, "error").as_deref(), Some("access_denied"), "{landed}");
     assert_eq!(rig.count("SELECT count(*) FROM users").await, 1);
@@ -180,13 +179,13 @@ async fn an_unlink_about_which_kakao_cannot_be_asked_is_believed_in_the_end() {
         let rig = Rig::start().await;
         rig.tokens().await;
         let live = "SELECT count(*) FROM grants WHERE ended_at IS NULL";
-        later(&rig);
+        rig.later();
         let effect = Effect::Api { status, code };
         rig.kakao.fault(Fault { endpoint: Endpoint::Me, times: None, delay_ms: 0, effect });
         rig.kakao.clear_calls();
         assert_eq!(unlink_with(&rig, KAKAO_ID, "UNLINK_FROM_APPS").await.status(), StatusCode::OK);
         if tries > 1 {
-            process_webhook_events(rig.deps(0), rig.pool(0)).await.unwrap();
+            rig.process_due_events().await;
             assert_eq!(rig.count(live).await, 1, "{code}");
         }
         settle_asking(&rig).await;
@@ -204,13 +203,13 @@ async fn the_account_goes_the_way_that_the_settings_say() {
         let rig = Rig::with(Setup { settings, ..Setup::default() }).await;
         let tokens = rig.tokens().await;
         let id = user_of(&tokens);
-        later(&rig);
-        let mut told = event(&rig, USER_UNLINKED);
+        rig.later();
+        let mut told = rig.event(USER_UNLINKED);
         told.reason = Some("ACCOUNT_DELETE".into());
-        tell(&rig, &told).await;
-        tell(&rig, &told).await;
+        rig.tell(&told).await;
+        rig.tell(&told).await;
         assert!(!is_live(&rig, &tokens).await, "{policy}");
-        later(&rig);
+        rig.later();
         let after = user(&rig, id).await;
         assert_eq!(after.deleted_at.is_some(), policy == "erase");
         assert_eq!(after.disabled_at.is_some(), policy == "disable");
