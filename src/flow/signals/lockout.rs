@@ -12,7 +12,8 @@ use std::time::Duration;
 use crate::cache::{Cache, Decision};
 use crate::domain::{Clock, Quota, Timestamp};
 
-/// Entries kept at most; beyond that all waits end early rather than memory growing.
+/// Entries kept at most. When as many wait and another comes, all waits here end early rather than memory growing: the
+/// count in the cache stays, so the next failure of each pair makes it wait again.
 const MAX_WAITING: usize = 10_000;
 
 type Pair = (String, IpAddr);
@@ -89,13 +90,76 @@ fn pair(client: &str, address: IpAddr) -> Pair {
 mod tests {
     use super::*;
 
+    const QUOTA: Quota = Quota { burst: 2, per: Duration::from_mins(1) };
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn lockout() -> (Lockout, Clock) {
+        let clock = Clock::manual();
+        (Lockout::new(QUOTA, clock.clone()), clock)
+    }
+
     #[test]
-    fn an_ipv6_network_is_one_guesser_and_an_ipv4_address_is_one() {
-        let of = |address: &str| pair("shop", address.parse().unwrap());
-        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff:ffff:ffff:ffff"));
-        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
-        assert_eq!(of("198.51.100.7"), of("::ffff:198.51.100.7"));
-        assert_ne!(of("198.51.100.7"), of("198.51.100.8"));
-        assert_ne!(of("::ffff:198.51.100.7"), of("::ffff:198.51.100.8"));
+    fn who_counts_as_one_guesser() {
+        for (one, other, same) in [
+            ("192.0.2.1", "192.0.2.1", true),
+            ("192.0.2.1", "192.0.2.2", false),
+            ("192.0.2.1", "::ffff:192.0.2.1", true),
+            ("::ffff:192.0.2.1", "::ffff:192.0.2.2", false),
+            ("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", true),
+            ("2001:db8::1", "2001:db8:0:1::1", false),
+            ("2001:db8:0:1::", "2001:db8:0:2::", false),
+        ] {
+            assert_eq!(pair("web", address(one)) == pair("web", address(other)), same, "{one} and {other}");
+        }
+        assert_ne!(pair("web", address("192.0.2.1")), pair("app", address("192.0.2.1")));
+        let long = "k".repeat(128);
+        assert_eq!(pair(&(long.clone() + "x"), address("::1")), pair(&(long.clone() + "y"), address("::1")));
+        assert_ne!(pair(&long[1..], address("::1")), pair(&long, address("::1")));
+    }
+
+    #[tokio::test]
+    async fn a_pair_waits_after_too_many_failures_and_no_longer_than_it_was_told() {
+        let (lockout, clock) = lockout();
+        let cache = Cache::open("memory:", clock.clone()).unwrap();
+        let (here, neighbour, elsewhere) =
+            (address("2001:db8::1"), address("2001:db8::2"), address("192.0.2.1"));
+        for _ in 0..2 {
+            assert_eq!(lockout.failed(&cache, "web", here).await, None);
+            assert_eq!(lockout.remaining("web", here), None);
+        }
+        let wait = lockout.failed(&cache, "web", here).await.unwrap();
+        assert!(!wait.is_zero());
+        assert_eq!(lockout.remaining("web", here), Some(wait));
+        assert_eq!(lockout.remaining("web", neighbour), Some(wait), "the same network of 64 bits");
+        assert_eq!((lockout.remaining("web", elsewhere), lockout.remaining("app", here)), (None, None));
+        clock.advance(wait - Duration::from_micros(1));
+        assert_eq!(lockout.remaining("web", here), Some(Duration::from_micros(1)));
+        clock.advance(Duration::from_micros(1));
+        assert_eq!(lockout.remaining("web", here), None);
+    }
+
+    #[test]
+    fn waits_that_are_over_make_room_and_at_the_limit_all_end() {
+        let (lockout, clock) = lockout();
+        let wait = |client: &str, seconds: u64| {
+            let until = clock.now() + Duration::from_secs(seconds);
+            lockout.wait(pair(client, address("192.0.2.1")), until);
+        };
+        let waits = |client: &str| lockout.remaining(client, address("192.0.2.1")).is_some();
+        wait("short", 1);
+        wait("long", 60);
+        clock.advance(Duration::from_secs(1));
+        wait("new", 60);
+        assert_eq!(lockout.count.load(Ordering::Relaxed), 2, "what is over is forgotten");
+        assert!(!waits("short") && waits("long") && waits("new"));
+        (2..MAX_WAITING).for_each(|n| wait(&n.to_string(), 60));
+        assert_eq!(lockout.count.load(Ordering::Relaxed), MAX_WAITING);
+        assert!(waits("long"), "the limit itself fits");
+        wait("one more", 60);
+        assert_eq!(lockout.count.load(Ordering::Relaxed), 1);
+        assert!(waits("one more") && !waits("long"));
     }
 }
