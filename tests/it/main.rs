@@ -15,6 +15,7 @@ mod consent;
 mod doctor;
 mod documents;
 mod feed;
+mod hang_up;
 mod http_surface;
 mod import;
 mod interop;
