@@ -291,3 +291,23 @@ async fn abandoned_attempts_do_not_fill_the_browser() {
     );
     assert!(browser.log_in(&authorization_request(&[])).await.starts_with(WEB));
 }
+
+#[tokio::test]
+async fn a_browser_keeps_six_attempts_and_the_oldest_go() {
+    let rig = Rig::start().await;
+    for (brought, expected) in [(0, 0), (5, 0), (6, 1), (8, 3)] {
+        // Browsers send older cookies first (RFC 6265 §5.4).
+        let attempts = (0..brought).map(|n| format!("login-{n}=x"));
+        let cookies: Vec<String> = std::iter::once("other=y".to_owned()).chain(attempts).collect();
+        let request = http().get(rig.url(0, "/oauth/authorize")).query(&authorization_request(&[]));
+        let answer = request.header("Cookie", cookies.join("; ")).send().await.unwrap();
+        assert!(location(&answer).starts_with(rig.kakao.base_url()));
+        let set = answer.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
+        let (removed, kept): (Vec<&str>, Vec<&str>) = set.partition(|cookie| cookie.contains("Max-Age=0"));
+        assert_eq!(kept.len(), 1, "the new attempt's");
+        let mut removed: Vec<&str> = removed.iter().map(|cookie| cookie.split('=').next().unwrap()).collect();
+        removed.sort_unstable();
+        let oldest: Vec<String> = (0..expected).map(|n| format!("login-{n}")).collect();
+        assert_eq!(removed, oldest, "of {brought}");
+    }
+}

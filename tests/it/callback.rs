@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use kakao_simulator::{Autopilot, Effect, Email, Endpoint, Fault, Forgery};
-use reqwest::StatusCode;
+use reqwest::{Response, StatusCode};
 
 use crate::rig::{Browser, Rig, Setup, Stores, authorization_request, claims, json, location, parameter};
 
@@ -23,6 +23,15 @@ async fn a_login_ends_at_the_client_with_code_state_and_issuer() {
     }
 }
 
+/// The session's cookie of an answer, as it is set.
+fn session_cookie(answer: &Response) -> String {
+    let cookies = answer.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
+    let mut sessions = cookies.filter(|cookie| cookie.starts_with("kakao-auth-session="));
+    let session = sessions.next().unwrap_or_else(|| panic!("no session in {:?}", answer.headers()));
+    assert!(sessions.next().is_none(), "one cookie");
+    session.to_owned()
+}
+
 #[tokio::test]
 async fn ten_parallel_callbacks_on_two_instances_are_one_login_and_one_call_to_kakao() {
     let rig = Rig::instances(2).await;
@@ -32,10 +41,14 @@ async fn ten_parallel_callbacks_on_two_instances_are_one_login_and_one_call_to_k
     let places: BTreeSet<String> = answers.iter().map(location).collect();
     assert_eq!(places.len(), 1, "{places:?}");
     assert!(places.first().unwrap().contains("code=kac_"));
+    let sessions: BTreeSet<String> = answers.iter().map(session_cookie).collect();
+    assert_eq!(sessions.len(), 1, "{sessions:?}");
     assert_eq!(rig.kakao.calls_to(Endpoint::Token), 1);
     assert_eq!(rig.count("SELECT count(*) FROM grants").await, 1);
     // And later, in the same browser, still the same answer.
-    assert_eq!(&location(&browser.open_callback(1, &callback).await), places.first().unwrap());
+    let later = browser.open_callback(1, &callback).await;
+    assert_eq!(&location(&later), places.first().unwrap());
+    assert_eq!(&session_cookie(&later), sessions.first().unwrap());
     assert_eq!(rig.kakao.calls_to(Endpoint::Token), 1);
 }
 
@@ -94,6 +107,7 @@ async fn a_contradictory_callback_is_refused() {
         let callback = browser.until_callback(&authorization_request(&[])).await;
         let answer = browser.open_callback(0, &format!("{callback}{extra}")).await;
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{extra}");
+        assert!(answer.text().await.unwrap().contains("callback_contradictory"), "{extra}");
     }
     assert_eq!(rig.kakao.calls_to(Endpoint::Token), 0);
 }

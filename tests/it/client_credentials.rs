@@ -2,7 +2,7 @@
 
 use reqwest::StatusCode;
 
-use crate::rig::{BACKEND_SECRET, Rig, claims, header, json};
+use crate::rig::{BACKEND_SECRET, Rig, access_token, claims, header, json};
 
 const GRANT: (&str, &str) = ("grant_type", "client_credentials");
 
@@ -30,7 +30,9 @@ async fn a_confidential_client_gets_a_token_without_a_user() {
 async fn a_scope_narrows_and_never_widens() {
     let rig = Rig::start().await;
     let narrow = rig.form_as(0, "orders", "/oauth/token", &[GRANT, ("scope", "orders:read")]).await;
-    assert_eq!(json(narrow).await["scope"], "orders:read");
+    let narrow = json(narrow).await;
+    assert_eq!(narrow["scope"], "orders:read");
+    assert_eq!(claims(access_token(&narrow))["scope"], "orders:read");
     for scope in ["orders:delete", "openid", "orders:read profile", "\"", "orders:read openid"] {
         let reply = rig.form_as(0, "orders", "/oauth/token", &[GRANT, ("scope", scope)]).await;
         assert_eq!(reply.status(), StatusCode::BAD_REQUEST, "{scope}");

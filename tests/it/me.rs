@@ -80,15 +80,20 @@ async fn elsewhere_ends_all_but_this_browser_and_everywhere_ends_all() {
     let here = Browser::new(&rig);
     let (mine, tab) = (here.tokens(&[]).await, here.redeem(&here.at_once(&[]).await).await);
     let elsewhere = [Browser::new(&rig).tokens(&[]).await, Browser::new(&rig).tokens(&[]).await];
+    rig.kakao.autopilot(kakao_simulator::Autopilot::Person("no-email".into()));
+    let theirs = Browser::new(&rig).tokens(&[]).await;
+    rig.kakao.autopilot(kakao_simulator::Autopilot::Person("all-consents".into()));
     let keep = call(&rig, Method::DELETE, "/v1/me/sessions?keep=current", access_token(&mine)).await;
     assert_eq!(keep.status(), StatusCode::NO_CONTENT);
     for other in &elsewhere {
         assert!(!is_live(&rig, other).await);
     }
     assert!(is_live(&rig, &tab).await, "the same browser");
+    assert!(is_live(&rig, &theirs).await, "another user");
     let all = call(&rig, Method::DELETE, "/v1/me/sessions", access_token(&mine)).await;
     assert_eq!(all.status(), StatusCode::NO_CONTENT);
     assert!(!is_live(&rig, &mine).await && !is_live(&rig, &tab).await);
+    assert!(is_live(&rig, &theirs).await, "another user");
     assert_eq!(
         parameter(&here.at_once(&[("prompt", "none")]).await, "error").as_deref(),
         Some("login_required")

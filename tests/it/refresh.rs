@@ -58,6 +58,19 @@ async fn the_previous_token_within_the_window_gets_the_current_one() {
 }
 
 #[tokio::test]
+async fn an_answer_within_the_window_does_not_begin_the_window_again() {
+    let rig = Rig::start().await;
+    let first = rig.tokens().await;
+    let second = json(rig.refresh(0, refresh_token(&first)).await).await;
+    rig.clock.advance(Duration::from_secs(6));
+    let again = json(rig.refresh(0, refresh_token(&first)).await).await;
+    assert_eq!(refresh_token(&again), refresh_token(&second));
+    rig.clock.advance(Duration::from_secs(5));
+    assert_refused(&rig, refresh_token(&first)).await;
+    assert_refused(&rig, refresh_token(&second)).await;
+}
+
+#[tokio::test]
 async fn an_outdated_token_ends_the_grant_once_and_leaves_a_record() {
     let rig = Rig::start().await;
     let first = rig.tokens().await;
@@ -140,10 +153,12 @@ async fn a_narrower_scope_narrows_the_access_token_and_a_wider_one_spends_nothin
     assert_eq!(json(wider).await["error"], "invalid_scope");
     let narrower = json(rig.token(0, &[&form[..], &[("scope", "openid")]].concat()).await).await;
     assert_eq!(narrower["scope"], "openid");
+    assert_eq!(claims(access_token(&narrower))["scope"], "openid");
     let id_token = claims(narrower["id_token"].as_str().unwrap());
     assert!(id_token.get("nonce").is_none() && id_token.get("email").is_none());
     let whole = json(rig.refresh(0, refresh_token(&narrower)).await).await;
     assert_eq!(whole["scope"], "openid profile email");
+    assert_eq!(claims(access_token(&whole))["scope"], "openid profile email");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Store and cache functions that no endpoint shows, on both databases and both caches from the same test.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -13,9 +14,10 @@ use kakao_auth::domain::{
 use kakao_auth::store::grants::{self, Rotation};
 use kakao_auth::store::leases::{self, Lease};
 use kakao_auth::store::logins::{self, NewLogin, Recorded};
-use kakao_auth::store::{Db, Tx, accounts, attempts, kakao_links, sessions, sweep, users};
+use kakao_auth::store::{Db, Tx, accounts, assertions, attempts, kakao_links, sessions, sweep, users};
+use reqwest::{Method, StatusCode};
 
-use crate::rig::{Rig, Setup, Stores, variable};
+use crate::rig::{Rig, Setup, Stores, access_token, variable};
 
 const BOTH: [Stores; 2] = [Stores::PostgresAndRedis, Stores::SqliteAndMemory];
 
@@ -313,18 +315,53 @@ async fn a_lease_has_one_holder_at_a_time() {
     }
 }
 
+/// Tables whose rows no sweep deletes: users, who are deleted by name, and what is kept for ever or handled by its owner.
+const NOT_SWEPT: [&str; 4] = ["_sqlx_migrations", "audit_events", "signing_keys", "users"];
+
 #[tokio::test]
-async fn the_sweep_deletes_what_is_over_and_nothing_else() {
+async fn the_sweep_deletes_what_is_over_of_every_table_and_nothing_else() {
     for rig in rigs().await {
-        rig.tokens().await;
         let now = rig.clock.now();
+        // A login with its attempt and session; a deletion that Kakao was told of; an event, which the deletion would erase.
+        let tokens = rig.tokens().await;
+        let deleted = rig.call(Method::DELETE, "/v1/me", access_token(&tokens), None).await;
+        assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
+        rig.tell(&rig.event("https://schemas.openid.net/secevent/oauth/event-type/user-linked")).await;
+        let under_way = "SELECT count(*) FROM outbox WHERE done_at IS NULL";
+        let began = std::time::Instant::now();
+        while rig.count(under_way).await > 0 {
+            assert!(began.elapsed() < Duration::from_secs(20), "the jobs are at it");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let lease = Lease::KakaoToken(UserId::generate());
+        let (assertion, until) = (Fingerprint::of(b"an assertion"), now + Duration::from_mins(1));
+        assert!(assertions::spend(&mut rig.db(), &assertion, until).await.unwrap());
+        assert!(leases::acquire(&mut rig.db(), lease, uuid::Uuid::now_v7(), now, until).await.unwrap());
+        let before = rows(&rig).await;
+        let empty: Vec<_> = before.iter().filter(|(_, rows)| **rows == 0).collect();
+        assert!(empty.is_empty(), "put something into {empty:?}, or nobody knows whether it is swept");
+
         assert_eq!(sweep::expired(&mut rig.db(), now).await.unwrap(), sweep::Swept::default());
+        assert_eq!(rows(&rig).await, before);
         let swept = sweep::expired(&mut rig.db(), now + Duration::from_hours(1)).await.unwrap();
         assert_eq!((swept.attempts, swept.grants), (1, 0));
-        let swept = sweep::expired(&mut rig.db(), now + Duration::from_hours(188 * 24)).await.unwrap();
-        assert_eq!(swept.grants, 1);
-        assert_eq!(rig.count("SELECT count(*) FROM users").await, 1);
+        let after_all = now + Duration::from_hours(188 * 24);
+        let swept = sweep::expired(&mut rig.db(), after_all).await.unwrap();
+        let left = |(table, rows): (String, i64)| {
+            let rows = if NOT_SWEPT.contains(&table.as_str()) { rows } else { 0 };
+            (table, rows)
+        };
+        assert_eq!(rows(&rig).await, before.into_iter().map(left).collect());
+        assert_eq!((swept.grants, swept.sessions), (1, 1));
     }
+}
+
+/// The rows of each table; of the leases only those of a user, for those of the service's jobs come and go.
+async fn rows(rig: &Rig) -> BTreeMap<String, i64> {
+    let mut rows = rig.rows().await;
+    let leases = rig.count("SELECT count(*) FROM job_leases WHERE name LIKE 'kakao-token:%'").await;
+    rows.insert("job_leases".into(), leases);
+    rows
 }
 
 #[tokio::test]
