@@ -9,9 +9,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use sqlx::Row;
 
-use crate::rig::{
-    Browser, KAKAO_ID, Program, Rig, Setup, Stores, access_token, json as body, parameter, user_of,
-};
+use crate::rig::{Browser, KAKAO_ID, Program, Rig, Setup, Stores, access_token, json, parameter, user_of};
 
 const USER_LINKED: &str = "https://schemas.openid.net/secevent/oauth/event-type/user-linked";
 
@@ -50,7 +48,7 @@ async fn a_person_deletes_the_account_and_kakao_knows_by_their_own_token() {
         let read = rig.own_token("sibling").await;
         let gone = rig.call(Method::GET, &format!("/v1/users/{}", user_of(&tokens)), &read, None).await;
         assert_eq!(gone.status(), StatusCode::GONE);
-        assert_eq!(body(gone).await["code"], "user_deleted");
+        assert_eq!(json(gone).await["code"], "user_deleted");
         assert_eq!(rig.count("SELECT count(*) FROM audit_events WHERE kind = 'user.deleted'").await, 1);
         assert_eq!(rig.count("SELECT count(*) FROM audit_events WHERE kind = 'kakao_unlink.done'").await, 1);
     }
@@ -158,7 +156,7 @@ async fn a_kakao_that_is_down_is_tried_further_and_further_apart_then_the_operat
     assert_eq!(rig.kakao.calls_to(Endpoint::Unlink), 16, "bounded");
     assert!(waits.len() > 24, "they lay hours apart at the end");
     let ops = rig.own_token("ops").await;
-    let list = body(rig.call(Method::GET, "/v1/admin/kakao-unlinks", &ops, None).await).await;
+    let list = json(rig.call(Method::GET, "/v1/admin/kakao-unlinks", &ops, None).await).await;
     let dead = &list["unlinks"][0];
     assert_eq!(
         (&dead["user"], &dead["attempts"], &dead["last_fault"]),

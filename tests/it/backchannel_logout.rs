@@ -11,8 +11,7 @@ use kakao_auth::flow::backchannel_logout::notify_clients;
 use serde_json::{Value, json};
 
 use crate::rig::{
-    Browser, ISSUER, Rig, Setup, VERIFIER, authorization_request, claims, header, http, json as body,
-    parameter,
+    Browser, ISSUER, Rig, Setup, VERIFIER, authorization_request, claims, header, http, json, parameter,
 };
 
 /// The client's server: keeps what it is told, and answers as it is asked to.
@@ -64,7 +63,7 @@ async fn log_in(rig: &Rig, browser: &Browser<'_>) -> Value {
         ("redirect_uri", "https://told.example/cb"),
         ("code_verifier", VERIFIER),
     ];
-    body(rig.token(0, &form).await).await
+    json(rig.token(0, &form).await).await
 }
 
 async fn revoke(rig: &Rig, tokens: &Value) {

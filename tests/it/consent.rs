@@ -6,20 +6,18 @@ use kakao_simulator::{Autopilot, Effect, Endpoint, Fault, Term};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::rig::{
-    Browser, KAKAO_ID, Rig, Setup, authorization_request, claims, json as body, location, parameter,
-};
+use crate::rig::{Browser, KAKAO_ID, Rig, Setup, authorization_request, claims, json, location, parameter};
 
 async fn seen_by_a_sibling(rig: &Rig, tokens: &Value) -> Value {
     let sub = claims(tokens["access_token"].as_str().unwrap())["sub"].as_str().unwrap().to_owned();
     let token = rig.own_token("sibling").await;
     let reply = rig.call(Method::GET, &format!("/v1/users/{sub}"), &token, None).await;
     assert_eq!(reply.status(), StatusCode::OK);
-    body(reply).await
+    json(reply).await
 }
 
 async fn seen_by_the_person(rig: &Rig, tokens: &Value) -> Value {
-    body(rig.call(Method::GET, "/v1/me", tokens["access_token"].as_str().unwrap(), None).await).await
+    json(rig.call(Method::GET, "/v1/me", tokens["access_token"].as_str().unwrap(), None).await).await
 }
 
 #[tokio::test]
@@ -65,7 +63,7 @@ claims = ["age_range", "kakao_scopes", "kakao_needs_agreement", "kakao_service_t
         ("redirect_uri", crate::rig::WEB),
         ("code_verifier", crate::rig::VERIFIER),
     ];
-    let tokens = body(rig.token(0, &form).await).await;
+    let tokens = json(rig.token(0, &form).await).await;
     let said = claims(tokens["access_token"].as_str().unwrap());
     assert_eq!(
         (&said["age_range"], &said["kakao_service_terms"]),
@@ -166,7 +164,7 @@ async fn what_is_withdrawn_is_erased_at_the_next_login_and_by_kakao_s_word() {
 
 /// Tokens that live, after the clock has moved.
 async fn tokens_after(rig: &Rig, tokens: &Value) -> Value {
-    body(rig.refresh(0, tokens["refresh_token"].as_str().unwrap()).await).await
+    json(rig.refresh(0, tokens["refresh_token"].as_str().unwrap()).await).await
 }
 
 #[tokio::test]

@@ -6,10 +6,10 @@ use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::rig::{ISSUER, Rig, Setup, http, json as body};
+use crate::rig::{ISSUER, Rig, Setup, http, json};
 
 async fn get(rig: &Rig, path: &str) -> Value {
-    body(http().get(rig.url(0, path)).send().await.unwrap()).await
+    json(http().get(rig.url(0, path)).send().await.unwrap()).await
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn headers_of_a_stranger_change_nothing() {
         .send()
         .await
         .unwrap();
-    assert_eq!(body(poisoned).await, plain);
+    assert_eq!(json(poisoned).await, plain);
 }
 
 #[tokio::test]

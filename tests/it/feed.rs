@@ -8,7 +8,7 @@ use kakao_auth::store::users;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, claims, header, http, json as body};
+use crate::rig::{Rig, claims, header, http, json};
 
 async fn feed(rig: &Rig, instance: usize, wait: &str, etag: Option<&str>) -> Response {
     let url = rig.url(instance, &format!("/v1/revocations{wait}"));
@@ -60,7 +60,7 @@ async fn it_is_a_signed_list_that_any_sibling_can_check() {
     assert_eq!(said["iss"], crate::rig::ISSUER);
     assert_eq!(said["sids"], json!([sid(&tokens)]));
     assert_eq!(said["window"], 720);
-    let jwks = body(http().get(rig.url(0, "/.well-known/jwks.json")).send().await.unwrap()).await;
+    let jwks = json(http().get(rig.url(0, "/.well-known/jwks.json")).send().await.unwrap()).await;
     let key = jwks["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header(&text)["kid"]).unwrap();
     let key: jsonwebtoken::jwk::Jwk = serde_json::from_value(key.clone()).unwrap();
     let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::ES256);
@@ -134,7 +134,7 @@ async fn a_wait_that_cannot_be_is_refused() {
         let reply = feed(&rig, 0, wait, None).await;
         assert_eq!(reply.status(), StatusCode::BAD_REQUEST, "{wait}");
         assert_eq!(reply.headers()["content-type"], "application/problem+json");
-        assert!(body(reply).await["detail"].as_str().unwrap().contains("wait"), "{wait}");
+        assert!(json(reply).await["detail"].as_str().unwrap().contains("wait"), "{wait}");
     }
     let post = http().post(rig.url(0, "/v1/revocations")).send().await.unwrap();
     assert_eq!(post.status(), StatusCode::METHOD_NOT_ALLOWED);

@@ -11,7 +11,7 @@ use kakao_simulator::{Effect, Endpoint, Fault};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::rig::{KAKAO_ID, Rig, Setup, Stores, claims, json as body, parameter};
+use crate::rig::{KAKAO_ID, Rig, Setup, Stores, claims, json, parameter};
 
 /// A rig, the sibling's own token, and the user who has logged in.
 struct Sibling {
@@ -47,14 +47,14 @@ impl Sibling {
         let reply = self.ask(ask).await;
         assert_eq!(reply.status(), StatusCode::OK);
         assert_eq!(reply.headers()["cache-control"], "no-store");
-        body(reply).await
+        json(reply).await
     }
 
     async fn refused(&self, ask: Value, status: u16, code: &str) -> Value {
         let reply = self.ask(ask).await;
         assert_eq!(reply.status().as_u16(), status, "{code}");
         assert_eq!(reply.headers()["content-type"], "application/problem+json");
-        let said = body(reply).await;
+        let said = json(reply).await;
         assert_eq!(said["code"], code, "{said}");
         said
     }
@@ -94,7 +94,7 @@ async fn two_hundred_at_once_on_two_replicas_for_an_expired_token_are_one_call_t
     let mut tokens = BTreeSet::new();
     for reply in replies {
         assert_eq!(reply.status(), StatusCode::OK);
-        tokens.insert(body(reply).await["access_token"].as_str().unwrap().to_owned());
+        tokens.insert(json(reply).await["access_token"].as_str().unwrap().to_owned());
     }
     assert_eq!(tokens.len(), 1, "everybody has the same");
     assert_eq!(sibling.rig.kakao.calls_to(Endpoint::Token), 1);
@@ -282,7 +282,7 @@ async fn bad_requests_say_what_to_do_and_nobody_else_gets_a_token() {
     ] {
         let reply = sibling.ask(ask.clone()).await;
         assert_eq!(reply.status(), StatusCode::BAD_REQUEST, "{ask}");
-        let said = body(reply).await;
+        let said = json(reply).await;
         assert!(said["detail"].as_str().unwrap().contains(part), "{ask}: {said}");
     }
     let rig = &sibling.rig;

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::rig::{Browser, Rig, Setup, Stores, access_token, http, json as body, parameter, refresh_token};
+use crate::rig::{Browser, Rig, Setup, Stores, access_token, http, json, parameter, refresh_token};
 
 async fn call(rig: &Rig, method: Method, path: &str, token: &str) -> Response {
     http().request(method, rig.url(0, path)).bearer_auth(token).send().await.unwrap()
@@ -15,7 +15,7 @@ async fn call(rig: &Rig, method: Method, path: &str, token: &str) -> Response {
 async fn sessions(rig: &Rig, token: &str) -> Vec<Value> {
     let reply = call(rig, Method::GET, "/v1/me/sessions", token).await;
     assert_eq!(reply.status(), StatusCode::OK);
-    body(reply).await["sessions"].as_array().unwrap().clone()
+    json(reply).await["sessions"].as_array().unwrap().clone()
 }
 
 async fn is_live(rig: &Rig, tokens: &Value) -> bool {
@@ -29,7 +29,7 @@ async fn is_live(rig: &Rig, tokens: &Value) -> bool {
 async fn a_person_sees_what_the_scopes_tell_and_the_roles() {
     let rig = Rig::start().await;
     let tokens = rig.tokens().await;
-    let me = body(call(&rig, Method::GET, "/v1/me", access_token(&tokens)).await).await;
+    let me = json(call(&rig, Method::GET, "/v1/me", access_token(&tokens)).await).await;
     assert_eq!(me["nickname"], "김하늘");
     assert_eq!(me["roles"], json!([]));
     assert!(me["id"].is_string() && me["created_at"].is_i64() && me.get("phone_number").is_none(), "{me}");

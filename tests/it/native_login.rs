@@ -8,7 +8,7 @@ use kakao_simulator::{Effect, Endpoint, Fault, Forgery, SdkTokens};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::rig::{KAKAO_ID, Rig, Setup, Stores, claims, http, json as body};
+use crate::rig::{KAKAO_ID, Rig, Setup, Stores, claims, http, json};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
@@ -36,14 +36,14 @@ async fn by_id_token(rig: &Rig, tokens: &SdkTokens, more: &[(&str, &str)]) -> Re
 async fn nonce(rig: &Rig) -> String {
     let reply = http().post(rig.url(0, "/v1/nonces")).send().await.unwrap();
     assert_eq!(reply.status(), StatusCode::CREATED);
-    let reply = body(reply).await;
+    let reply = json(reply).await;
     assert_eq!(reply["expires_in"], 600);
     reply["nonce"].as_str().unwrap().to_owned()
 }
 
 async fn refused(reply: Response, part: &str) -> Value {
     assert_eq!(reply.status(), StatusCode::BAD_REQUEST, "{part}");
-    let said = body(reply).await;
+    let said = json(reply).await;
     assert_eq!(said["error"], "invalid_grant", "{part}: {said}");
     assert!(said["error_description"].as_str().unwrap().contains(part), "{part}: {said}");
     said
@@ -55,10 +55,10 @@ async fn a_browser_an_id_token_and_an_access_token_are_one_user() {
         let rig = Rig::with(Setup { stores, ..Setup::default() }).await;
         let web = rig.tokens().await;
         let tokens = sdk(&rig, None);
-        let first = body(by_id_token(&rig, &tokens, &[]).await).await;
+        let first = json(by_id_token(&rig, &tokens, &[]).await).await;
         let by_access =
             [("subject_token", tokens.access_token.as_str()), ("subject_token_type", ACCESS_TOKEN)];
-        let second = body(exchange(&rig, &by_access).await).await;
+        let second = json(exchange(&rig, &by_access).await).await;
         let sub = |tokens: &Value| claims(tokens["access_token"].as_str().unwrap())["sub"].clone();
         assert_eq!((sub(&first), sub(&second)), (sub(&web), sub(&web)));
         assert_eq!(rig.count("SELECT count(*) FROM users").await, 1);
@@ -88,9 +88,9 @@ async fn an_access_token_brings_consent_and_terms_and_marks_who_is_under_age() {
     let tokens = sdk(&rig, None);
     rig.kakao.agree_terms(KAKAO_ID, &["tos"]);
     let form = [("subject_token", tokens.access_token.as_str()), ("subject_token_type", ACCESS_TOKEN)];
-    let ours = body(exchange(&rig, &form).await).await;
+    let ours = json(exchange(&rig, &form).await).await;
     let me = rig.call(reqwest::Method::GET, "/v1/me", ours["access_token"].as_str().unwrap(), None).await;
-    let kakao = body(me).await["kakao"].clone();
+    let kakao = json(me).await["kakao"].clone();
     assert!(kakao["scopes"].as_array().unwrap().contains(&json!("account_email")), "{kakao}");
     assert_eq!(kakao["service_terms"][0]["tag"], "tos", "{kakao}");
     // Neither costs the login.
@@ -112,9 +112,9 @@ async fn an_id_token_forgets_nothing_that_it_cannot_tell() {
     person.phone_number = Some("+82 10-1234-5678".into());
     rig.kakao.put_person(person);
     rig.tokens().await;
-    let tokens = body(by_id_token(&rig, &sdk(&rig, None), &[]).await).await;
+    let tokens = json(by_id_token(&rig, &sdk(&rig, None), &[]).await).await;
     let me = rig.call(reqwest::Method::GET, "/v1/me", tokens["access_token"].as_str().unwrap(), None).await;
-    assert_eq!(body(me).await["nickname"], "김하늘");
+    assert_eq!(json(me).await["nickname"], "김하늘");
     assert_eq!(rig.count("SELECT count(*) FROM users WHERE phone_number IS NOT NULL").await, 1);
     assert_eq!(rig.count("SELECT count(*) FROM users WHERE kakao_refresh_token IS NOT NULL").await, 1);
 }
@@ -284,7 +284,7 @@ async fn what_the_request_lacks_or_may_not_ask_is_named() {
         form.push(change);
         let reply = exchange(&rig, &form).await;
         assert_eq!(reply.status().as_u16(), status, "{change:?}");
-        let said = body(reply).await;
+        let said = json(reply).await;
         assert_eq!(said["error"], error, "{change:?}: {said}");
         assert!(said["error_description"].as_str().unwrap().contains(part), "{change:?}: {said}");
     }
@@ -301,7 +301,7 @@ async fn a_disabled_user_is_refused_here_too() {
         .unwrap();
     let reply = by_id_token(&rig, &sdk(&rig, None), &[]).await;
     assert_eq!(reply.status(), StatusCode::FORBIDDEN);
-    assert_eq!(body(reply).await["code"], "user_disabled");
+    assert_eq!(json(reply).await["code"], "user_disabled");
 }
 
 #[tokio::test]
@@ -375,7 +375,7 @@ async fn an_id_token_does_not_bring_back_what_was_known_before_a_later_login() {
     rig.kakao.put_person(person);
     rig.clock.advance(Duration::from_secs(5));
     rig.tokens().await;
-    let tokens = body(by_id_token(&rig, &old, &[]).await).await;
+    let tokens = json(by_id_token(&rig, &old, &[]).await).await;
     assert_eq!(claims(tokens["id_token"].as_str().unwrap())["nickname"], "새 이름");
 }
 
@@ -386,7 +386,7 @@ async fn an_event_that_comes_late_ends_the_login_of_an_id_token_from_before_it()
         let old = sdk(&rig, None);
         rig.clock.advance(Duration::from_secs(10));
         let at = rig.clock.now().secs() - 5;
-        let tokens = body(by_id_token(&rig, &old, &[]).await).await;
+        let tokens = json(by_id_token(&rig, &old, &[]).await).await;
         let kind = format!("https://schemas.openid.net/secevent/{kind}");
         rig.tell(&kakao_simulator::Event { at: Some(at), ..rig.event(&kind) }).await;
         let state = rig.introspected(0, tokens["access_token"].as_str().unwrap()).await;

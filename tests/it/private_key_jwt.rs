@@ -11,7 +11,7 @@ use kakao_auth::domain::Fingerprint;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::rig::{BACKEND_SECRET, ISSUER, Rig, Setup, json as body};
+use crate::rig::{BACKEND_SECRET, ISSUER, Rig, Setup, json};
 
 const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -141,7 +141,7 @@ async fn whatever_is_wrong_with_it_the_client_is_unproven() {
     for (name, assertion) in cases {
         let reply = ask(&rig, 0, &assertion, &[("client_id", &signer.id())]).await;
         let status = reply.status();
-        let said = body(reply).await;
+        let said = json(reply).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{name}: {said}");
         assert_eq!(said["error"], "invalid_client", "{name}");
         rig.clock.advance(Duration::from_millis(1));
@@ -160,7 +160,7 @@ async fn two_ways_at_once_and_another_type_say_what_is_wrong() {
         vec![("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:saml2-bearer")],
     ] {
         let reply = ask(&rig, 0, &assertion, &more).await;
-        assert_eq!(body(reply).await["error"], "invalid_request", "{more:?}");
+        assert_eq!(json(reply).await["error"], "invalid_request", "{more:?}");
     }
     assert_eq!(ask(&rig, 0, &assertion, &[]).await.status(), StatusCode::OK, "and nothing was spent");
     let secretless = rig.token(0, &[("grant_type", "client_credentials"), ("client_id", &signer.id())]).await;

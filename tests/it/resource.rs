@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::rig::{
-    Browser, Rig, VERIFIER, WEB, authorization_request, claims, json as body, location, parameter,
-};
+use crate::rig::{Browser, Rig, VERIFIER, WEB, authorization_request, claims, json, location, parameter};
 
 async fn redeem(rig: &Rig, asked: &[&str], redeemed: &[&str]) -> Value {
     let mut request = authorization_request(&[("client_id", "wide")]);
@@ -19,7 +17,7 @@ async fn redeem(rig: &Rig, asked: &[&str], redeemed: &[&str]) -> Value {
         ("code_verifier", VERIFIER),
     ];
     form.extend(redeemed.iter().map(|one| ("resource", *one)));
-    body(rig.token(0, &form).await).await
+    json(rig.token(0, &form).await).await
 }
 
 fn audience(tokens: &Value) -> Value {
@@ -44,9 +42,9 @@ async fn a_refresh_reaches_what_was_granted_and_nothing_else_and_a_refusal_spend
     let tokens = redeem(&rig, &[a], &[]).await;
     let refresh = tokens["refresh_token"].as_str().unwrap();
     let form = [("grant_type", "refresh_token"), ("client_id", "wide"), ("refresh_token", refresh)];
-    let refused = body(rig.token(0, &[form.as_slice(), &[("resource", b)]].concat()).await).await;
+    let refused = json(rig.token(0, &[form.as_slice(), &[("resource", b)]].concat()).await).await;
     assert_eq!(refused["error"], "invalid_target");
-    let again = body(rig.token(0, &form).await).await;
+    let again = json(rig.token(0, &form).await).await;
     assert_eq!(audience(&again), json!(a));
 }
 

@@ -7,7 +7,7 @@ use kakao_simulator::{Effect, Endpoint, Event, Fault, SetForgery};
 use reqwest::StatusCode;
 
 use super::{OAUTH, is_live};
-use crate::rig::{Rig, json as body};
+use crate::rig::{Rig, json};
 
 #[tokio::test]
 async fn keys_that_kakao_does_not_have_do_not_have_it_asked_again_and_again() {
@@ -60,7 +60,7 @@ async fn a_forged_token_is_refused_with_its_reason_and_nothing_is_stored() {
         let forged = Event { forgery: Some(forgery), ..rig.event(USER_UNLINKED) };
         let reply = rig.post_event(rig.kakao.sign_event(&forged)).await;
         assert_eq!(reply.status(), StatusCode::BAD_REQUEST, "{forgery:?}");
-        let said = body(reply).await;
+        let said = json(reply).await;
         assert_eq!(said["err"], err, "{forgery:?}: {said}");
         assert!(said["description"].as_str().unwrap().ends_with('.'), "{said}");
     }

@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use super::{is_live, settle_asking, unlink_with, user};
-use crate::rig::{Browser, KAKAO_ID, Rig, Setup, Stores, http, json as body, parameter, user_of};
+use crate::rig::{Browser, KAKAO_ID, Rig, Setup, Stores, http, json, parameter, user_of};
 
 #[tokio::test]
 async fn an_unlink_by_get_form_or_json_ends_logins_and_forgets_tokens_and_a_return_is_the_same_user() {
@@ -225,7 +225,7 @@ async fn the_account_goes_the_way_that_the_settings_say() {
             assert_eq!(parameter(&landed, "error").as_deref(), Some("access_denied"));
         } else {
             let back = rig.redeem(0, &parameter(&landed, "code").unwrap()).await;
-            let same = user_of(&body(back).await) == id;
+            let same = user_of(&json(back).await) == id;
             assert_eq!(same, policy == "keep" || returning == "old", "{policy} {returning}");
         }
     }
