@@ -78,7 +78,7 @@ CREATE UNIQUE INDEX signing_keys_one_current ON signing_keys (alg)
     WHERE activated_at IS NOT NULL AND superseded_at IS NULL;
 CREATE UNIQUE INDEX signing_keys_one_next ON signing_keys (alg) WHERE activated_at IS NULL;
 
--- What a security officer asks for later. No secret, no profile datum.
+-- What an operator asks about later (docs/audit.md). No secret, no profile datum.
 CREATE TABLE audit_events (
     id                       BLOB    PRIMARY KEY,
     at                       INTEGER NOT NULL,
@@ -86,6 +86,8 @@ CREATE TABLE audit_events (
     user_id                  BLOB,
     client_id                TEXT,
     grant_id                 BLOB,
+    -- request, command, or service: a job of ours.
+    initiator                TEXT    NOT NULL,
     request_id               TEXT,
     detail                   TEXT    NOT NULL DEFAULT '{}'
 );

@@ -67,7 +67,7 @@ pub(super) fn run(command: &Command, settings: &Settings) -> anyhow::Result<()> 
         }
         Command::Enable { id } => {
             let id = user(id)?;
-            let done = with_db(settings, async |db| users::enable(db, id).await)?;
+            let done = with_db(settings, async |db| users::enable(db, id, Clock::System.now()).await)?;
             report(done, &format!("{id} may log in again"), &format!("{id} was not kept out, or is no user"))
         }
     }

@@ -35,7 +35,7 @@ pub mod user;
 pub use account::{AccountPolicy, KakaoUnlink, OnUnlink, Returning};
 pub use attempt::{AttemptFailure, AttemptOutcome, LoginAttempt, ResponseMode, ResumeToken};
 pub use audience::Audience;
-pub use audit::Initiator;
+pub use audit::{AuditEvent, Initiator};
 pub use backoff::Backoff;
 pub use client::{Client, ClientType, Clients, GrantType, Lifetimes};
 pub use consent::{Consent, ServiceTerm};

@@ -1,16 +1,15 @@
 //! Deletes an account: its logins end at once, all that is personal goes, the id stays as a tombstone, and Kakao is told by an
 //! outbox, however long that takes.
 
-use serde_json::json;
 use tracing::info;
 
 use super::refusal::AccountRefusal;
 use super::{Deps, Error};
-use crate::domain::{ClientId, EndReason, KakaoUnlink, Returning, Timestamp, UserId};
-use crate::store::audit::{self, AuditEvent};
+use crate::domain::audit::DeletedBy;
+use crate::domain::{AuditEvent, ClientId, EndReason, KakaoUnlink, Returning, Timestamp, UserId};
 use crate::store::kakao_links::Link;
 use crate::store::outbox::{self, Attempt, KAKAO_UNLINKS, NewItem};
-use crate::store::{self, Db, Tx, accounts, grants, kakao_links, sessions, users};
+use crate::store::{self, Db, Tx, accounts, audit, grants, kakao_links, sessions, users};
 
 /// Who deletes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,27 +47,18 @@ pub async fn delete(
         return Err(if known { AccountRefusal::UserDeleted } else { AccountRefusal::NotFound }.into());
     }
     put_unlink(&mut tx, user, now).await?;
-    let logins = erase(&mut tx, returning, user, EndReason::AccountDeleted, now).await?;
-    let (actor, client) = match by {
-        By::Person => ("person", None),
-        By::Operator(client) => ("operator", client.map(ClientId)),
+    let grants = erase(&mut tx, returning, user, EndReason::AccountDeleted, now).await?;
+    let (by, client) = match by {
+        By::Person => (DeletedBy::User, None),
+        By::Operator(client) => (DeletedBy::Operator, client.map(ClientId)),
     };
-    let event = AuditEvent {
-        at: now,
-        kind: "user.deleted",
-        user: Some(user),
-        client,
-        grant: None,
-        request_id: None,
-        detail: json!({ "by": actor, "logins": logins }),
-    };
-    audit::record(&mut tx, &event).await?;
+    audit::record(&mut tx, now, &AuditEvent::UserDeleted { user, client, by, grants }).await?;
     tx.commit().await?;
-    info!(user = %user, by = actor, logins, "an account was deleted");
+    info!(user = %user, ?by, grants, "an account was deleted");
     Ok(())
 }
 
-/// What is left to do once the account is marked as deleted; how many logins ended.
+/// What is left to do once the account is marked as deleted; how many grants ended.
 pub(super) async fn erase(
     tx: &mut Tx<'_>,
     returning: Returning,

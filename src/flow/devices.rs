@@ -1,12 +1,15 @@
 //! A person's own logins: the list of devices, ending one, ending all others, ending all.
 
 use serde::Serialize;
+use tracing::info;
 
-use super::logout::told;
+use super::logout::end_session;
 use super::refusal::{AccountRefusal, BearerRefusal};
+use super::token::end::end;
 use super::{Bearer, Deps, Error};
-use crate::domain::{EndReason, GrantId, GrantSummary};
-use crate::store::{self, Db, Tx, grants, sessions, users};
+use crate::domain::audit::LogoutReach;
+use crate::domain::{AuditEvent, EndReason, GrantId, GrantSummary};
+use crate::store::{self, Db, Tx, audit, grants, sessions, users};
 
 /// A login, as its person sees it.
 #[derive(Serialize)]
@@ -59,13 +62,12 @@ pub async fn end_one(
     caller: &Bearer,
     id: GrantId,
 ) -> Result<(), Error<AccountRefusal>> {
-    let now = deps.clock.now();
     let login = grants::of_user_by_id(db, caller.user, id).await?.ok_or(AccountRefusal::NotFound)?;
-    let ended = match login.session {
-        Some(session) => sessions::end(db, session, EndReason::LoggedOut, now).await?,
-        None => u64::from(grants::end(db, id, EndReason::LoggedOut, now).await?),
-    };
-    Ok(told(deps, db, caller.user, ended, now).await?)
+    if let Some(session) = login.session {
+        return Ok(end_session(deps, db, caller.user, session).await?);
+    }
+    let grant = grants::find(db, id).await?.ok_or(AccountRefusal::NotFound)?;
+    Ok(end(deps, db, &grant, EndReason::LoggedOut).await?)
 }
 
 /// Ends the caller's other logins, or all of them, in one transaction.
@@ -78,20 +80,23 @@ pub async fn end_many(
     let now = deps.clock.now();
     let (user, reason) = (caller.user, EndReason::LoggedOut);
     let mut tx = Tx::begin(db).await?;
-    let ended = match which {
+    let (reach, grants) = match which {
         Which::All => {
             users::void_logins(&mut tx, user, now).await?;
             sessions::end_of_user(&mut tx, user, None, now).await?;
-            grants::end_of_user(&mut tx, user, reason, now).await?
+            (LogoutReach::Everywhere, grants::end_of_user(&mut tx, user, reason, now).await?)
         }
         Which::Others => {
             let keep = grants::of_user_by_id(&mut tx, user, caller.grant)
                 .await?
                 .ok_or(BearerRefusal::TokenInvalid)?;
             sessions::end_of_user(&mut tx, user, keep.session, now).await?;
-            grants::end_others(&mut tx, user, &keep, reason, now).await?
+            (LogoutReach::Elsewhere, grants::end_others(&mut tx, user, &keep, reason, now).await?)
         }
     };
+    audit::record(&mut tx, now, &AuditEvent::UserLoggedOut { user, reach, grants }).await?;
     tx.commit().await?;
-    Ok(told(deps, db, user, ended, now).await?)
+    deps.signals.revocations.ring();
+    info!(%user, ?reach, grants, "logged out");
+    Ok(())
 }

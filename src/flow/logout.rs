@@ -4,18 +4,18 @@
 //! could link here.
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tracing::info;
 
 use super::id_token_hint::{self, Hint};
 use super::refusal::{LogoutRefusal, RequestRefusal};
 use super::token::end::end;
 use super::{Deps, Error, Params};
-use crate::domain::session::Session;
-use crate::domain::{EndReason, Fingerprint, LogoutConfirmation, SessionCookie, Timestamp, UserId};
+use crate::domain::audit::LogoutReach;
+use crate::domain::{
+    AuditEvent, EndReason, Fingerprint, LogoutConfirmation, SessionCookie, SessionId, UserId,
+};
 use crate::keys;
-use crate::store::audit::{self, AuditEvent};
-use crate::store::{self, Db, grants, sessions};
+use crate::store::{self, Db, Tx, audit, grants, sessions};
 
 /// What the browser and the client show.
 pub struct Logout<'a> {
@@ -59,7 +59,7 @@ pub async fn logout(deps: &Deps, db: &mut Db, ask: Logout<'_>) -> Result<LoggedO
     };
     if let Some(hint) = &hint {
         if let Some(session) = session.filter(|session| session.user == hint.sub) {
-            end_session(deps, db, session).await?;
+            end_session(deps, db, session.user, session.id).await?;
         }
         // The login of the hint, should it be of another browser or from before this one's session.
         if deps.clients.find(&hint.client).is_some()
@@ -74,7 +74,7 @@ pub async fn logout(deps: &Deps, db: &mut Db, ask: Logout<'_>) -> Result<LoggedO
         {
             return Ok(LoggedOut::Confirm { token });
         }
-        end_session(deps, db, session).await?;
+        end_session(deps, db, session.user, session.id).await?;
     }
     Ok(LoggedOut::Done { to: way_out(deps, params, target)? })
 }
@@ -136,30 +136,20 @@ fn confirmation(cookie: &SessionCookie) -> String {
     Fingerprint::of(format!("confirm logout {}", cookie.reveal()).as_bytes()).to_hex()
 }
 
-async fn end_session(deps: &Deps, db: &mut Db, session: Session) -> Result<(), store::Error> {
-    let now = deps.clock.now();
-    let logins = sessions::end(db, session.id, EndReason::LoggedOut, now).await?;
-    told(deps, db, session.user, logins, now).await
-}
-
-/// The feed, the log and the audit hear that a person ended logins.
-pub(super) async fn told(
+/// Ends a browser session of a user and the grants that came of it.
+pub(super) async fn end_session(
     deps: &Deps,
     db: &mut Db,
     user: UserId,
-    logins: u64,
-    now: Timestamp,
+    session: SessionId,
 ) -> Result<(), store::Error> {
+    let now = deps.clock.now();
+    let mut tx = Tx::begin(db).await?;
+    let grants = sessions::end(&mut tx, session, EndReason::LoggedOut, now).await?;
+    let reach = LogoutReach::BrowserSession;
+    audit::record(&mut tx, now, &AuditEvent::UserLoggedOut { user, reach, grants }).await?;
+    tx.commit().await?;
     deps.signals.revocations.ring();
-    info!(user = %user, logins, "logged out");
-    let event = AuditEvent {
-        at: now,
-        kind: "session.ended",
-        user: Some(user),
-        client: None,
-        grant: None,
-        request_id: None,
-        detail: json!({ "reason": EndReason::LoggedOut.name(), "logins": logins }),
-    };
-    audit::record(db, &event).await
+    info!(%user, ?reach, grants, "logged out");
+    Ok(())
 }

@@ -4,18 +4,17 @@
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use serde_json::json;
 use tracing::{error, info, warn};
 
 use super::error::chain;
 use super::kakao::tokens;
 use super::receive_webhook::store_waiting;
 use super::{Deps, delete_account, outbox};
+use crate::domain::audit::DeletedBy;
 use crate::domain::kakao_event::{Effect, Source, effect_of};
-use crate::domain::{EndReason, KakaoEvent, OnUnlink, ProfileField, Timestamp, UserId};
-use crate::store::audit::{self, AuditEvent};
+use crate::domain::{AuditEvent, EndReason, KakaoEvent, OnUnlink, ProfileField, Timestamp, UserId};
 use crate::store::outbox::{Item, KAKAO_EVENTS, release};
-use crate::store::{self, Db, Pool, Tx, accounts, grants, kakao_links, sessions, users};
+use crate::store::{self, Db, Pool, Tx, accounts, audit, grants, kakao_links, sessions, users};
 
 /// Users whose events are processed at the same time.
 const AT_ONCE: usize = 4;
@@ -135,19 +134,15 @@ async fn apply(deps: &Deps, db: &mut Db, item: &Item<KakaoEvent>, linked: Linked
         // The claim was over, and somebody else is at it: what was done here is rolled back.
         return Ok(());
     }
-    let record = AuditEvent {
-        at: now,
-        kind: "kakao_event",
+    let record = AuditEvent::KakaoEventProcessed {
         user,
-        client: None,
-        grant: None,
-        request_id: None,
-        detail: json!({
-            "source": event.source.name(), "kind": event.kind, "reason": event.reason,
-            "at": event.at.secs(), "outcome": done.outcome,
-        }),
+        source: event.source,
+        event: event.kind.clone(),
+        reason: event.reason.clone(),
+        happened_at: event.at,
+        outcome: done.outcome,
     };
-    audit::record(&mut tx, &record).await?;
+    audit::record(&mut tx, now, &record).await?;
     // Before the commit: should this process die in between, a token is forgotten once too often rather than never.
     match (user, done.forget) {
         (Some(user), Forget::Any) => tokens::forget(deps, user).await,
@@ -222,7 +217,10 @@ async fn unlink(
             return Ok(false);
         }
         delete_account::note_unlinked(tx, user, now).await?;
-        delete_account::erase(tx, deps.policy.account.returning, user, EndReason::Unlinked, now).await?;
+        let returning = deps.policy.account.returning;
+        let grants = delete_account::erase(tx, returning, user, EndReason::Unlinked, now).await?;
+        let (client, by) = (None, DeletedBy::Unlink);
+        audit::record(tx, now, &AuditEvent::UserDeleted { user, client, by, grants }).await?;
         return Ok(true);
     }
     let disable = deps.policy.account.on_unlink == OnUnlink::Disable;

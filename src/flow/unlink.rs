@@ -3,17 +3,15 @@
 
 use futures_util::future::join_all;
 use serde::Serialize;
-use serde_json::json;
 use tracing::{error, info};
 
 use super::kakao::tokens;
 use super::refusal::AccountRefusal;
 use super::{Deps, Error, outbox};
-use crate::domain::{KakaoAccessToken, KakaoUnlink, Timestamp, UserId};
+use crate::domain::{AuditEvent, KakaoAccessToken, KakaoUnlink, Timestamp, UserId};
 use crate::kakao::{Fault, FaultKind};
-use crate::store::audit::{self, AuditEvent};
 use crate::store::outbox::{Attempt, Item, KAKAO_UNLINKS};
-use crate::store::{self, Db, Pool, kakao_links};
+use crate::store::{self, Db, Pool, Tx, audit, kakao_links};
 
 /// Tells Kakao what is due; how many persons are unlinked now.
 pub async fn unlink_due(deps: &Deps, pool: &Pool) -> store::Result<usize> {
@@ -32,10 +30,14 @@ async fn unlink(deps: &Deps, db: &mut Db, item: &Item<KakaoUnlink>) -> store::Re
     match unlink_at_kakao(deps, user, &item.payload).await {
         Ok(how) => {
             tokens::forget(deps, user).await;
-            store::outbox::done(db, &KAKAO_UNLINKS, attempt, how, deps.clock.now()).await?;
+            let (now, attempts) = (deps.clock.now(), attempt.number);
+            let mut tx = Tx::begin(db).await?;
+            if store::outbox::done(&mut tx, &KAKAO_UNLINKS, attempt, how, now).await? {
+                let event = AuditEvent::KakaoUnlinkCompleted { user, how, attempts };
+                audit::record(&mut tx, now, &event).await?;
+                tx.commit().await?;
+            }
             info!(%user, how, "unlinked at Kakao");
-            record(deps, db, user, "kakao_unlink.done", json!({ "how": how, "attempts": attempt.number }))
-                .await?;
             Ok(true)
         }
         Err(fault) => {
@@ -88,39 +90,26 @@ async fn refreshed(
 
 async fn fail(deps: &Deps, db: &mut Db, attempt: &Attempt, fault: &Fault) -> store::Result<()> {
     let id = fault.id();
+    let now = deps.clock.now();
+    let mut tx = Tx::begin(db).await?;
     let retried = if fault.kind() == FaultKind::SetupWrong {
         // No other attempt helps: the operator is asked at once.
-        store::outbox::set_aside(db, &KAKAO_UNLINKS, attempt, id, deps.clock.now()).await?;
+        store::outbox::set_aside(&mut tx, &KAKAO_UNLINKS, attempt, id, now).await?;
         false
     } else {
-        outbox::fail(deps, db, &KAKAO_UNLINKS, attempt, id).await?
+        outbox::fail(deps, &mut tx, &KAKAO_UNLINKS, attempt, id).await?
     };
-    if retried {
-        return Ok(());
+    let (user, attempts) = (UserId(attempt.key), attempt.number);
+    if !retried {
+        let event = AuditEvent::KakaoUnlinkSetAside { user, fault: id, attempts };
+        audit::record(&mut tx, now, &event).await?;
     }
-    error!(user = %attempt.key, fault = id, attempts = attempt.number,
-        "Kakao could not be told of a deleted account; see: kakao-auth unlinks list");
-    let detail = json!({ "fault": id, "attempts": attempt.number });
-    record(deps, db, UserId(attempt.key), "kakao_unlink.dead", detail).await
-}
-
-async fn record(
-    deps: &Deps,
-    db: &mut Db,
-    user: UserId,
-    kind: &'static str,
-    detail: serde_json::Value,
-) -> store::Result<()> {
-    let event = AuditEvent {
-        at: deps.clock.now(),
-        kind,
-        user: Some(user),
-        client: None,
-        grant: None,
-        request_id: None,
-        detail,
-    };
-    audit::record(db, &event).await
+    tx.commit().await?;
+    if !retried {
+        error!(%user, fault = id, attempts,
+            "Kakao could not be told of a deleted account; see: kakao-auth unlinks list");
+    }
+    Ok(())
 }
 
 /// An account that Kakao was not told of yet, as an operator sees it. Times are seconds since the Unix epoch.

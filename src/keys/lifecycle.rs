@@ -8,9 +8,9 @@ use tracing::{info, warn};
 use super::signer::SigningKey;
 use super::{Error, MasterKeys, Purpose};
 use crate::domain::rotation::{KeyPolicy, KeyState, Stage, Step, is_known, plan};
-use crate::domain::{SigningAlg, Timestamp};
+use crate::domain::{AuditEvent, SigningAlg, Timestamp};
 use crate::store::signing_keys::{self, StoredKey};
-use crate::store::{Conn, Db, users};
+use crate::store::{Conn, Db, Tx, audit, users};
 
 /// What a rotation by command did.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub async fn retire(
     kid: &str,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    if !signing_keys::supersede(db, kid, now, now).await? {
+    if !supersede(db, kid, now, now).await? {
         return Ok(false);
     }
     warn!(kid, "a signing key was retired at once");
@@ -90,19 +90,44 @@ async fn apply(
     let until = now + policy.verifies_on();
     let done = match step {
         Step::MakeCurrent(alg) => {
-            signing_keys::insert(db, &new_key(master, *alg, now, Some(now)).await?).await?
+            let key = new_key(master, *alg, now, Some(now)).await?;
+            let mut tx = Tx::begin(db).await?;
+            signing_keys::insert(&mut tx, &key).await? && activated(tx, &key.kid, None, now).await?
         }
         Step::MakeNext(alg) => signing_keys::insert(db, &new_key(master, *alg, now, None).await?).await?,
         Step::Activate { next, current } => {
-            signing_keys::activate(db, next, current.as_deref(), now, until).await?
+            let (current, mut tx) = (current.as_deref(), Tx::begin(db).await?);
+            signing_keys::activate(&mut tx, next, current, now, until).await?
+                && activated(tx, next, current, now).await?
         }
-        Step::Supersede(kid) => signing_keys::supersede(db, kid, now, until).await?,
+        Step::Supersede(kid) => supersede(db, kid, now, until).await?,
         Step::Remove(kid) => signing_keys::remove(db, kid).await?,
     };
     if done {
         info!(?step, "signing keys changed");
     }
     Ok(())
+}
+
+/// Records that a key signs from now on, and commits both.
+async fn activated(mut tx: Tx<'_>, kid: &str, replaces: Option<&str>, now: Timestamp) -> Result<bool, Error> {
+    let event =
+        AuditEvent::SigningKeyActivated { kid: kid.to_owned(), replaces: replaces.map(str::to_owned) };
+    audit::record(&mut tx, now, &event).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Takes a key out of signing, and records that. False if there is no such key, or it was out already.
+async fn supersede(db: &mut Db, kid: &str, now: Timestamp, verifies_until: Timestamp) -> Result<bool, Error> {
+    let mut tx = Tx::begin(db).await?;
+    if !signing_keys::supersede(&mut tx, kid, now, verifies_until).await? {
+        return Ok(false);
+    }
+    let event = AuditEvent::SigningKeyRetired { kid: kid.to_owned(), verifies_until };
+    audit::record(&mut tx, now, &event).await?;
+    tx.commit().await?;
+    Ok(true)
 }
 
 async fn new_key(

@@ -1,38 +1,30 @@
-//! Table `audit_events`: what a security officer asks for later.
+//! Table `audit_events`: what an operator asks about later. An event is written in the transaction, or the statement, of what it
+//! records: both are there, or neither.
 
-use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Conn, Result, on};
-use crate::domain::{ClientId, GrantId, Timestamp, UserId};
+use super::statement::{Row, Statement};
+use super::{Result, Tx};
+use crate::domain::{AuditEvent, ClientId, Initiator, Timestamp};
 
-/// Something that happened. Holds no secret and no profile datum.
-pub struct AuditEvent {
-    /// When.
-    pub at: Timestamp,
-    /// What, as `noun.verb`.
-    pub kind: &'static str,
-    /// To whom.
-    pub user: Option<UserId>,
-    /// At which client.
-    pub client: Option<ClientId>,
-    /// To which grant.
-    pub grant: Option<GrantId>,
-    /// In which request, if another than that of the connection.
-    pub request_id: Option<String>,
-    /// The rest.
-    pub detail: serde_json::Value,
+/// The one binder of `INSERT INTO audit_events`. Its user is the caller's to set: not every statement knows it yet.
+pub(super) fn new_row<'q>(event: &'q AuditEvent, initiator: &'q Initiator, now: Timestamp) -> Row<'q> {
+    Row::default()
+        .set("id", Uuid::now_v7())
+        .set("at", now)
+        .set("kind", event.kind())
+        .set("client_id", event.client().map(ClientId::as_str))
+        .set("grant_id", event.grant().map(|grant| grant.0))
+        .set("initiator", initiator.name())
+        .set("request_id", initiator.request_id())
+        .set("detail", Some(event.detail()))
 }
 
-/// Records an event; in a transaction, together with what it tells of or not at all.
-pub async fn record(conn: &mut Conn, event: &AuditEvent) -> Result<()> {
-    const SQL: &str =
-        "INSERT INTO audit_events (id, at, kind, user_id, client_id, grant_id, request_id, detail)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    let initiator = conn.initiator().clone();
-    on!(conn, c => sqlx::query(SQL).bind(Uuid::now_v7()).bind(event.at).bind(event.kind)
-        .bind(event.user.map(|user| user.0)).bind(event.client.as_ref().map(ClientId::as_str))
-        .bind(event.grant.map(|grant| grant.0)).bind(event.request_id.as_deref().or(initiator.request_id())).bind(Json(&event.detail))
-        .execute(c).await.map(drop))?;
-    Ok(())
+/// Records an event together with what the transaction has written, for whoever the connection was handed to.
+pub async fn record(tx: &mut Tx<'_>, now: Timestamp, event: &AuditEvent) -> Result<()> {
+    let initiator = tx.initiator().clone();
+    let row = new_row(event, &initiator, now).set("user_id", event.user().map(|user| user.0));
+    let mut insert = Statement::default();
+    insert.insert("audit_events", [row]);
+    insert.execute(tx).await.map(drop)
 }

@@ -1,4 +1,5 @@
-//! What a login writes: the user in `users`, its grant in `grants` and the browser's session in `sessions`, all or nothing.
+//! What a login writes: the user in `users`, its grant in `grants`, the browser's session in `sessions` and its record in
+//! `audit_events`, all or nothing.
 //!
 //! Postgres does it in one statement: as BEGIN, two statements and COMMIT it was four round trips, and most of a login's
 //! own cost (see `docs/performance.md`). SQLite, which has no data-changing CTE and no network, runs the same inserts
@@ -12,9 +13,10 @@ use uuid::Uuid;
 use super::kakao_links::ended_since;
 use super::standing::login_counts;
 use super::statement::Statement;
-use super::{Conn, Db, Result, Tx, grants, on, profile, row, sessions, users};
+use super::{Conn, Db, Result, Tx, audit, grants, on, profile, row, sessions, users};
+use crate::domain::audit::Door;
 use crate::domain::session::NewSession;
-use crate::domain::{Consent, Grant, KakaoId, NewGrant, Profile, Timestamp, UserId};
+use crate::domain::{AuditEvent, Consent, Grant, KakaoId, NewGrant, Profile, Timestamp, UserId};
 
 /// What a login writes about its user, beside the grant.
 pub struct NewLogin<'a> {
@@ -123,7 +125,10 @@ async fn at_once(conn: &mut Conn, login: &NewLogin<'_>) -> Result<Option<Recorde
     }
     let row = grants::new_row(&login.grant).set_to("user_id", "u.id");
     let row = row.set("session_id", login.session.as_ref().map(|session| session.id.0));
-    all.push("), g AS (").insert_select("grants", row).push(" FROM u) SELECT id, roles FROM u");
+    all.push("), g AS (").insert_select("grants", row).push(" FROM u");
+    let (event, initiator) = (completed(login, login.user), conn.initiator().clone());
+    let row = audit::new_row(&event, &initiator, login.grant.created_at).set_to("user_id", "u.id");
+    all.push("), a AS (").insert_select("audit_events", row).push(" FROM u) SELECT id, roles FROM u");
     all.fetch_optional(conn).await
 }
 
@@ -142,14 +147,24 @@ async fn one_by_one(db: &mut Db, login: &NewLogin<'_>) -> Result<Option<Recorded
         let mut insert = Statement::default();
         insert.insert("grants", [row.set("session_id", login.session.as_ref().map(|session| session.id.0))]);
         insert.execute(&mut tx).await?;
+        let event = completed(login, UserId(user.id));
+        audit::record(&mut tx, login.grant.created_at, &event).await?;
     }
     tx.commit().await?;
     Ok(user)
 }
 
+/// The record of a login.
+fn completed(login: &NewLogin<'_>, user: UserId) -> AuditEvent {
+    let grant = &login.grant;
+    let door = if login.session.is_some() { Door::Browser } else { Door::Sdk };
+    AuditEvent::LoginCompleted { user, client: grant.request.client.clone(), grant: grant.id, door }
+}
+
 /// Removes a user who was made this moment, and of whom nobody knows.
 async fn undo_new_user(db: &mut Db, user: UserId) -> Result<()> {
-    const ALL: [&str; 3] = [
+    const ALL: [&str; 4] = [
+        "DELETE FROM audit_events WHERE user_id = $1",
         "DELETE FROM grants WHERE user_id = $1",
         "DELETE FROM sessions WHERE user_id = $1",
         "DELETE FROM users WHERE id = $1",

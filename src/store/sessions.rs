@@ -5,9 +5,10 @@ use uuid::Uuid;
 
 use super::standing::login_counts;
 use super::statement::{Row, Statement};
-use super::{Conn, Db, Result, Tx, grants, on, row};
+use super::{Conn, Db, Result, Tx, audit, grants, on, row};
+use crate::domain::audit::Door;
 use crate::domain::session::{NewSession, Session};
-use crate::domain::{EndReason, Fingerprint, Grant, NewGrant, SessionId, Timestamp, UserId};
+use crate::domain::{AuditEvent, EndReason, Fingerprint, Grant, NewGrant, SessionId, Timestamp, UserId};
 
 /// Whether a session lives at `$now`, and its user is not kept out.
 macro_rules! live {
@@ -67,11 +68,20 @@ pub async fn grant(
 ) -> Result<Option<Grant>> {
     const ROLES: &str = " RETURNING (SELECT roles FROM users WHERE users.id = grants.user_id) AS roles";
     let row = grants::new_row(grant).set("user_id", session.user.0).set("session_id", session.id.0);
+    let event = AuditEvent::LoginCompleted {
+        user: session.user,
+        client: grant.request.client.clone(),
+        grant: grant.id,
+        door: Door::Session,
+    };
     let granted: Option<RolesRow> = if db.is_postgres() {
-        let mut both = Statement::new("WITH s AS (");
-        use_session(&mut both, session.id, grant.created_at, idle_expires_at);
-        both.push(" RETURNING id) ").insert_select("grants", row).push(" FROM s").push(ROLES);
-        both.fetch_optional(db).await?
+        let initiator = db.initiator().clone();
+        let record = audit::new_row(&event, &initiator, grant.created_at).set("user_id", session.user.0);
+        let mut all = Statement::new("WITH s AS (");
+        use_session(&mut all, session.id, grant.created_at, idle_expires_at);
+        all.push(" RETURNING id), a AS (").insert_select("audit_events", record).push(" FROM s) ");
+        all.insert_select("grants", row).push(" FROM s").push(ROLES);
+        all.fetch_optional(db).await?
     } else {
         let mut tx = Tx::begin(db).await?;
         let mut used = Statement::default();
@@ -82,6 +92,7 @@ pub async fn grant(
         let mut insert = Statement::default();
         insert.insert("grants", [row]).push(ROLES);
         let granted = insert.fetch_optional(&mut tx).await?;
+        audit::record(&mut tx, grant.created_at, &event).await?;
         tx.commit().await?;
         granted
     };
@@ -121,15 +132,13 @@ pub async fn replace(
 }
 
 /// Ends a session and all logins that came of it; how many logins.
-pub async fn end(db: &mut Db, session: SessionId, reason: EndReason, now: Timestamp) -> Result<u64> {
+pub async fn end(tx: &mut Tx<'_>, session: SessionId, reason: EndReason, now: Timestamp) -> Result<u64> {
     const SESSION: &str = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
     const GRANTS: &str =
         "UPDATE grants SET ended_at = $2, end_reason = $3 WHERE session_id = $1 AND ended_at IS NULL";
-    let mut tx = Tx::begin(db).await?;
     on!(tx, c => sqlx::query(SESSION).bind(session.0).bind(now).execute(c).await.map(drop))?;
     let ended = on!(tx, c => sqlx::query(GRANTS).bind(session.0).bind(now).bind(reason.name())
         .execute(c).await.map(|done| done.rows_affected()))?;
-    tx.commit().await?;
     Ok(ended)
 }
 

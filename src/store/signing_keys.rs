@@ -1,6 +1,6 @@
 //! Table `signing_keys`: one current and at most one next key per algorithm, kept so by partial unique indexes.
 
-use super::{Conn, Db, Error, Result, Tx, on, row};
+use super::{Conn, Error, Result, Tx, on, row};
 use crate::domain::rotation::KeyState;
 use crate::domain::{SigningAlg, Timestamp};
 
@@ -91,9 +91,9 @@ pub async fn insert(conn: &mut Conn, key: &StoredKey) -> Result<bool> {
     Ok(done == 1)
 }
 
-/// Has the next key sign and the current one verify on. False if somebody else did.
+/// Has the next key sign and the current one verify on. False if somebody else did: nothing of it is to be committed then.
 pub async fn activate(
-    db: &mut Db,
+    tx: &mut Tx<'_>,
     next: &str,
     current: Option<&str>,
     now: Timestamp,
@@ -102,7 +102,6 @@ pub async fn activate(
     const CURRENT: &str = "UPDATE signing_keys SET superseded_at = $2, expires_at = $3
                            WHERE kid = $1 AND activated_at IS NOT NULL AND superseded_at IS NULL";
     const NEXT: &str = "UPDATE signing_keys SET activated_at = $2 WHERE kid = $1 AND activated_at IS NULL";
-    let mut tx = Tx::begin(db).await?;
     if let Some(kid) = current {
         let done = on!(tx, c => sqlx::query(CURRENT).bind(kid).bind(now).bind(expires_at)
             .execute(c).await.map(|done| done.rows_affected()))?;
@@ -112,11 +111,7 @@ pub async fn activate(
     }
     let done = on!(tx, c => sqlx::query(NEXT).bind(next).bind(now)
         .execute(c).await.map(|done| done.rows_affected()))?;
-    if done == 0 {
-        return Ok(false);
-    }
-    tx.commit().await?;
-    Ok(true)
+    Ok(done == 1)
 }
 
 /// Takes a key out of signing; it is published until `expires_at`. False if there is no such key, or it was out already.

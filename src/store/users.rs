@@ -9,8 +9,10 @@ use super::profile::{self, ProfileColumns};
 use super::standing::void_before;
 use super::statement::{Row, Statement};
 
-use super::{Conn, Db, Result, Tx, grants, on, row, sessions};
-use crate::domain::{Consent, EndReason, KakaoId, Profile, ServiceTerm, Timestamp, User, UserId, consent};
+use super::{Conn, Db, Result, Tx, audit, grants, on, row, sessions};
+use crate::domain::{
+    AuditEvent, Consent, EndReason, KakaoId, Profile, ServiceTerm, Timestamp, User, UserId, consent,
+};
 
 row!(UserRow {
     id: Uuid,
@@ -155,20 +157,27 @@ pub async fn disable(db: &mut Db, user: UserId, now: Timestamp) -> Result<bool> 
     let mut tx = Tx::begin(db).await?;
     let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now)
         .execute(c).await.map(|done| done.rows_affected()))?;
-    if done == 1 {
-        sessions::end_of_user(&mut tx, user, None, now).await?;
-        grants::end_of_user(&mut tx, user, EndReason::UserDisabled, now).await?;
+    if done == 0 {
+        return Ok(false);
     }
+    sessions::end_of_user(&mut tx, user, None, now).await?;
+    let grants = grants::end_of_user(&mut tx, user, EndReason::UserDisabled, now).await?;
+    audit::record(&mut tx, now, &AuditEvent::UserDisabled { user, grants }).await?;
     tx.commit().await?;
-    Ok(done == 1)
+    Ok(true)
 }
 
 /// Lets a user in again. Its old grants stay ended.
-pub async fn enable(conn: &mut Conn, user: UserId) -> Result<bool> {
+pub async fn enable(db: &mut Db, user: UserId, now: Timestamp) -> Result<bool> {
     const SQL: &str = "UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NOT NULL";
-    let done =
-        on!(conn, c => sqlx::query(SQL).bind(user.0).execute(c).await.map(|done| done.rows_affected()))?;
-    Ok(done == 1)
+    let mut tx = Tx::begin(db).await?;
+    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).execute(c).await.map(|done| done.rows_affected()))?;
+    if done == 0 {
+        return Ok(false);
+    }
+    audit::record(&mut tx, now, &AuditEvent::UserEnabled { user }).await?;
+    tx.commit().await?;
+    Ok(true)
 }
 
 /// Gives a user exactly these roles. False if there is no such user.

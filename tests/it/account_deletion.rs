@@ -50,7 +50,10 @@ async fn a_person_deletes_the_account_and_kakao_knows_by_their_own_token() {
         assert_eq!(gone.status(), StatusCode::GONE);
         assert_eq!(json(gone).await["code"], "user_deleted");
         assert_eq!(rig.count("SELECT count(*) FROM audit_events WHERE kind = 'user.deleted'").await, 1);
-        assert_eq!(rig.count("SELECT count(*) FROM audit_events WHERE kind = 'kakao_unlink.done'").await, 1);
+        assert_eq!(
+            rig.count("SELECT count(*) FROM audit_events WHERE kind = 'kakao_unlink.completed'").await,
+            1
+        );
     }
 }
 

@@ -10,7 +10,7 @@ use kakao_auth::jobs::key_reload::reload_keys_once;
 use kakao_auth::jobs::signing_keys::keys_once;
 use kakao_auth::keys::Purpose;
 use kakao_auth::keys::lifecycle::{self, Rotated};
-use kakao_auth::store::signing_keys;
+use kakao_auth::store::{Tx, signing_keys};
 use kakao_auth_verifier::{Refused, Verifier};
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -192,8 +192,13 @@ async fn on_both_databases_a_change_is_applied_once() {
         let (current, next) = (&find(Stage::Current).kid, &find(Stage::Next).kid);
         let until = now + Duration::from_mins(1);
         assert!(!signing_keys::remove(&mut rig.db(), current).await.unwrap(), "a key that signs stays");
-        assert!(signing_keys::activate(&mut rig.db(), next, Some(current), now, until).await.unwrap());
-        assert!(!signing_keys::activate(&mut rig.db(), next, Some(current), now, until).await.unwrap());
+        for first in [true, false] {
+            let mut db = rig.db();
+            let mut tx = Tx::begin(&mut db).await.unwrap();
+            let done = signing_keys::activate(&mut tx, next, Some(current), now, until).await.unwrap();
+            assert_eq!(done, first, "only once");
+            tx.commit().await.unwrap();
+        }
         assert!(signing_keys::remove(&mut rig.db(), current).await.unwrap());
         assert!(!signing_keys::remove(&mut rig.db(), current).await.unwrap());
     }

@@ -6,6 +6,7 @@
 #![expect(clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod account_deletion;
+mod audit;
 mod authorization_request;
 mod backchannel_logout;
 mod callback;

@@ -210,7 +210,7 @@ async fn a_disabled_user_s_session_is_dead_at_once() {
     kakao_auth::store::users::disable(&mut rig.db(), user, rig.clock.now()).await.unwrap();
     let landed = browser.at_once(&[("prompt", "none")]).await;
     assert_eq!(parameter(&landed, "error").as_deref(), Some("login_required"));
-    kakao_auth::store::users::enable(&mut rig.db(), user).await.unwrap();
+    kakao_auth::store::users::enable(&mut rig.db(), user, rig.clock.now()).await.unwrap();
     let landed = browser.at_once(&[("prompt", "none")]).await;
     assert_eq!(parameter(&landed, "error").as_deref(), Some("login_required"), "its old sessions stay ended");
 }

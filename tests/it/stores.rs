@@ -215,8 +215,8 @@ async fn a_disabled_user_can_be_enabled_and_roles_can_be_set() {
         assert_eq!(rig.count("SELECT count(*) FROM grants").await, 1, "no grant for a disabled user");
         assert_eq!(users::find(&mut rig.db(), user).await.unwrap().unwrap().profile, Profile::default());
         assert!(
-            users::enable(&mut rig.db(), user).await.unwrap()
-                && !users::enable(&mut rig.db(), user).await.unwrap()
+            users::enable(&mut rig.db(), user, now).await.unwrap()
+                && !users::enable(&mut rig.db(), user, now).await.unwrap()
         );
         assert!(users::set_roles(&mut rig.db(), user, &["a".into(), "b".into()]).await.unwrap());
         assert_eq!(users::find(&mut rig.db(), user).await.unwrap().unwrap().roles, ["a", "b"]);

@@ -4,15 +4,13 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::json;
 
 use super::tokens::{self, Held};
-use crate::domain::{ClientId, KakaoAccessToken, UserId, consent};
+use crate::domain::{AuditEvent, ClientId, KakaoAccessToken, UserId, consent};
 use crate::flow::refusal::{AccountRefusal, KakaoTokenRefusal};
 use crate::flow::{Deps, Error, Service};
-use crate::store::Db;
-use crate::store::audit::{self, AuditEvent};
 use crate::store::kakao_links::{self, Link};
+use crate::store::{Db, Tx, audit};
 
 /// What a sibling needs.
 pub struct Ask {
@@ -56,16 +54,15 @@ pub async fn broker_kakao_token(
         granted = Some(agreed);
     }
     let now = deps.clock.now();
-    let event = AuditEvent {
-        at: now,
-        kind: "kakao_token.handed_out",
-        user: Some(ask.user),
-        client: Some(ClientId(caller.client.clone())),
-        grant: None,
-        request_id: None,
-        detail: json!({ "scopes": ask.scopes, "expires_at": held.expires_at.secs() }),
+    let event = AuditEvent::KakaoTokenHandedOut {
+        user: ask.user,
+        client: ClientId(caller.client.clone()),
+        scopes: ask.scopes,
+        expires_at: held.expires_at,
     };
-    audit::record(db, &event).await?;
+    let mut tx = Tx::begin(db).await?;
+    audit::record(&mut tx, now, &event).await?;
+    tx.commit().await?;
     Ok(HandedOut {
         access_token: held.token.reveal().to_owned(),
         token_type: "bearer",

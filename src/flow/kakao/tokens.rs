@@ -3,21 +3,19 @@
 
 use std::time::Duration;
 
-use serde_json::json;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use crate::domain::{KakaoAccessToken, KakaoId, KakaoRefreshToken, Timestamp, UserId};
+use crate::domain::{AuditEvent, KakaoAccessToken, KakaoId, KakaoRefreshToken, Timestamp, UserId};
 use crate::flow::error::chain;
 use crate::flow::refusal::fault;
 use crate::flow::refusal::{AccountRefusal, KakaoTokenRefusal};
 use crate::flow::{Deps, Error};
 use crate::kakao::Fault;
 use crate::keys::{self, Purpose};
-use crate::store::audit::{self, AuditEvent};
 use crate::store::kakao_links::{self, Link, NewToken};
 use crate::store::leases::{self, Lease};
-use crate::store::{self, Db};
+use crate::store::{self, Db, Tx, audit};
 
 /// How long one replica may take to ask Kakao: longer than `kakao.timeout` can be.
 const LEASE: Duration = Duration::from_secs(40);
@@ -287,19 +285,12 @@ async fn end_link(
 ) -> Result<(), store::Error> {
     forget(deps, user).await;
     let Some(sealed) = &link.refresh_token else { return Ok(()) };
-    if kakao_links::forget_token(db, user, sealed).await? {
-        let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
-        info!(user = %user, code, "the Kakao tokens of a person are dead");
-        let event = AuditEvent {
-            at: deps.clock.now(),
-            kind: "kakao_link.ended",
-            user: Some(user),
-            client: None,
-            grant: None,
-            request_id: None,
-            detail: json!({ "code": code }),
-        };
-        audit::record(db, &event).await?;
+    let mut tx = Tx::begin(db).await?;
+    if kakao_links::forget_token(&mut tx, user, sealed).await? {
+        let fault = fault.id();
+        audit::record(&mut tx, deps.clock.now(), &AuditEvent::KakaoLinkEnded { user, fault }).await?;
+        tx.commit().await?;
+        info!(user = %user, fault, "Kakao no longer takes the tokens of a user");
     }
     Ok(())
 }

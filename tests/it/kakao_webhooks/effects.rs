@@ -21,7 +21,7 @@ async fn unknown_people_reasons_and_kinds_are_accepted_and_recorded_and_destroy_
     }
     rig.process_events().await;
     assert!(is_live(&rig, &tokens).await);
-    assert_eq!(rig.count("SELECT count(*) FROM audit_events WHERE kind = 'kakao_event'").await, 4);
+    assert_eq!(rig.count("SELECT count(*) FROM audit_events WHERE kind = 'kakao_event.processed'").await, 4);
     assert_eq!(
         rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_event' AND outcome = 'noted'").await,
         3

@@ -45,7 +45,10 @@ async fn an_unlink_by_get_form_or_json_ends_logins_and_forgets_tokens_and_a_retu
             );
             rig.later();
         }
-        assert_eq!(rig.count("SELECT count(*) FROM audit_events WHERE kind = 'kakao_event'").await, 3);
+        assert_eq!(
+            rig.count("SELECT count(*) FROM audit_events WHERE kind = 'kakao_event.processed'").await,
+            3
+        );
         let id = user_of(&rig.tokens().await);
         assert_eq!((Some(id), user(&rig, id).await.unlinked_at), (same, None));
     }
