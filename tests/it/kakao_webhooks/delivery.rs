@@ -6,8 +6,7 @@ use reqwest::StatusCode;
 use sqlx::Connection;
 
 use super::{OAUTH, is_live, unlink_with, user};
-use crate::outages::{Door, host_of, through};
-use crate::rig::{KAKAO_ID, Program, Rig, Setup, http, user_of};
+use crate::rig::{Door, KAKAO_ID, Program, Rig, Setup, host_of, http, through, user_of};
 
 #[tokio::test]
 async fn without_a_database_kakao_is_answered_in_time_and_the_event_takes_effect_when_it_is_back() {
