@@ -169,6 +169,18 @@ fn counted(metrics: &str, id: &str, actor: &str) -> u64 {
     metrics.lines().find_map(|line| line.strip_prefix(&start)).map_or(0, |count| count.parse().unwrap())
 }
 
+/// The client is told of this fault, and of nothing else.
+fn says(landed: &str, error: &str, id: &str) {
+    assert_eq!(parameter(landed, "error").as_deref(), Some(error), "{id}");
+    let description = parameter(landed, "error_description").unwrap();
+    assert!(description.ends_with(&format!(". ({id})")), "{id}: {description}");
+    assert_eq!(parameter(landed, "error_uri"), Some(format!("{ISSUER}/kakao/errors#{id}")));
+    let url = url::Url::parse(landed).unwrap();
+    let names: BTreeSet<String> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
+    assert_eq!(names, ["error", "error_description", "error_uri", "state", "iss"].map(String::from).into());
+    assert!(!landed.contains(SECRET), "{id}");
+}
+
 #[tokio::test]
 async fn a_fault_has_one_id_at_the_client_in_the_log_and_in_the_metrics_and_kakao_s_text_is_nowhere() {
     LazyLock::force(&LOGGED);
@@ -244,17 +256,7 @@ async fn a_fault_has_one_id_at_the_client_in_the_log_and_in_the_metrics_and_kaka
         let answer = browser.open_callback(0, &callback).await;
         let landed = location(&answer);
 
-        assert_eq!(parameter(&landed, "error").as_deref(), Some(error), "{id}");
-        let description = parameter(&landed, "error_description").unwrap();
-        assert!(description.ends_with(&format!(". ({id})")), "{id}: {description}");
-        assert_eq!(parameter(&landed, "error_uri"), Some(format!("{ISSUER}/kakao/errors#{id}")));
-        let url = url::Url::parse(&landed).unwrap();
-        let names: BTreeSet<String> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
-        assert_eq!(
-            names,
-            ["error", "error_description", "error_uri", "state", "iss"].map(String::from).into()
-        );
-        assert!(!landed.contains(SECRET), "{id}");
+        says(&landed, error, id);
 
         let lines = fault_lines(answer.headers()["x-request-id"].to_str().unwrap());
         assert_eq!(lines.len(), 1, "a fault is logged once: {lines:?}");
