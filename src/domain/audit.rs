@@ -388,7 +388,7 @@ mod tests {
         for kind in kinds {
             let words: Vec<&str> = kind.split('.').collect();
             let is_word = |word: &&str| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-            assert!(words.len() == 2 && words.iter().all(|word| is_word(word)), "{kind}");
+            assert!(words.len() == 2 && words.iter().all(is_word), "{kind}");
         }
     }
 

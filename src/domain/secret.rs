@@ -112,7 +112,6 @@ pub fn reveal<K, S: Serializer>(secret: &Secret<K>, serializer: S) -> Result<S::
 }
 
 /// The same for one that may be absent.
-#[expect(clippy::ref_option, reason = "serde hands a reference to the field")]
 pub fn reveal_some<K, S: Serializer>(secret: &Option<Secret<K>>, serializer: S) -> Result<S::Ok, S::Error> {
     secret.as_ref().map(Secret::reveal).serialize(serializer)
 }

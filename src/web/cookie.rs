@@ -130,7 +130,7 @@ mod tests {
         for https in [true, false] {
             let cookies = Cookies::new(https);
             let (set, removed) = (
-                cookies.session(&SessionCookie::new("s"), Duration::from_secs(60)),
+                cookies.session(&SessionCookie::new("s"), Duration::from_mins(1)),
                 cookies.session_removal(),
             );
             assert_eq!(set.name(), removed.name());

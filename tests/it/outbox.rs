@@ -70,7 +70,7 @@ async fn an_item_is_there_once_until_long_after_it_is_done() {
         assert_eq!(backlog(&rig).await, Backlog::default());
         let personal = "SELECT count(*) FROM outbox WHERE payload IS NOT NULL OR lane <> ''";
         assert_eq!(rig.count(personal).await, 0, "whom it was about is not");
-        rig.clock.advance(KAKAO_EVENTS.stays - Duration::from_secs(1));
+        rig.clock.advance(KAKAO_EVENTS.stays.checked_sub(Duration::from_secs(1)).unwrap());
         assert_eq!(sweep::expired(&mut rig.db(), rig.clock.now()).await.unwrap().outbox, 0);
         rig.clock.advance(Duration::from_secs(1));
         assert_eq!(sweep::expired(&mut rig.db(), rig.clock.now()).await.unwrap().outbox, 1);
@@ -91,7 +91,7 @@ async fn a_failed_attempt_is_followed_by_the_next_when_the_back_off_says_and_the
             let next = outbox::fail(&mut rig.db(), &KAKAO_EVENTS, &attempt, "no luck", now).await.unwrap();
             assert_eq!(next, KAKAO_EVENTS.backoff.after(number).map(|wait| now + wait));
             let Some(next) = next else { break };
-            rig.clock.advance(next.since(now) - Duration::from_micros(1));
+            rig.clock.advance(next.since(now).checked_sub(Duration::from_micros(1)).unwrap());
             assert!(claim(&rig).await.is_empty(), "attempt {number} is followed too early");
             rig.clock.advance(Duration::from_micros(1));
         }

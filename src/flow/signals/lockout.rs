@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(lockout.remaining("web", here), Some(wait));
         assert_eq!(lockout.remaining("web", neighbour), Some(wait), "the same network of 64 bits");
         assert_eq!((lockout.remaining("web", elsewhere), lockout.remaining("app", here)), (None, None));
-        clock.advance(wait - Duration::from_micros(1));
+        clock.advance(wait.checked_sub(Duration::from_micros(1)).unwrap());
         assert_eq!(lockout.remaining("web", here), Some(Duration::from_micros(1)));
         clock.advance(Duration::from_micros(1));
         assert_eq!(lockout.remaining("web", here), None);

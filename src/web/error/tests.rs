@@ -174,8 +174,7 @@ fn at_the_api() -> Vec<Sample> {
 
 #[test]
 fn the_samples_hold_one_of_every_kind() {
-    let samples: String =
-        all().iter().flat_map(|(_, refusals)| refusals).map(|one| format!("{one:?} ")).collect();
+    let samples = format!("{:?}", all().into_iter().flat_map(|(_, refusals)| refusals).collect::<Vec<_>>());
     let samples: BTreeSet<&str> = samples.split(|c: char| !c.is_ascii_alphanumeric()).collect();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/flow/refusal");
     let mut variants = 0;
