@@ -15,6 +15,10 @@ async fn a_wrong_method_is_405_and_names_the_right_ones() {
         ("/oauth/token", "POST", &[Method::GET, Method::PUT, Method::HEAD]),
         ("/kakao/callback", "GET", &[Method::POST, Method::PUT]),
         ("/health/live", "GET, HEAD", &[Method::POST]),
+        ("/v1/me", "GET, HEAD, DELETE", &[Method::POST, Method::PUT]),
+        // What HEAD would have to do is not done by HEAD.
+        ("/oauth/logout", "GET, POST", &[Method::HEAD]),
+        ("/kakao/callback", "GET", &[Method::HEAD]),
     ] {
         for method in methods {
             let reply = http().request(method.clone(), rig.url(0, path)).send().await.unwrap();
@@ -22,6 +26,72 @@ async fn a_wrong_method_is_405_and_names_the_right_ones() {
             assert_eq!(reply.headers()["allow"], allow, "{method} {path}");
         }
     }
+}
+
+#[tokio::test]
+async fn below_v1_a_wrong_path_and_a_wrong_method_are_problems_with_their_request_id() {
+    let rig = Rig::start().await;
+    for (method, path, status, code) in [
+        (Method::GET, "/v1", 404, "not_found"),
+        (Method::GET, "/v1/nothing", 404, "not_found"),
+        (Method::POST, "/v1/users/x/nothing", 404, "not_found"),
+        (Method::PUT, "/v1/me", 405, "method_not_allowed"),
+        (Method::POST, "/v1/revocations", 405, "method_not_allowed"),
+        (Method::GET, "/v1/admin/users/x", 405, "method_not_allowed"),
+    ] {
+        let reply = http().request(method.clone(), rig.url(0, path)).send().await.unwrap();
+        assert_eq!(reply.status().as_u16(), status, "{method} {path}");
+        assert_eq!(reply.headers()["content-type"], "application/problem+json", "{method} {path}");
+        let id = reply.headers()["x-request-id"].to_str().unwrap().to_owned();
+        let problem = json(reply).await;
+        assert_eq!((problem["status"].as_u64(), problem["code"].as_str()), (Some(status.into()), Some(code)));
+        assert_eq!(problem["request_id"], id.as_str(), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_browser_that_uses_a_wrong_method_gets_a_page_and_a_client_json() {
+    let rig = Rig::start().await;
+    for (path, media_type) in
+        [("/oauth/authorize", "text/html; charset=utf-8"), ("/oauth/token", "application/json")]
+    {
+        let reply = http().put(rig.url(0, path)).send().await.unwrap();
+        assert_eq!(reply.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(reply.headers()["content-type"], media_type, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn head_is_answered_like_get_without_the_body() {
+    let rig = Rig::start().await;
+    let tokens = rig.tokens().await;
+    let token = tokens["access_token"].as_str().unwrap();
+    for path in ["/v1/me", "/v1/me/sessions", "/oauth/userinfo"] {
+        let get = http().get(rig.url(0, path)).bearer_auth(token).send().await.unwrap();
+        let head = http().head(rig.url(0, path)).bearer_auth(token).send().await.unwrap();
+        assert_eq!((get.status(), head.status()), (StatusCode::OK, StatusCode::OK), "{path}");
+        assert_eq!(head.headers()["content-type"], get.headers()["content-type"], "{path}");
+        assert!(head.bytes().await.unwrap().is_empty(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_preflight_allows_the_methods_of_its_path_alone() {
+    let rig = Rig::start().await;
+    let preflight = async |path: &str, method: &str| {
+        let request =
+            http().request(Method::OPTIONS, rig.url(0, path)).header("Origin", "https://app.example");
+        let reply = request.header("Access-Control-Request-Method", method).send().await.unwrap();
+        let allowed = reply.headers().get("access-control-allow-methods").cloned();
+        (reply.status().is_success(), allowed.map(|value| value.to_str().unwrap().to_owned()))
+    };
+    let (fine, allowed) = preflight("/v1/me", "DELETE").await;
+    let allowed = allowed.unwrap();
+    assert!(
+        fine && allowed.contains("GET") && allowed.contains("DELETE") && !allowed.contains("POST"),
+        "{allowed}"
+    );
+    assert!(!preflight("/oauth/token", "DELETE").await.0);
 }
 
 #[tokio::test]
