@@ -5,11 +5,12 @@
 //! ([`attached`]); one that spends something must not be cut in half, so it has a task of its own and ends even when
 //! nobody waits for it any more ([`detached`]).
 
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, TryFutureExt};
 use tracing::Instrument;
 
 use super::reply::Reply;
@@ -35,11 +36,7 @@ where
     let mut db = state.db();
     // Nothing of what the panic left is looked at again.
     let flow = AssertUnwindSafe(flow(&state.deps, &mut db)).catch_unwind();
-    match tokio::time::timeout(DEADLINE, flow).await {
-        Ok(Ok(outcome)) => Ok(outcome?),
-        Ok(Err(_)) => Err(panicked()),
-        Err(_) => Err(late()),
-    }
+    within(DEADLINE, flow.map_err(|payload| message_of(&*payload).to_owned())).await
 }
 
 /// Runs a flow that ends even when the caller hangs up or the deadline passes.
@@ -55,17 +52,66 @@ where
     Reply: From<E>,
 {
     let task = tokio::spawn(flow(Arc::clone(&state.deps), state.db()).in_current_span());
-    match tokio::time::timeout(deadline, task).await {
+    within(deadline, task.map_err(|panic| panic.to_string())).await
+}
+
+/// The outcome of a flow, or what stands for one: `flow` fails with the message of a panic.
+async fn within<T, E>(
+    deadline: Duration,
+    flow: impl Future<Output = Result<Result<T, E>, String>>,
+) -> Result<T, Reply>
+where
+    Reply: From<E>,
+{
+    match tokio::time::timeout(deadline, flow).await {
         Ok(Ok(outcome)) => Ok(outcome?),
-        Ok(Err(_)) => Err(panicked()),
-        Err(_) => Err(late()),
+        Ok(Err(panic)) => Err(Reply::Failed(Error::broken(format!("a flow panicked: {panic}")))),
+        Err(_) => Err(Reply::Failed(Error::unavailable("a flow took longer than its caller waits"))),
     }
 }
 
-fn panicked() -> Reply {
-    Reply::Failed(Error::broken("a flow panicked"))
+/// What `panic!` was given.
+fn message_of(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("without a message")
 }
 
-fn late() -> Reply {
-    Reply::Failed(Error::unavailable("a flow took longer than its caller waits"))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::chain;
+
+    async fn outcome_of(flow: impl Future<Output = Result<Result<u8, Error>, String>>) -> Result<u8, Error> {
+        within(Duration::from_secs(5), flow).await.map_err(|reply| match reply {
+            Reply::Failed(error) => error,
+            _ => unreachable!("a flow builds no reply"),
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_flow_is_unavailable_and_one_in_time_is_not() {
+        let after = async |seconds| {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            Ok(Ok(7))
+        };
+        assert_eq!(outcome_of(after(4)).await.unwrap(), 7);
+        assert!(matches!(outcome_of(after(6)).await, Err(Error::Unavailable(_))));
+    }
+
+    #[tokio::test]
+    async fn a_flow_that_panics_is_broken_and_its_message_goes_to_the_log() {
+        let one = async { if true { panic!("of {}", "one") } else { Ok(Ok(7)) } };
+        let one = AssertUnwindSafe(one).catch_unwind().map(|outcome| match outcome {
+            Ok(outcome) => outcome,
+            Err(payload) => Err(message_of(&*payload).to_owned()),
+        });
+        let other = tokio::spawn(async { if true { panic!("of another") } else { Ok(7) } });
+        for (outcome, message) in [
+            (outcome_of(one).await, "of one"),
+            (outcome_of(other.map_err(|e| e.to_string())).await, "of another"),
+        ] {
+            let Err(Error::Broken(source)) = outcome else { panic!("{outcome:?}") };
+            assert!(chain(source.as_ref()).contains(message), "{source}");
+        }
+    }
 }
