@@ -193,17 +193,31 @@ impl Client {
 
 /// All clients by id, shared without copying.
 #[derive(Clone, Debug, Default)]
-pub struct Clients(Arc<HashMap<String, Arc<Client>>>);
+pub struct Clients {
+    by_id: Arc<HashMap<String, Arc<Client>>>,
+    told_of_logouts: Arc<[ClientId]>,
+}
 
 impl Clients {
     /// From the settings' list. The ids are unique: the settings refuse two alike.
     pub fn new(clients: Vec<Client>) -> Self {
-        Self(Arc::new(clients.into_iter().map(|client| (client.id.0.clone(), Arc::new(client))).collect()))
+        let told = clients.iter().filter(|client| client.backchannel_logout_uri.is_some());
+        Self {
+            told_of_logouts: told.map(|client| client.id.clone()).collect(),
+            by_id: Arc::new(
+                clients.into_iter().map(|client| (client.id.0.clone(), Arc::new(client))).collect(),
+            ),
+        }
     }
 
     /// The client of this id.
     pub fn find(&self, id: &str) -> Option<&Arc<Client>> {
-        self.0.get(id)
+        self.by_id.get(id)
+    }
+
+    /// Those whose server is told of logouts (`backchannel_logout_uri`).
+    pub fn told_of_logouts(&self) -> &[ClientId] {
+        &self.told_of_logouts
     }
 
     /// The longest that one kind of token of any client lives; zero without clients.
@@ -213,6 +227,6 @@ impl Clients {
 
     /// All of them, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Client>> {
-        self.0.values()
+        self.by_id.values()
     }
 }

@@ -67,6 +67,17 @@ impl EndReason {
     }
 }
 
+/// How grants end.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending<'a> {
+    /// Why.
+    pub reason: EndReason,
+    /// When.
+    pub at: Timestamp,
+    /// The clients that are told of theirs: see [`super::Clients::told_of_logouts`].
+    pub told: &'a [ClientId],
+}
+
 /// What a client asked to be granted, once the request was checked: everything of it that the client may have.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GrantRequest {

@@ -40,7 +40,7 @@ pub use backoff::Backoff;
 pub use client::{Client, ClientType, Clients, GrantType, Lifetimes};
 pub use consent::{Consent, ServiceTerm};
 pub use grant::{
-    Beginning, CodeBinding, EndReason, Grant, GrantRequest, GrantSummary, NewCode, NewGrant, Stage,
+    Beginning, CodeBinding, EndReason, Ending, Grant, GrantRequest, GrantSummary, NewCode, NewGrant, Stage,
     StoredCode,
 };
 pub use ids::{AttemptId, ClientId, GrantId, KakaoId, SessionId, UserId};

@@ -1,4 +1,4 @@
-//! Tells clients of logins that have ended (OpenID Connect Back-Channel Logout 1.0), from an outbox, until they know.
+//! Tells clients of grants that have ended (OpenID Connect Back-Channel Logout 1.0), attempt after attempt until they know.
 
 use std::time::Duration;
 
@@ -9,17 +9,12 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::error::chain;
-use super::{Deps, Error};
-use crate::domain::{Client, GrantId, LogoutToken, UserId};
+use super::{Deps, Error, outbox};
+use crate::domain::{Client, Grant, GrantId, LogoutToken, UserId};
+use crate::keys;
 use crate::keys::signer::TokenType;
-use crate::store::logout_outbox::{self, Due, MOST_ATTEMPTS};
-use crate::store::{Db, Pool};
-
-/// How long a claimed entry is nobody else's: longer than a call may take.
-const CLAIM: Duration = Duration::from_secs(30);
-
-/// After a failed try; doubled each time.
-const BACK_OFF: Duration = Duration::from_secs(5);
+use crate::store::outbox::{Attempt, BACKCHANNEL_LOGOUTS, Item};
+use crate::store::{self, Db, Pool, grants};
 
 /// How long a logout token is good (§2.4 suggests two minutes).
 const TOKEN_LIFE: Duration = Duration::from_mins(2);
@@ -38,51 +33,67 @@ struct LogoutClaims<'a> {
 
 /// Whether any client wants to be told.
 pub fn is_wanted(deps: &Deps) -> bool {
-    deps.clients.iter().any(|client| client.backchannel_logout_uri.is_some())
+    !deps.clients.told_of_logouts().is_empty()
 }
 
-/// Tells every client what is due; how many logins they now know of.
+/// Tells every client what is due; how many logouts they now know of.
 pub async fn notify_clients(deps: &Deps, pool: &Pool) -> Result<usize, Error> {
-    let mut told = 0;
+    let mut delivered = 0;
     for client in deps.clients.iter() {
         let Some(uri) = &client.backchannel_logout_uri else { continue };
-        let now = deps.clock.now();
-        let due = logout_outbox::claim(&mut pool.handle(), &client.id, now, now + CLAIM).await?;
-        let tell = async |due| tell(deps, &mut pool.handle(), client, uri, due).await;
-        let outcomes = join_all(due.into_iter().map(tell)).await;
-        for outcome in outcomes {
-            told += usize::from(outcome?);
+        let lane = Some(client.id.as_str());
+        let due = outbox::claim(deps, &mut pool.handle(), &BACKCHANNEL_LOGOUTS, lane).await?;
+        let notify =
+            async |item: &Item<()>| notify(deps, &mut pool.handle(), client, uri, &item.attempt).await;
+        for outcome in join_all(due.iter().map(notify)).await {
+            delivered += usize::from(outcome?);
         }
     }
-    Ok(told)
+    Ok(delivered)
 }
 
-async fn tell(deps: &Deps, db: &mut Db, client: &Client, uri: &str, due: Due) -> Result<bool, Error> {
+async fn notify(
+    deps: &Deps,
+    db: &mut Db,
+    client: &Client,
+    uri: &str,
+    attempt: &Attempt,
+) -> Result<bool, Error> {
+    let queue = &BACKCHANNEL_LOGOUTS;
+    let Some(grant) = grants::find(db, GrantId(attempt.key)).await? else {
+        store::outbox::done(db, queue, attempt, "the grant is gone", deps.clock.now()).await?;
+        return Ok(false);
+    };
+    let token = logout_token(deps, client, &grant)?;
+    match deps.notifier.logged_out(uri, &token).await {
+        Ok(()) => {
+            store::outbox::done(db, queue, attempt, "delivered", deps.clock.now()).await?;
+            info!(client = %client.id, grant = %grant.id, "the client knows of the logout");
+            Ok(true)
+        }
+        Err(error) => {
+            let cause = chain(&error);
+            if !outbox::fail(deps, db, queue, attempt, &cause).await? {
+                warn!(client = %client.id, grant = %grant.id, cause, "the client cannot be told of a logout");
+            }
+            Ok(false)
+        }
+    }
+}
+
+/// A logout token (§2.4): each delivery has one of its own.
+fn logout_token(deps: &Deps, client: &Client, grant: &Grant) -> Result<LogoutToken, keys::Error> {
     let now = deps.clock.now();
     let claims = LogoutClaims {
         iss: deps.policy.issuer.as_str(),
-        sub: due.user,
+        sub: grant.user,
         aud: client.id.as_str(),
         iat: now.secs(),
         exp: (now + TOKEN_LIFE).secs(),
         jti: Uuid::now_v7(),
-        sid: due.grant,
+        sid: grant.id,
         events: json!({ "http://schemas.openid.net/event/backchannel-logout": {} }),
     };
     let token = deps.keys.ring().sign(client.id_token_alg, TokenType::LogoutToken, &claims)?;
-    match deps.notifier.logged_out(uri, &LogoutToken::new(token)).await {
-        Ok(()) => {
-            logout_outbox::told(db, due.grant, now).await?;
-            info!(client = %client.id, grant = %due.grant, "the client knows of the logout");
-            Ok(true)
-        }
-        Err(error) => {
-            let last = due.attempt >= MOST_ATTEMPTS;
-            warn!(client = %client.id, grant = %due.grant, attempt = due.attempt, last, cause = chain(&error),
-                "the client was not told of a logout");
-            let wait = BACK_OFF * 2_u32.saturating_pow(due.attempt.unsigned_abs().saturating_sub(1));
-            logout_outbox::put_off(db, due.grant, now + wait).await?;
-            Ok(false)
-        }
-    }
+    Ok(LogoutToken::new(token))
 }

@@ -6,7 +6,7 @@ use tracing::info;
 use super::refusal::AccountRefusal;
 use super::{Deps, Error};
 use crate::domain::audit::DeletedBy;
-use crate::domain::{AuditEvent, ClientId, EndReason, KakaoUnlink, Returning, Timestamp, UserId};
+use crate::domain::{AuditEvent, ClientId, EndReason, Ending, KakaoUnlink, Returning, Timestamp, UserId};
 use crate::store::kakao_links::Link;
 use crate::store::outbox::{self, Attempt, KAKAO_UNLINKS, NewItem};
 use crate::store::{self, Db, Tx, accounts, audit, grants, kakao_links, sessions, users};
@@ -27,7 +27,8 @@ pub async fn delete_account(
     user: UserId,
     by: By,
 ) -> Result<(), Error<AccountRefusal>> {
-    delete(db, deps.policy.account.returning, user, by, deps.clock.now()).await?;
+    let ending = deps.ending(EndReason::AccountDeleted);
+    delete(db, deps.policy.account.returning, user, by, &ending).await?;
     deps.signals.revocations.ring();
     Ok(())
 }
@@ -38,8 +39,9 @@ pub async fn delete(
     returning: Returning,
     user: UserId,
     by: By,
-    now: Timestamp,
+    ending: &Ending<'_>,
 ) -> Result<(), Error<AccountRefusal>> {
+    let now = ending.at;
     let mut tx = Tx::begin(db).await?;
     if !accounts::mark_deleted(&mut tx, user, now, None).await? {
         drop(tx);
@@ -47,7 +49,7 @@ pub async fn delete(
         return Err(if known { AccountRefusal::UserDeleted } else { AccountRefusal::NotFound }.into());
     }
     put_unlink(&mut tx, user, now).await?;
-    let grants = erase(&mut tx, returning, user, EndReason::AccountDeleted, now).await?;
+    let grants = erase(&mut tx, returning, user, ending).await?;
     let (by, client) = match by {
         By::Person => (DeletedBy::User, None),
         By::Operator(client) => (DeletedBy::Operator, client.map(ClientId)),
@@ -63,11 +65,10 @@ pub(super) async fn erase(
     tx: &mut Tx<'_>,
     returning: Returning,
     user: UserId,
-    reason: EndReason,
-    now: Timestamp,
+    ending: &Ending<'_>,
 ) -> Result<u64, store::Error> {
-    sessions::end_of_user(tx, user, None, now).await?;
-    let logins = grants::end_of_user(tx, user, reason, now).await?;
+    sessions::end_of_user(tx, user, None, ending.at).await?;
+    let logins = grants::end_of_user(tx, user, ending).await?;
     accounts::erase(tx, user, returning == Returning::Old).await?;
     Ok(logins)
 }

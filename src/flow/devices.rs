@@ -77,21 +77,21 @@ pub async fn end_many(
     caller: &Bearer,
     which: Which,
 ) -> Result<(), Error<BearerRefusal>> {
-    let now = deps.clock.now();
-    let (user, reason) = (caller.user, EndReason::LoggedOut);
+    let (user, ending) = (caller.user, deps.ending(EndReason::LoggedOut));
+    let now = ending.at;
     let mut tx = Tx::begin(db).await?;
     let (reach, grants) = match which {
         Which::All => {
             users::void_logins(&mut tx, user, now).await?;
             sessions::end_of_user(&mut tx, user, None, now).await?;
-            (LogoutReach::Everywhere, grants::end_of_user(&mut tx, user, reason, now).await?)
+            (LogoutReach::Everywhere, grants::end_of_user(&mut tx, user, &ending).await?)
         }
         Which::Others => {
             let keep = grants::of_user_by_id(&mut tx, user, caller.grant)
                 .await?
                 .ok_or(BearerRefusal::TokenInvalid)?;
             sessions::end_of_user(&mut tx, user, keep.session, now).await?;
-            (LogoutReach::Elsewhere, grants::end_others(&mut tx, user, &keep, reason, now).await?)
+            (LogoutReach::Elsewhere, grants::end_others(&mut tx, user, &keep, &ending).await?)
         }
     };
     audit::record(&mut tx, now, &AuditEvent::UserLoggedOut { user, reach, grants }).await?;

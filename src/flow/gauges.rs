@@ -10,7 +10,7 @@ use crate::domain::rotation::{KeyState, Stage};
 use crate::kakao;
 use crate::keys::signer;
 use crate::store::Pool;
-use crate::store::outbox::{self, Backlogs, KAKAO_EVENTS, KAKAO_UNLINKS};
+use crate::store::outbox::{self, BACKCHANNEL_LOGOUTS, Backlogs, KAKAO_EVENTS, KAKAO_UNLINKS};
 
 /// How logins end: `logged_in`, `by_session`, or the stable code of the failure.
 pub(super) const LOGINS: &str = "kakao_auth_logins_total";
@@ -101,7 +101,10 @@ fn record_backlogs(backlogs: &Backlogs) {
     );
     describe_gauge!(EVENTS, "events of Kakao's webhooks that are not processed yet");
     let (events, unlinks) = (backlogs.of(&KAKAO_EVENTS), backlogs.of(&KAKAO_UNLINKS));
-    for (queue, backlog) in [(KAKAO_EVENTS.name, events), (KAKAO_UNLINKS.name, unlinks)] {
+    let logouts = backlogs.of(&BACKCHANNEL_LOGOUTS);
+    for (queue, backlog) in
+        [(KAKAO_EVENTS.name, events), (KAKAO_UNLINKS.name, unlinks), (BACKCHANNEL_LOGOUTS.name, logouts)]
+    {
         gauge!(ITEMS, "queue" => queue, "state" => "waiting").set(backlog.waiting as f64);
         gauge!(ITEMS, "queue" => queue, "state" => "set_aside").set(backlog.set_aside as f64);
     }

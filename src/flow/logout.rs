@@ -143,11 +143,11 @@ pub(super) async fn end_session(
     user: UserId,
     session: SessionId,
 ) -> Result<(), store::Error> {
-    let now = deps.clock.now();
+    let ending = deps.ending(EndReason::LoggedOut);
     let mut tx = Tx::begin(db).await?;
-    let grants = sessions::end(&mut tx, session, EndReason::LoggedOut, now).await?;
+    let grants = sessions::end(&mut tx, session, &ending).await?;
     let reach = LogoutReach::BrowserSession;
-    audit::record(&mut tx, now, &AuditEvent::UserLoggedOut { user, reach, grants }).await?;
+    audit::record(&mut tx, ending.at, &AuditEvent::UserLoggedOut { user, reach, grants }).await?;
     tx.commit().await?;
     deps.signals.revocations.ring();
     info!(%user, ?reach, grants, "logged out");

@@ -51,7 +51,7 @@ pub(crate) use token::revoke::revoke;
 pub use userinfo::userinfo;
 
 use crate::cache::Cache;
-use crate::domain::{Clients, Clock, Policy};
+use crate::domain::{Clients, Clock, EndReason, Ending, Policy};
 use crate::kakao::Kakao;
 use crate::keys::Keys;
 use crate::notify::Notifier;
@@ -74,4 +74,11 @@ pub struct Deps {
     pub(crate) clock: Clock,
     /// What the flows of this process tell each other.
     pub(crate) signals: Signals,
+}
+
+impl Deps {
+    /// Ends grants now, and has their clients told.
+    pub(crate) fn ending(&self, reason: EndReason) -> Ending<'_> {
+        Ending { reason, at: self.clock.now(), told: self.clients.told_of_logouts() }
+    }
 }

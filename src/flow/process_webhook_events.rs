@@ -12,7 +12,7 @@ use super::receive_webhook::store_waiting;
 use super::{Deps, delete_account, outbox};
 use crate::domain::audit::DeletedBy;
 use crate::domain::kakao_event::{Effect, Source, effect_of};
-use crate::domain::{AuditEvent, EndReason, KakaoEvent, OnUnlink, ProfileField, Timestamp, UserId};
+use crate::domain::{AuditEvent, EndReason, Ending, KakaoEvent, OnUnlink, ProfileField, Timestamp, UserId};
 use crate::store::outbox::{Item, KAKAO_EVENTS, release};
 use crate::store::{self, Db, Pool, Tx, accounts, audit, grants, kakao_links, sessions, users};
 
@@ -126,7 +126,9 @@ async fn apply(deps: &Deps, db: &mut Db, item: &Item<KakaoEvent>, linked: Linked
     let mut tx = Tx::begin(db).await?;
     let user = kakao_links::of_kakao_id(&mut tx, event.user).await?;
     let done = match user {
-        Some(user) if let Linked::Since(at) = linked => linked_again(&mut tx, user, event, at, now).await?,
+        Some(user) if let Linked::Since(at) = linked => {
+            linked_again(&mut tx, user, event, at, &deps.ending(EndReason::Unlinked)).await?
+        }
         None => Done { outcome: "unknown_user", forget: Forget::Nothing },
         Some(user) => take_effect(deps, &mut tx, user, event, now).await?,
     };
@@ -178,11 +180,11 @@ async fn take_effect(
         }
         Effect::ForgetAccessToken => and_forget("access_token_forgotten"),
         Effect::EndSessions => {
-            end_older(tx, user, at, EndReason::KakaoAccount, now).await?;
+            end_older(tx, user, at, &deps.ending(EndReason::KakaoAccount)).await?;
             done("sessions_ended")
         }
         Effect::Disable => {
-            end_older(tx, user, at, EndReason::KakaoAccount, now).await?;
+            end_older(tx, user, at, &deps.ending(EndReason::KakaoAccount)).await?;
             kakao_links::forget_older_token(tx, user, at).await?;
             and_forget("sessions_ended")
         }
@@ -212,13 +214,14 @@ async fn unlink(
     event: &KakaoEvent,
     now: Timestamp,
 ) -> store::Result<bool> {
+    let ending = deps.ending(EndReason::Unlinked);
     if deps.policy.account.on_unlink == OnUnlink::Erase {
         if !accounts::mark_deleted(tx, user, now, Some(event.at)).await? {
             return Ok(false);
         }
         delete_account::note_unlinked(tx, user, now).await?;
         let returning = deps.policy.account.returning;
-        let grants = delete_account::erase(tx, returning, user, EndReason::Unlinked, now).await?;
+        let grants = delete_account::erase(tx, returning, user, &ending).await?;
         let (client, by) = (None, DeletedBy::Unlink);
         audit::record(tx, now, &AuditEvent::UserDeleted { user, client, by, grants }).await?;
         return Ok(true);
@@ -229,7 +232,7 @@ async fn unlink(
         return Ok(false);
     }
     sessions::end_of_user(tx, user, None, now).await?;
-    grants::end_of_user(tx, user, EndReason::Unlinked, now).await?;
+    grants::end_of_user(tx, user, &ending).await?;
     Ok(true)
 }
 
@@ -239,26 +242,20 @@ async fn linked_again(
     user: UserId,
     event: &KakaoEvent,
     linked_at: Option<Timestamp>,
-    now: Timestamp,
+    ending: &Ending<'_>,
 ) -> store::Result<Done> {
     if let Some(linked_at) = linked_at {
         let before = linked_at.min(event.at);
-        end_older(tx, user, before, EndReason::Unlinked, now).await?;
+        end_older(tx, user, before, ending).await?;
         kakao_links::forget_older_token(tx, user, before).await?;
     }
     Ok(Done { outcome: "linked_again", forget: Forget::Nothing })
 }
 
 /// Ends the logins from before `at`, and voids those of before that are still to come.
-async fn end_older(
-    tx: &mut Tx<'_>,
-    user: UserId,
-    at: Timestamp,
-    reason: EndReason,
-    now: Timestamp,
-) -> store::Result<()> {
+async fn end_older(tx: &mut Tx<'_>, user: UserId, at: Timestamp, ending: &Ending<'_>) -> store::Result<()> {
     users::void_logins(tx, user, at).await?;
-    sessions::end_void(tx, user, now).await?;
-    grants::end_void(tx, user, reason, now).await?;
+    sessions::end_void(tx, user, ending.at).await?;
+    grants::end_void(tx, user, ending).await?;
     Ok(())
 }

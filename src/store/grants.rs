@@ -5,11 +5,11 @@ use uuid::Uuid;
 
 use super::standing::login_counts;
 use super::statement::Row;
-use super::{Conn, Error, Result, Tx, on, row};
+use super::{Conn, Error, Result, Tx, on, outbox, row};
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::{
-    AttemptId, Beginning, ClientId, CodeBinding, EndReason, Fingerprint, Grant, GrantId, GrantSummary,
-    NewGrant, Scope, SessionId, Stage, StoredCode, Timestamp, UserId,
+    AttemptId, Beginning, ClientId, CodeBinding, EndReason, Ending, Fingerprint, Grant, GrantId,
+    GrantSummary, NewGrant, Scope, SessionId, Stage, StoredCode, Timestamp, UserId,
 };
 
 /// Whether a grant was not ended: neither itself, nor with all logins of its user.
@@ -239,10 +239,13 @@ pub async fn is_not_ended(conn: &mut Conn, grant: GrantId) -> Result<bool> {
 }
 
 /// Ends a grant. True for the one caller that ended it.
-pub async fn end(conn: &mut Conn, grant: GrantId, reason: EndReason, now: Timestamp) -> Result<bool> {
+pub async fn end(tx: &mut Tx<'_>, grant: GrantId, ending: &Ending<'_>) -> Result<bool> {
     const SQL: &str = "UPDATE grants SET ended_at = $3, end_reason = $2 WHERE id = $1 AND ended_at IS NULL";
-    let done = on!(conn, c => sqlx::query(SQL).bind(grant.0).bind(reason.name()).bind(now)
+    let done = on!(tx, c => sqlx::query(SQL).bind(grant.0).bind(ending.reason.name()).bind(ending.at)
         .execute(c).await.map(|done| done.rows_affected()))?;
+    if done == 1 {
+        outbox::put_ended(tx, ("id", grant.0), ending).await?;
+    }
     Ok(done == 1)
 }
 
@@ -297,36 +300,48 @@ pub async fn end_others(
     tx: &mut Tx<'_>,
     user: UserId,
     keep: &GrantSummary,
-    reason: EndReason,
-    now: Timestamp,
+    ending: &Ending<'_>,
 ) -> Result<u64> {
     const SQL: &str = "UPDATE grants SET ended_at = $3, end_reason = $2
                        WHERE user_id = $1 AND ended_at IS NULL AND id <> $4
                          AND (session_id IS NULL OR $5 IS NULL OR session_id <> $5)";
-    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(reason.name()).bind(now)
+    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(ending.reason.name()).bind(ending.at)
         .bind(keep.id.0).bind(keep.session.map(|session| session.0))
         .execute(c).await.map(|done| done.rows_affected()))?;
+    outbox::put_ended(tx, ("user_id", user.0), ending).await?;
+    Ok(done)
+}
+
+/// Ends the grants that came of a browser session; returns how many.
+pub(super) async fn end_of_session(tx: &mut Tx<'_>, session: SessionId, ending: &Ending<'_>) -> Result<u64> {
+    const SQL: &str =
+        "UPDATE grants SET ended_at = $3, end_reason = $2 WHERE session_id = $1 AND ended_at IS NULL";
+    let done = on!(tx, c => sqlx::query(SQL).bind(session.0).bind(ending.reason.name()).bind(ending.at)
+        .execute(c).await.map(|done| done.rows_affected()))?;
+    outbox::put_ended(tx, ("session_id", session.0), ending).await?;
     Ok(done)
 }
 
 /// Ends all grants of a user that still live; returns how many.
-pub async fn end_of_user(tx: &mut Tx<'_>, user: UserId, reason: EndReason, now: Timestamp) -> Result<u64> {
+pub async fn end_of_user(tx: &mut Tx<'_>, user: UserId, ending: &Ending<'_>) -> Result<u64> {
     const SQL: &str =
         "UPDATE grants SET ended_at = $3, end_reason = $2 WHERE user_id = $1 AND ended_at IS NULL";
-    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(reason.name()).bind(now)
+    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(ending.reason.name()).bind(ending.at)
         .execute(c).await.map(|done| done.rows_affected()))?;
+    outbox::put_ended(tx, ("user_id", user.0), ending).await?;
     Ok(done)
 }
 
 /// Ends the grants of a user whose logins no longer count; returns how many. What voided them comes first.
-pub async fn end_void(tx: &mut Tx<'_>, user: UserId, reason: EndReason, now: Timestamp) -> Result<u64> {
+pub async fn end_void(tx: &mut Tx<'_>, user: UserId, ending: &Ending<'_>) -> Result<u64> {
     const SQL: &str = concat!(
         "UPDATE grants SET ended_at = $3, end_reason = $2 WHERE user_id = $1 AND ended_at IS NULL
            AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = $1 AND ",
         login_counts!("users", "grants.logged_in_at"),
         ")"
     );
-    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(reason.name()).bind(now)
+    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(ending.reason.name()).bind(ending.at)
         .execute(c).await.map(|done| done.rows_affected()))?;
+    outbox::put_ended(tx, ("user_id", user.0), ending).await?;
     Ok(done)
 }

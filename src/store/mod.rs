@@ -21,7 +21,6 @@ pub mod import;
 pub mod kakao_links;
 pub mod leases;
 pub mod logins;
-pub mod logout_outbox;
 pub mod outbox;
 pub mod revocations;
 pub mod sessions;

@@ -13,8 +13,9 @@ use serde::de::DeserializeOwned;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::statement::Statement;
 use super::{Conn, Error, Result, Tx, on, row};
-use crate::domain::{Backoff, KakaoEvent, KakaoUnlink, Timestamp};
+use crate::domain::{Backoff, Ending, KakaoEvent, KakaoUnlink, Timestamp};
 
 /// A queue of items that say what is to be done by a `T`.
 pub struct Queue<T> {
@@ -83,6 +84,18 @@ pub struct Item<T> {
     pub last_error: Option<String>,
 }
 
+/// Ended grants that clients are told of (back-channel logout); the key is the grant, the lane its client. A client that was not
+/// told of a logout for a day has forgotten the login: [`put_ended`] says so, and it is not told any more.
+pub const BACKCHANNEL_LOGOUTS: Queue<()> = Queue {
+    name: "backchannel_logout",
+    batch: 50,
+    claim: Duration::from_secs(30),
+    backoff: Backoff { first: Duration::from_secs(5), longest: Duration::from_hours(1), attempts: 10 },
+    stays: Duration::from_hours(24),
+    remembers_lane: true,
+    payload: PhantomData,
+};
+
 /// An item to be put.
 pub struct NewItem<'a, T> {
     /// Names it in its queue.
@@ -118,6 +131,36 @@ pub async fn put_anew<T: Serialize + Sync>(
     const OLD: &str = "DELETE FROM outbox WHERE queue = $1 AND key = $2";
     on!(tx, c => sqlx::query(OLD).bind(queue.name).bind(new.key).execute(c).await.map(drop))?;
     put(tx, queue, new, now).await.map(drop)
+}
+
+/// Puts a logout for each grant that has just ended of those where this column holds this id, and whose client is one that is
+/// told. One statement, however many they are; in the transaction that ended them.
+pub(super) async fn put_ended(
+    tx: &mut Tx<'_>,
+    (column, id): (&str, Uuid),
+    ending: &Ending<'_>,
+) -> Result<()> {
+    if ending.told.is_empty() {
+        return Ok(());
+    }
+    let queue = &BACKCHANNEL_LOGOUTS;
+    let mut put = Statement::new(
+        "INSERT INTO outbox (queue, key, lane, payload, created_at, next_at, expires_at) SELECT ",
+    );
+    put.bind(queue.name).push(", id, client_id, 'null', ended_at, ended_at, ").bind(ending.at + queue.stays);
+    put.push(" FROM grants WHERE ")
+        .push(column)
+        .push(" = ")
+        .bind(id)
+        .push(" AND ended_at = ")
+        .bind(ending.at);
+    // Before its code is exchanged, a client knows of no login.
+    put.push(" AND generation > 0 AND client_id IN (");
+    for (n, client) in ending.told.iter().enumerate() {
+        put.push(if n == 0 { "" } else { ", " }).bind(client.as_str());
+    }
+    put.push(") ON CONFLICT (queue, key) DO NOTHING");
+    put.execute(tx).await.map(drop)
 }
 
 row!(ItemRow {

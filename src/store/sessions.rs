@@ -8,7 +8,7 @@ use super::statement::{Row, Statement};
 use super::{Conn, Db, Result, Tx, audit, grants, on, row};
 use crate::domain::audit::Door;
 use crate::domain::session::{NewSession, Session};
-use crate::domain::{AuditEvent, EndReason, Fingerprint, Grant, NewGrant, SessionId, Timestamp, UserId};
+use crate::domain::{AuditEvent, Ending, Fingerprint, Grant, NewGrant, SessionId, Timestamp, UserId};
 
 /// Whether a session lives at `$now`, and its user is not kept out.
 macro_rules! live {
@@ -131,15 +131,11 @@ pub async fn replace(
     tx.commit().await
 }
 
-/// Ends a session and all logins that came of it; how many logins.
-pub async fn end(tx: &mut Tx<'_>, session: SessionId, reason: EndReason, now: Timestamp) -> Result<u64> {
-    const SESSION: &str = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
-    const GRANTS: &str =
-        "UPDATE grants SET ended_at = $2, end_reason = $3 WHERE session_id = $1 AND ended_at IS NULL";
-    on!(tx, c => sqlx::query(SESSION).bind(session.0).bind(now).execute(c).await.map(drop))?;
-    let ended = on!(tx, c => sqlx::query(GRANTS).bind(session.0).bind(now).bind(reason.name())
-        .execute(c).await.map(|done| done.rows_affected()))?;
-    Ok(ended)
+/// Ends a session and all grants that came of it; how many grants.
+pub async fn end(tx: &mut Tx<'_>, session: SessionId, ending: &Ending<'_>) -> Result<u64> {
+    const SQL: &str = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
+    on!(tx, c => sqlx::query(SQL).bind(session.0).bind(ending.at).execute(c).await.map(drop))?;
+    grants::end_of_session(tx, session, ending).await
 }
 
 /// Ends all sessions of a user, save the one to keep.

@@ -11,7 +11,8 @@ use super::statement::{Row, Statement};
 
 use super::{Conn, Db, Result, Tx, audit, grants, on, row, sessions};
 use crate::domain::{
-    AuditEvent, Consent, EndReason, KakaoId, Profile, ServiceTerm, Timestamp, User, UserId, consent,
+    AuditEvent, ClientId, Consent, EndReason, Ending, KakaoId, Profile, ServiceTerm, Timestamp, User, UserId,
+    consent,
 };
 
 row!(UserRow {
@@ -148,7 +149,7 @@ pub async fn kakao_refresh_token(conn: &mut Conn, user: UserId) -> Result<Option
 /// Keeps a user out and ends all its grants and sessions, in one transaction. False if there is no such user or it was out already.
 ///
 /// A login that is under way either commits before, and its grant is ended here, or sees the mark and rolls back.
-pub async fn disable(db: &mut Db, user: UserId, now: Timestamp) -> Result<bool> {
+pub async fn disable(db: &mut Db, user: UserId, now: Timestamp, told: &[ClientId]) -> Result<bool> {
     const SQL: &str = concat!(
         "UPDATE users SET disabled_at = $2, ",
         void_before!("$2"),
@@ -161,7 +162,8 @@ pub async fn disable(db: &mut Db, user: UserId, now: Timestamp) -> Result<bool> 
         return Ok(false);
     }
     sessions::end_of_user(&mut tx, user, None, now).await?;
-    let grants = grants::end_of_user(&mut tx, user, EndReason::UserDisabled, now).await?;
+    let ending = Ending { reason: EndReason::UserDisabled, at: now, told };
+    let grants = grants::end_of_user(&mut tx, user, &ending).await?;
     audit::record(&mut tx, now, &AuditEvent::UserDisabled { user, grants }).await?;
     tx.commit().await?;
     Ok(true)

@@ -8,8 +8,8 @@ use kakao_auth::cache::{Cache, Decision};
 use kakao_auth::domain::session::NewSession;
 use kakao_auth::domain::{
     AttemptFailure, AttemptId, AttemptOutcome, Beginning, ClientId, Clock, CodeBinding, Consent, EndReason,
-    Fingerprint, Grant, GrantId, GrantRequest, KakaoId, NewCode, NewGrant, Profile, Quota, Returning, Scope,
-    SessionId, Stage, Timestamp, UserId,
+    Ending, Fingerprint, Grant, GrantId, GrantRequest, KakaoId, NewCode, NewGrant, Profile, Quota, Returning,
+    Scope, SessionId, Stage, Timestamp, UserId,
 };
 use kakao_auth::store::grants::{self, Rotation};
 use kakao_auth::store::leases::{self, Lease};
@@ -133,7 +133,10 @@ async fn a_grant_without_a_code_is_live_at_once_and_both_ways_to_say_so_agree() 
         assert!(too_late.is_none());
         let rotated = grants::rotate(&mut db, &rotation, now).await.unwrap().unwrap();
         assert_eq!(rotated.life(now).unwrap().generation, 2);
-        assert!(grants::end(&mut db, made.id, EndReason::Revoked, now).await.unwrap());
+        let mut tx = Tx::begin(&mut db).await.unwrap();
+        let ending = Ending { reason: EndReason::Revoked, at: now, told: &[] };
+        assert!(grants::end(&mut tx, made.id, &ending).await.unwrap());
+        tx.commit().await.unwrap();
         let ended = grants::find(&mut db, made.id).await.unwrap().unwrap();
         assert_eq!(ended.stage, Stage::Ended { at: now, reason: EndReason::Revoked });
         assert!(grants::of_user(&mut db, made.user, now).await.unwrap().is_empty());
@@ -165,7 +168,8 @@ async fn a_login_that_no_longer_counts_is_dead_everywhere_before_its_rows_are_en
             Rotation { grant: made.id, client: &made.client, generation: 1, idle_expires_at: until };
         assert!(grants::rotate(&mut db, &rotation, now).await.unwrap().is_none());
         let mut tx = Tx::begin(&mut db).await.unwrap();
-        let ended = grants::end_void(&mut tx, made.user, EndReason::KakaoAccount, now).await.unwrap();
+        let ending = Ending { reason: EndReason::KakaoAccount, at: now, told: &[] };
+        let ended = grants::end_void(&mut tx, made.user, &ending).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(ended, 1);
     }
@@ -208,8 +212,8 @@ async fn a_disabled_user_can_be_enabled_and_roles_can_be_set() {
     for rig in rigs().await {
         let now = rig.clock.now();
         let user = log_in(&mut rig.db(), 7, &Profile::default(), now).await.unwrap();
-        assert!(users::disable(&mut rig.db(), user, now).await.unwrap());
-        assert!(!users::disable(&mut rig.db(), user, now).await.unwrap(), "only once");
+        assert!(users::disable(&mut rig.db(), user, now, &[]).await.unwrap());
+        assert!(!users::disable(&mut rig.db(), user, now, &[]).await.unwrap(), "only once");
         let changed = Profile { nickname: Some("new".into()), ..Profile::default() };
         assert_eq!(vouched(&mut rig.db(), 7, &changed, now, now).await, Outcome::Disabled);
         assert_eq!(rig.count("SELECT count(*) FROM grants").await, 1, "no grant for a disabled user");
@@ -268,7 +272,8 @@ async fn a_login_under_way_while_the_person_s_logins_are_ended_writes_nothing() 
         let user = log_in(&mut rig.db(), 8, &Profile::default(), at).await.unwrap();
         let (deleted, later) = (at + Duration::from_secs(2), at + Duration::from_secs(3));
         let by = kakao_auth::flow::delete_account::By::Person;
-        kakao_auth::flow::delete_account::delete(&mut rig.db(), Returning::New, user, by, deleted)
+        let ending = Ending { reason: EndReason::AccountDeleted, at: deleted, told: &[] };
+        kakao_auth::flow::delete_account::delete(&mut rig.db(), Returning::New, user, by, &ending)
             .await
             .unwrap();
         let rows = rig.count("SELECT count(*) FROM users").await;

@@ -13,13 +13,14 @@ pub(crate) async fn end(
     grant: &Grant,
     reason: EndReason,
 ) -> Result<(), store::Error> {
-    let now = deps.clock.now();
+    let ending = deps.ending(reason);
     let mut tx = Tx::begin(db).await?;
-    if !grants::end(&mut tx, grant.id, reason, now).await? {
+    if !grants::end(&mut tx, grant.id, &ending).await? {
         return Ok(());
     }
     let (user, client) = (grant.user, grant.client.clone());
-    audit::record(&mut tx, now, &AuditEvent::GrantEnded { user, client, grant: grant.id, reason }).await?;
+    let event = AuditEvent::GrantEnded { user, client, grant: grant.id, reason };
+    audit::record(&mut tx, ending.at, &event).await?;
     tx.commit().await?;
     deps.signals.revocations.ring();
     let client = &grant.client;
