@@ -9,7 +9,7 @@ use crate::domain::audit::DeletedBy;
 use crate::domain::{AuditEvent, ClientId, EndReason, Ending, KakaoUnlink, Returning, Timestamp, UserId};
 use crate::store::kakao_links::Link;
 use crate::store::outbox::{self, Attempt, KAKAO_UNLINKS, NewItem};
-use crate::store::{self, Db, Tx, accounts, audit, grants, kakao_links, sessions, users};
+use crate::store::{self, Db, Tx, accounts, audit, browser_sessions, grants, kakao_links, users};
 
 /// Who deletes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub(super) async fn erase(
     user: UserId,
     ending: &Ending<'_>,
 ) -> Result<u64, store::Error> {
-    sessions::end_of_user(tx, user, None, ending.at).await?;
+    browser_sessions::end_of_user(tx, user, None, ending.at).await?;
     let logins = grants::end_of_user(tx, user, ending).await?;
     accounts::erase(tx, user, returning == Returning::Old).await?;
     Ok(logins)

@@ -9,7 +9,7 @@ use super::token::end::end;
 use super::{Bearer, Deps, Error};
 use crate::domain::audit::LogoutReach;
 use crate::domain::{AuditEvent, EndReason, GrantId, GrantSummary};
-use crate::store::{self, Db, Tx, audit, grants, sessions, users};
+use crate::store::{self, Db, Tx, audit, browser_sessions, grants, users};
 
 /// A login, as its person sees it.
 #[derive(Serialize)]
@@ -83,14 +83,14 @@ pub async fn end_many(
     let (reach, grants) = match which {
         Which::All => {
             users::void_logins(&mut tx, user, now).await?;
-            sessions::end_of_user(&mut tx, user, None, now).await?;
+            browser_sessions::end_of_user(&mut tx, user, None, now).await?;
             (LogoutReach::Everywhere, grants::end_of_user(&mut tx, user, &ending).await?)
         }
         Which::Others => {
             let keep = grants::of_user_by_id(&mut tx, user, caller.grant)
                 .await?
                 .ok_or(BearerRefusal::TokenInvalid)?;
-            sessions::end_of_user(&mut tx, user, keep.session, now).await?;
+            browser_sessions::end_of_user(&mut tx, user, keep.session, now).await?;
             (LogoutReach::Elsewhere, grants::end_others(&mut tx, user, &keep, &ending).await?)
         }
     };

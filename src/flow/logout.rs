@@ -15,7 +15,7 @@ use crate::domain::{
     AuditEvent, EndReason, Fingerprint, LogoutConfirmation, SessionCookie, SessionId, UserId,
 };
 use crate::keys;
-use crate::store::{self, Db, Tx, audit, grants, sessions};
+use crate::store::{self, Db, Tx, audit, browser_sessions, grants};
 
 /// What the browser and the client show.
 pub struct Logout<'a> {
@@ -55,7 +55,7 @@ pub async fn logout(deps: &Deps, db: &mut Db, ask: Logout<'_>) -> Result<LoggedO
     let now = deps.clock.now();
     let session = match &cookie {
         None => None,
-        Some(cookie) => sessions::find_live(db, &cookie.fingerprint(), now).await?,
+        Some(cookie) => browser_sessions::find_live(db, &cookie.fingerprint(), now).await?,
     };
     if let Some(hint) = &hint {
         if let Some(session) = session.filter(|session| session.user == hint.sub) {
@@ -145,7 +145,7 @@ pub(super) async fn end_session(
 ) -> Result<(), store::Error> {
     let ending = deps.ending(EndReason::LoggedOut);
     let mut tx = Tx::begin(db).await?;
-    let grants = sessions::end(&mut tx, session, &ending).await?;
+    let grants = browser_sessions::end(&mut tx, session, &ending).await?;
     let reach = LogoutReach::BrowserSession;
     audit::record(&mut tx, ending.at, &AuditEvent::UserLoggedOut { user, reach, grants }).await?;
     tx.commit().await?;

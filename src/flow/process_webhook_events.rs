@@ -14,7 +14,7 @@ use crate::domain::audit::DeletedBy;
 use crate::domain::kakao_event::{Effect, Source, effect_of};
 use crate::domain::{AuditEvent, EndReason, Ending, KakaoEvent, OnUnlink, ProfileField, Timestamp, UserId};
 use crate::store::outbox::{Item, KAKAO_EVENTS, release};
-use crate::store::{self, Db, Pool, Tx, accounts, audit, grants, kakao_links, sessions, users};
+use crate::store::{self, Db, Pool, Tx, accounts, audit, browser_sessions, grants, kakao_links, users};
 
 /// Users whose events are processed at the same time.
 const AT_ONCE: usize = 4;
@@ -231,7 +231,7 @@ async fn unlink(
     if !kakao_links::unlink(tx, user, event.at, reason, disable).await? {
         return Ok(false);
     }
-    sessions::end_of_user(tx, user, None, now).await?;
+    browser_sessions::end_of_user(tx, user, None, now).await?;
     grants::end_of_user(tx, user, &ending).await?;
     Ok(true)
 }
@@ -255,7 +255,7 @@ async fn linked_again(
 /// Ends the logins from before `at`, and voids those of before that are still to come.
 async fn end_older(tx: &mut Tx<'_>, user: UserId, at: Timestamp, ending: &Ending<'_>) -> store::Result<()> {
     users::void_logins(tx, user, at).await?;
-    sessions::end_void(tx, user, ending.at).await?;
+    browser_sessions::end_void(tx, user, ending.at).await?;
     grants::end_void(tx, user, ending).await?;
     Ok(())
 }

@@ -342,22 +342,8 @@ fn sqlite(url: &str, max_connections: u32) -> Result<Pool> {
 /// Number, name and text of each migration, in order.
 type Step = (i64, &'static str, &'static str);
 
-const POSTGRES: &[Step] = &[
-    (1, "first", include_str!("../../migrations/postgres/0001_first.sql")),
-    (2, "sessions", include_str!("../../migrations/postgres/0002_sessions.sql")),
-    (3, "revocations", include_str!("../../migrations/postgres/0003_revocations.sql")),
-    (4, "clients", include_str!("../../migrations/postgres/0004_clients.sql")),
-    (5, "kakao", include_str!("../../migrations/postgres/0005_kakao.sql")),
-    (6, "outbox", include_str!("../../migrations/postgres/0006_outbox.sql")),
-];
-const SQLITE: &[Step] = &[
-    (1, "first", include_str!("../../migrations/sqlite/0001_first.sql")),
-    (2, "sessions", include_str!("../../migrations/sqlite/0002_sessions.sql")),
-    (3, "revocations", include_str!("../../migrations/sqlite/0003_revocations.sql")),
-    (4, "clients", include_str!("../../migrations/sqlite/0004_clients.sql")),
-    (5, "kakao", include_str!("../../migrations/sqlite/0005_kakao.sql")),
-    (6, "outbox", include_str!("../../migrations/sqlite/0006_outbox.sql")),
-];
+const POSTGRES: &[Step] = &[(1, "first", include_str!("../../migrations/postgres/0001_first.sql"))];
+const SQLITE: &[Step] = &[(1, "first", include_str!("../../migrations/sqlite/0001_first.sql"))];
 
 fn migrator(steps: &'static [Step]) -> Migrator {
     let migrations = steps

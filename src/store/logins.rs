@@ -1,4 +1,4 @@
-//! What a login writes: the user in `users`, its grant in `grants`, the browser's session in `sessions` and its record in
+//! What a login writes: the user in `users`, its grant in `grants`, the browser session in `browser_sessions` and its record in
 //! `audit_events`, all or nothing.
 //!
 //! Postgres does it in one statement: as BEGIN, two statements and COMMIT it was four round trips, and most of a login's
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::kakao_links::ended_since;
 use super::standing::login_counts;
 use super::statement::Statement;
-use super::{Conn, Db, Result, Tx, audit, grants, on, profile, row, sessions, users};
+use super::{Conn, Db, Result, Tx, audit, browser_sessions, grants, on, profile, row, users};
 use crate::domain::audit::Door;
 use crate::domain::session::NewSession;
 use crate::domain::{AuditEvent, Consent, Grant, KakaoId, NewGrant, Profile, Timestamp, UserId};
@@ -120,8 +120,8 @@ async fn at_once(conn: &mut Conn, login: &NewLogin<'_>) -> Result<Option<Recorde
     let mut all = Statement::new("WITH u AS (");
     upsert_user(&mut all, login);
     if let Some(session) = &login.session {
-        let row = sessions::new_row(session, &login.grant).set_to("user_id", "u.id");
-        all.push("), s AS (").insert_select("sessions", row).push(" FROM u");
+        let row = browser_sessions::new_row(session, &login.grant).set_to("user_id", "u.id");
+        all.push("), s AS (").insert_select("browser_sessions", row).push(" FROM u");
     }
     let row = grants::new_row(&login.grant).set_to("user_id", "u.id");
     let row = row.set("session_id", login.session.as_ref().map(|session| session.id.0));
@@ -140,7 +140,10 @@ async fn one_by_one(db: &mut Db, login: &NewLogin<'_>) -> Result<Option<Recorded
     if let Some(user) = &user {
         if let Some(session) = &login.session {
             let mut insert = Statement::default();
-            insert.insert("sessions", [sessions::new_row(session, &login.grant).set("user_id", user.id)]);
+            insert.insert(
+                "browser_sessions",
+                [browser_sessions::new_row(session, &login.grant).set("user_id", user.id)],
+            );
             insert.execute(&mut tx).await?;
         }
         let row = grants::new_row(&login.grant).set("user_id", user.id);
@@ -166,7 +169,7 @@ async fn undo_new_user(db: &mut Db, user: UserId) -> Result<()> {
     const ALL: [&str; 4] = [
         "DELETE FROM audit_events WHERE user_id = $1",
         "DELETE FROM grants WHERE user_id = $1",
-        "DELETE FROM sessions WHERE user_id = $1",
+        "DELETE FROM browser_sessions WHERE user_id = $1",
         "DELETE FROM users WHERE id = $1",
     ];
     let mut tx = Tx::begin(db).await?;

@@ -15,7 +15,7 @@ pub struct Swept {
     pub attempts: u64,
     /// Rows of `grants`.
     pub grants: u64,
-    /// Rows of `sessions`.
+    /// Rows of `browser_sessions`.
     pub sessions: u64,
     /// Rows of `outbox`.
     pub outbox: u64,
@@ -27,8 +27,7 @@ pub async fn expired(conn: &mut Conn, now: Timestamp) -> Result<Swept> {
                             (SELECT id FROM login_attempts WHERE expires_at <= $1 LIMIT 1000)";
     const GRANTS: &str =
         "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at <= $1 LIMIT 1000)";
-    const SESSIONS: &str =
-        "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 LIMIT 1000)";
+    const SESSIONS: &str = "DELETE FROM browser_sessions WHERE id IN (SELECT id FROM browser_sessions WHERE expires_at <= $1 LIMIT 1000)";
     const ASSERTIONS: &str = "DELETE FROM client_assertions WHERE id IN
                               (SELECT id FROM client_assertions WHERE expires_at <= $1 LIMIT 1000)";
     const LEASES: &str = "DELETE FROM job_leases WHERE until <= $1";

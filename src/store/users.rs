@@ -9,7 +9,7 @@ use super::profile::{self, ProfileColumns};
 use super::standing::void_before;
 use super::statement::{Row, Statement};
 
-use super::{Conn, Db, Result, Tx, audit, grants, on, row, sessions};
+use super::{Conn, Db, Result, Tx, audit, browser_sessions, grants, on, row};
 use crate::domain::{
     AuditEvent, ClientId, Consent, EndReason, Ending, KakaoId, Profile, ServiceTerm, Timestamp, User, UserId,
     consent,
@@ -161,7 +161,7 @@ pub async fn disable(db: &mut Db, user: UserId, now: Timestamp, told: &[ClientId
     if done == 0 {
         return Ok(false);
     }
-    sessions::end_of_user(&mut tx, user, None, now).await?;
+    browser_sessions::end_of_user(&mut tx, user, None, now).await?;
     let ending = Ending { reason: EndReason::UserDisabled, at: now, told };
     let grants = grants::end_of_user(&mut tx, user, &ending).await?;
     audit::record(&mut tx, now, &AuditEvent::UserDisabled { user, grants }).await?;

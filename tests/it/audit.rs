@@ -143,7 +143,7 @@ async fn a_login_that_cannot_be_recorded_leaves_nothing() {
         let browser = Browser::new(&rig);
         let callback = browser.until_callback(&authorization_request(&[])).await;
         browser.open_callback(0, &callback).await;
-        let left = "SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM grants) + (SELECT count(*) FROM sessions)";
+        let left = "SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM grants) + (SELECT count(*) FROM browser_sessions)";
         assert_eq!(rig.count(left).await, 0, "{stores:?}");
         accept(&rig).await;
         browser.tokens(&[]).await;

@@ -354,7 +354,7 @@ async fn a_database_without_the_schema_is_said_so() {
     let (code, said, _) = place.import("csv", &place.source(many(1)), &[]).await;
     assert!(code == Some(1) && said.contains("run kakao-auth migrate first"), "{said}");
     let place = Place::on(Stores::PostgresAndRedis).await;
-    place.prepare("DROP TABLE sessions, grants, users").await;
+    place.prepare("DROP TABLE browser_sessions, grants, users").await;
     let (code, said, _) = place.import("csv", &place.source(many(1)), &[]).await;
     assert!(code == Some(1) && said.contains("run kakao-auth migrate first"), "{said}");
 }

@@ -177,7 +177,7 @@ async fn the_cookie_is_fresh_at_each_login_and_a_planted_or_earlier_one_is_dead(
         let landed = browser.at_once(&[("prompt", "none")]).await;
         assert_eq!(parameter(&landed, "error").as_deref(), Some("login_required"), "{dead}");
     }
-    assert_eq!(rig.count("SELECT count(*) FROM sessions WHERE ended_at IS NULL").await, 1);
+    assert_eq!(rig.count("SELECT count(*) FROM browser_sessions WHERE ended_at IS NULL").await, 1);
 }
 
 #[tokio::test]

@@ -14,7 +14,9 @@ use kakao_auth::domain::{
 use kakao_auth::store::grants::{self, Rotation};
 use kakao_auth::store::leases::{self, Lease};
 use kakao_auth::store::logins::{self, NewLogin, Recorded};
-use kakao_auth::store::{Db, Tx, accounts, assertions, attempts, kakao_links, sessions, sweep, users};
+use kakao_auth::store::{
+    Db, Tx, accounts, assertions, attempts, browser_sessions, kakao_links, sweep, users,
+};
 use reqwest::{Method, StatusCode};
 
 use crate::rig::{Rig, Setup, Stores, access_token, variable};
@@ -153,12 +155,12 @@ async fn a_login_that_no_longer_counts_is_dead_everywhere_before_its_rows_are_en
         let now = rig.clock.now();
         let made = live_grant(&mut db, now, Duration::from_mins(10)).await;
         let cookie = Fingerprint::of(made.id.0.as_bytes());
-        assert!(sessions::find_live(&mut db, &cookie, now).await.unwrap().is_some());
+        assert!(browser_sessions::find_live(&mut db, &cookie, now).await.unwrap().is_some());
         for (valid_from, counts) in [(now, true), (now + Duration::from_micros(1), false), (now, false)] {
             let mut tx = Tx::begin(&mut db).await.unwrap();
             users::void_logins(&mut tx, made.user, valid_from).await.unwrap();
             tx.commit().await.unwrap();
-            assert_eq!(sessions::find_live(&mut db, &cookie, now).await.unwrap().is_some(), counts);
+            assert_eq!(browser_sessions::find_live(&mut db, &cookie, now).await.unwrap().is_some(), counts);
             assert_eq!(grants::is_not_ended(&mut db, made.id).await.unwrap(), counts);
             assert_eq!(grants::of_user(&mut db, made.user, now).await.unwrap().len(), usize::from(counts));
             assert_eq!(grants::find(&mut db, made.id).await.unwrap().unwrap().is_live(now), counts);

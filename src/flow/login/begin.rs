@@ -19,7 +19,7 @@ use crate::flow::{Deps, Error, Params, id_token_hint};
 use crate::kakao::Authorize;
 use crate::keys::attempt::new_seed;
 use crate::keys::code;
-use crate::store::{Db, sessions};
+use crate::store::{Db, browser_sessions};
 
 /// A login that has begun, or is complete already.
 pub(crate) enum Begun {
@@ -173,7 +173,7 @@ async fn find_session(
 ) -> Result<Option<Session>, Error<AuthorizeRefusal>> {
     match &browser.session {
         None => Ok(None),
-        Some(cookie) => Ok(sessions::find_live(db, &cookie.fingerprint(), deps.clock.now()).await?),
+        Some(cookie) => Ok(browser_sessions::find_live(db, &cookie.fingerprint(), deps.clock.now()).await?),
     }
 }
 

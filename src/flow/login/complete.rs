@@ -16,7 +16,7 @@ use crate::flow::error::chain;
 use crate::flow::kakao::tokens;
 use crate::keys;
 use crate::store::logins::{self, NewLogin, Recorded};
-use crate::store::{Db, sessions};
+use crate::store::{Db, browser_sessions};
 
 /// What Kakao told about a person, and when.
 pub(crate) struct Identity {
@@ -113,7 +113,8 @@ pub(crate) async fn complete(
     let completed = match voucher {
         Voucher::Kakao(identity, session) => by_kakao(deps, db, grant, identity, session).await?,
         Voucher::Session(session) => {
-            let granted = sessions::grant(db, &session, &grant, now + deps.policy.session.idle).await?;
+            let granted =
+                browser_sessions::grant(db, &session, &grant, now + deps.policy.session.idle).await?;
             granted.map_or(Completed::LoginsEnded, Completed::Granted)
         }
     };
@@ -166,7 +167,7 @@ async fn by_kakao(
         tokens::keep(deps, grant.user, token, *lives).await;
     }
     if let Some(old) = browser.and_then(|browser| browser.replaces)
-        && let Err(error) = sessions::replace(db, &old.fingerprint(), session, grant.user, now).await
+        && let Err(error) = browser_sessions::replace(db, &old.fingerprint(), session, grant.user, now).await
     {
         // The login stands; the session from before ends by itself.
         warn!(cause = chain(&error), "the browser's earlier session was not ended");

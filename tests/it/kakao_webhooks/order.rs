@@ -107,7 +107,7 @@ async fn state(rig: &Rig, kakao_id: i64) -> String {
                kakao_refresh_token IS NOT NULL AS token, nickname, email, email_verified, phone_number, age_range,
                deleted_at IS NOT NULL AS deleted,
                (SELECT count(*) FROM grants g WHERE g.user_id = u.id AND g.ended_at IS NULL) AS grants,
-               (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND s.ended_at IS NULL) AS sessions
+               (SELECT count(*) FROM browser_sessions s WHERE s.user_id = u.id AND s.ended_at IS NULL) AS sessions
         FROM users u WHERE kakao_id = $1";
     let kakao_auth::store::Pool::Postgres(pool) = &rig.pool else { panic!("this test is for Postgres") };
     let row = sqlx::query(SQL).bind(kakao_id).fetch_one(pool).await.unwrap();

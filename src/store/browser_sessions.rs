@@ -1,4 +1,4 @@
-//! Table `sessions`: one user in one browser, across clients. [`super::logins`] makes them.
+//! Table `browser_sessions`: one user in one browser, across clients. [`super::logins`] makes them.
 
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -14,12 +14,12 @@ use crate::domain::{AuditEvent, Ending, Fingerprint, Grant, NewGrant, SessionId,
 macro_rules! live {
     ($now:literal) => {
         concat!(
-            "sessions.ended_at IS NULL AND sessions.idle_expires_at > ",
+            "browser_sessions.ended_at IS NULL AND browser_sessions.idle_expires_at > ",
             $now,
-            " AND sessions.expires_at > ",
+            " AND browser_sessions.expires_at > ",
             $now,
-            " AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL AND ",
-            login_counts!("users", "sessions.logged_in_at"),
+            " AND EXISTS (SELECT 1 FROM users WHERE users.id = browser_sessions.user_id AND users.disabled_at IS NULL AND ",
+            login_counts!("users", "browser_sessions.logged_in_at"),
             ")"
         )
     };
@@ -30,7 +30,7 @@ row!(SessionRow { id: Uuid, user_id: Uuid, auth_time: Timestamp, logged_in_at: T
 /// The living session of this cookie.
 pub async fn find_live(conn: &mut Conn, token: &Fingerprint, now: Timestamp) -> Result<Option<Session>> {
     const SQL: &str = concat!(
-        "SELECT id, user_id, auth_time, logged_in_at FROM sessions WHERE token_hash = $1 AND ",
+        "SELECT id, user_id, auth_time, logged_in_at FROM browser_sessions WHERE token_hash = $1 AND ",
         live!("$2")
     );
     let row: Option<SessionRow> = on!(conn, c => sqlx::query_as(SQL)
@@ -43,7 +43,7 @@ pub async fn find_live(conn: &mut Conn, token: &Fingerprint, now: Timestamp) -> 
     }))
 }
 
-/// The one binder of `INSERT INTO sessions`. Its user is the caller's to set: not every statement knows it yet.
+/// The one binder of `INSERT INTO browser_sessions`. Its user is the caller's to set: not every statement knows it yet.
 pub(super) fn new_row<'q>(session: &'q NewSession, grant: &NewGrant) -> Row<'q> {
     Row::default()
         .set("id", session.id.0)
@@ -106,7 +106,7 @@ fn use_session(
     idle_expires_at: Timestamp,
 ) {
     // `now` is the first value of either statement, and `live!` asks it again.
-    statement.push("UPDATE sessions SET last_used_at = ").bind(now);
+    statement.push("UPDATE browser_sessions SET last_used_at = ").bind(now);
     statement.push(", idle_expires_at = ").bind(idle_expires_at);
     statement.push(" WHERE id = ").bind(session.0);
     statement.push(concat!(" AND ", live!("$1")));
@@ -122,8 +122,8 @@ pub async fn replace(
     now: Timestamp,
 ) -> Result<()> {
     const MOVE: &str = "UPDATE grants SET session_id = $2
-                        WHERE session_id = (SELECT id FROM sessions WHERE token_hash = $1 AND user_id = $3)";
-    const END: &str = "UPDATE sessions SET ended_at = $2 WHERE token_hash = $1 AND ended_at IS NULL";
+                        WHERE session_id = (SELECT id FROM browser_sessions WHERE token_hash = $1 AND user_id = $3)";
+    const END: &str = "UPDATE browser_sessions SET ended_at = $2 WHERE token_hash = $1 AND ended_at IS NULL";
     let mut tx = Tx::begin(db).await?;
     on!(tx, c => sqlx::query(MOVE).bind(old.as_bytes()).bind(new.0).bind(user.0)
         .execute(c).await.map(drop))?;
@@ -133,7 +133,7 @@ pub async fn replace(
 
 /// Ends a session and all grants that came of it; how many grants.
 pub async fn end(tx: &mut Tx<'_>, session: SessionId, ending: &Ending<'_>) -> Result<u64> {
-    const SQL: &str = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
+    const SQL: &str = "UPDATE browser_sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
     on!(tx, c => sqlx::query(SQL).bind(session.0).bind(ending.at).execute(c).await.map(drop))?;
     grants::end_of_session(tx, session, ending).await
 }
@@ -145,7 +145,7 @@ pub async fn end_of_user(
     keep: Option<SessionId>,
     now: Timestamp,
 ) -> Result<()> {
-    const SQL: &str = "UPDATE sessions SET ended_at = $2
+    const SQL: &str = "UPDATE browser_sessions SET ended_at = $2
                        WHERE user_id = $1 AND ended_at IS NULL AND ($3 IS NULL OR id <> $3)";
     on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now).bind(keep.map(|session| session.0))
         .execute(c).await.map(drop))?;
@@ -155,9 +155,9 @@ pub async fn end_of_user(
 /// Ends the sessions of a user whose login no longer counts. What voided it comes first.
 pub async fn end_void(tx: &mut Tx<'_>, user: UserId, now: Timestamp) -> Result<()> {
     const SQL: &str = concat!(
-        "UPDATE sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL
+        "UPDATE browser_sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL
            AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = $1 AND ",
-        login_counts!("users", "sessions.logged_in_at"),
+        login_counts!("users", "browser_sessions.logged_in_at"),
         ")"
     );
     on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now).execute(c).await.map(drop))?;

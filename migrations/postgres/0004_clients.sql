@@ -1,6 +1,0 @@
--- Client assertions (RFC 7523) that were shown, until they expire: each is good once.
-CREATE TABLE client_assertions (
-    id         bytea PRIMARY KEY CHECK (length(id) = 32),
-    expires_at timestamptz NOT NULL
-);
-CREATE INDEX client_assertions_expires_at ON client_assertions (expires_at);
