@@ -404,8 +404,10 @@ mod tests {
 
     #[test]
     fn the_table_of_the_docs_is_that_of_the_events() {
-        let mut documented =
-            include_str!("../../docs/audit.md").lines().filter(|line| line.starts_with("| `"));
+        let mut documented = include_str!("../../docs/audit.md")
+            .lines()
+            .skip_while(|line| !line.starts_with("| kind |"))
+            .filter(|line| line.starts_with("| `"));
         for event in samples() {
             let columns = [
                 event.user().map(|_| "user"),
