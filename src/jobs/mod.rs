@@ -2,7 +2,7 @@
 //! `flow`, `keys` and `store`.
 //!
 //! What is done in the database is done by one replica at a time, by a lease row or a claim; what each keeps in memory,
-//! by each. [`Running`] watches over the jobs: one that dies is the end of the process.
+//! by each. `Running` watches over the jobs: one that dies is the end of the process.
 
 mod backchannel_logout;
 mod job;

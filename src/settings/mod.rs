@@ -1,6 +1,6 @@
 //! Owns the settings: layers, the reading of every key, and the list of all that is wrong with them.
 //!
-//! Stands on `domain`; `config` is at home here, and so is the environment. [`layers`] merges, [`reader`] takes keys out of
+//! Stands on `domain`; `config` is at home here, and so is the environment. `layers` merges, `reader` takes keys out of
 //! the tree, and each section has a file that names its keys, their ranges and what they become.
 
 mod client;

@@ -85,7 +85,7 @@ pub struct Item<T> {
 }
 
 /// Ended grants that clients are told of (back-channel logout); the key is the grant, the lane its client. A client that was not
-/// told of a logout for a day has forgotten the login: [`put_ended`] says so, and it is not told any more.
+/// told of a logout for a day has forgotten the login: `put_ended` says so, and it is not told any more.
 pub const BACKCHANNEL_LOGOUTS: Queue<()> = Queue {
     name: "backchannel_logout",
     batch: 50,
