@@ -8,8 +8,8 @@ use crate::domain::{Clock, EndReason, Ending, Initiator, UserId};
 use crate::flow::Error;
 use crate::flow::chain;
 use crate::flow::delete_account::{By, delete};
+use crate::flow::kakao::unlink;
 use crate::flow::refusal::AccountRefusal;
-use crate::flow::unlink;
 use crate::settings::Settings;
 use crate::store::{Db, Pool, users};
 
@@ -63,7 +63,7 @@ pub(super) fn run(command: &Command, settings: &Settings) -> anyhow::Result<()> 
         Command::Disable { id } => {
             let id = user(id)?;
             let done = with_db(settings, async |db| {
-                users::disable(db, id, Clock::System.now(), settings.clients.told_of_logouts()).await
+                users::disable(db, id, Clock::System.now(), settings.clients.notified_of_logouts()).await
             })?;
             report(done, &format!("{id} is kept out"), &format!("{id} was kept out before, or is no user"))
         }
@@ -107,7 +107,7 @@ fn delete_one(options: &DeleteOptions, settings: &Settings) -> anyhow::Result<()
         let ending = Ending {
             reason: EndReason::AccountDeleted,
             at: Clock::System.now(),
-            told: settings.clients.told_of_logouts(),
+            notify: settings.clients.notified_of_logouts(),
         };
         match delete(&mut db, returning, id, By::Operator(None), &ending).await {
             Ok(()) => {

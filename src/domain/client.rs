@@ -195,15 +195,15 @@ impl Client {
 #[derive(Clone, Debug, Default)]
 pub struct Clients {
     by_id: Arc<HashMap<String, Arc<Client>>>,
-    told_of_logouts: Arc<[ClientId]>,
+    notified_of_logouts: Arc<[ClientId]>,
 }
 
 impl Clients {
     /// From the settings' list. The ids are unique: the settings refuse two alike.
     pub fn new(clients: Vec<Client>) -> Self {
-        let told = clients.iter().filter(|client| client.backchannel_logout_uri.is_some());
+        let notified = clients.iter().filter(|client| client.backchannel_logout_uri.is_some());
         Self {
-            told_of_logouts: told.map(|client| client.id.clone()).collect(),
+            notified_of_logouts: notified.map(|client| client.id.clone()).collect(),
             by_id: Arc::new(
                 clients.into_iter().map(|client| (client.id.0.clone(), Arc::new(client))).collect(),
             ),
@@ -215,9 +215,9 @@ impl Clients {
         self.by_id.get(id)
     }
 
-    /// Those whose server is told of logouts (`backchannel_logout_uri`).
-    pub fn told_of_logouts(&self) -> &[ClientId] {
-        &self.told_of_logouts
+    /// Those whose server is notified of logouts (`backchannel_logout_uri`).
+    pub fn notified_of_logouts(&self) -> &[ClientId] {
+        &self.notified_of_logouts
     }
 
     /// The longest that one kind of token of any client lives; zero without clients.

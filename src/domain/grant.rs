@@ -74,8 +74,8 @@ pub struct Ending<'a> {
     pub reason: EndReason,
     /// When.
     pub at: Timestamp,
-    /// The clients that are told of theirs: see [`super::Clients::told_of_logouts`].
-    pub told: &'a [ClientId],
+    /// The clients that are notified of theirs: see [`super::Clients::notified_of_logouts`].
+    pub notify: &'a [ClientId],
 }
 
 /// What a client asked to be granted, once the request was checked: everything of it that the client may have.

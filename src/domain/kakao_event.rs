@@ -2,7 +2,7 @@
 //!
 //! Every effect is a function of the event's own time: it touches what is older than the event and nothing else. Events may
 //! therefore come late, twice and in any order, and a login that is later than an event is never undone by it. The unlink
-//! webhook has no time: Kakao is asked instead (`flow::process_webhook_events`).
+//! webhook has no time: Kakao is asked instead (`flow::kakao::process_webhook_events`).
 //!
 //! Source: developers.kakao.com, Kakao Login > Webhook (unlink; account status change).
 

@@ -33,7 +33,7 @@ struct LogoutClaims<'a> {
 
 /// Whether any client wants to be told.
 pub fn is_wanted(deps: &Deps) -> bool {
-    !deps.clients.told_of_logouts().is_empty()
+    !deps.clients.notified_of_logouts().is_empty()
 }
 
 /// Tells every client what is due; how many logouts they now know of.

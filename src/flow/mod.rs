@@ -19,13 +19,10 @@ pub mod logout;
 pub mod nonces;
 mod outbox;
 pub mod params;
-pub mod process_webhook_events;
-pub mod receive_webhook;
 pub mod refusal;
 pub mod revocations;
 mod signals;
 pub(crate) mod token;
-pub mod unlink;
 pub mod userinfo;
 pub mod users;
 
@@ -77,8 +74,8 @@ pub struct Deps {
 }
 
 impl Deps {
-    /// Ends grants now, and has their clients told.
+    /// Ends grants now, and has their clients notified.
     pub(crate) fn ending(&self, reason: EndReason) -> Ending<'_> {
-        Ending { reason, at: self.clock.now(), told: self.clients.told_of_logouts() }
+        Ending { reason, at: self.clock.now(), notify: self.clients.notified_of_logouts() }
     }
 }

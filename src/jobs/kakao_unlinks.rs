@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::job::{Again, Context, Failure, Job};
-use crate::flow::unlink::unlink_due;
+use crate::flow::kakao::unlink::unlink_due;
 
 const PERIOD: Duration = Duration::from_secs(1);
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::job::{Again, Context, Failure, Job};
-use crate::flow::process_webhook_events::process_webhook_events;
+use crate::flow::kakao::process_webhook_events::process_webhook_events;
 
 /// How often events are looked for that another replica received.
 const PERIOD: Duration = Duration::from_millis(500);

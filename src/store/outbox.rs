@@ -140,7 +140,7 @@ pub(super) async fn put_ended(
     (column, id): (&str, Uuid),
     ending: &Ending<'_>,
 ) -> Result<()> {
-    if ending.told.is_empty() {
+    if ending.notify.is_empty() {
         return Ok(());
     }
     let queue = &BACKCHANNEL_LOGOUTS;
@@ -156,7 +156,7 @@ pub(super) async fn put_ended(
         .bind(ending.at);
     // Before its code is exchanged, a client knows of no login.
     put.push(" AND generation > 0 AND client_id IN (");
-    for (n, client) in ending.told.iter().enumerate() {
+    for (n, client) in ending.notify.iter().enumerate() {
         put.push(if n == 0 { "" } else { ", " }).bind(client.as_str());
     }
     put.push(") ON CONFLICT (queue, key) DO NOTHING");

@@ -149,7 +149,7 @@ pub async fn kakao_refresh_token(conn: &mut Conn, user: UserId) -> Result<Option
 /// Keeps a user out and ends all its grants and sessions, in one transaction. False if there is no such user or it was out already.
 ///
 /// A login that is under way either commits before, and its grant is ended here, or sees the mark and rolls back.
-pub async fn disable(db: &mut Db, user: UserId, now: Timestamp, told: &[ClientId]) -> Result<bool> {
+pub async fn disable(db: &mut Db, user: UserId, now: Timestamp, notify: &[ClientId]) -> Result<bool> {
     const SQL: &str = concat!(
         "UPDATE users SET disabled_at = $2, ",
         void_before!("$2"),
@@ -162,7 +162,7 @@ pub async fn disable(db: &mut Db, user: UserId, now: Timestamp, told: &[ClientId
         return Ok(false);
     }
     browser_sessions::end_of_user(&mut tx, user, None, now).await?;
-    let ending = Ending { reason: EndReason::UserDisabled, at: now, told };
+    let ending = Ending { reason: EndReason::UserDisabled, at: now, notify };
     let grants = grants::end_of_user(&mut tx, user, &ending).await?;
     audit::record(&mut tx, now, &AuditEvent::UserDisabled { user, grants }).await?;
     tx.commit().await?;

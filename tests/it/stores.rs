@@ -136,7 +136,7 @@ async fn a_grant_without_a_code_is_live_at_once_and_both_ways_to_say_so_agree() 
         let rotated = grants::rotate(&mut db, &rotation, now).await.unwrap().unwrap();
         assert_eq!(rotated.life(now).unwrap().generation, 2);
         let mut tx = Tx::begin(&mut db).await.unwrap();
-        let ending = Ending { reason: EndReason::Revoked, at: now, told: &[] };
+        let ending = Ending { reason: EndReason::Revoked, at: now, notify: &[] };
         assert!(grants::end(&mut tx, made.id, &ending).await.unwrap());
         tx.commit().await.unwrap();
         let ended = grants::find(&mut db, made.id).await.unwrap().unwrap();
@@ -170,7 +170,7 @@ async fn a_login_that_no_longer_counts_is_dead_everywhere_before_its_rows_are_en
             Rotation { grant: made.id, client: &made.client, generation: 1, idle_expires_at: until };
         assert!(grants::rotate(&mut db, &rotation, now).await.unwrap().is_none());
         let mut tx = Tx::begin(&mut db).await.unwrap();
-        let ending = Ending { reason: EndReason::KakaoAccount, at: now, told: &[] };
+        let ending = Ending { reason: EndReason::KakaoAccount, at: now, notify: &[] };
         let ended = grants::end_void(&mut tx, made.user, &ending).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(ended, 1);
@@ -274,7 +274,7 @@ async fn a_login_under_way_while_the_person_s_logins_are_ended_writes_nothing() 
         let user = log_in(&mut rig.db(), 8, &Profile::default(), at).await.unwrap();
         let (deleted, later) = (at + Duration::from_secs(2), at + Duration::from_secs(3));
         let by = kakao_auth::flow::delete_account::By::Person;
-        let ending = Ending { reason: EndReason::AccountDeleted, at: deleted, told: &[] };
+        let ending = Ending { reason: EndReason::AccountDeleted, at: deleted, notify: &[] };
         kakao_auth::flow::delete_account::delete(&mut rig.db(), Returning::New, user, by, &ending)
             .await
             .unwrap();

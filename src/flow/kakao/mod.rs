@@ -1,7 +1,11 @@
 //! What the service does with Kakao beside logins: the tokens of users ([`tokens`]), which resource servers get ([`broker`]),
-//! profiles that have changed ([`profile`]), and links that are renewed ([`renew_links`]).
+//! links that are renewed ([`renew_links`]) and profiles that have changed ([`profile`]), what Kakao's webhooks bring
+//! ([`receive_webhook`], [`process_webhook_events`]), and the unlink of deleted accounts ([`unlink`]).
 
 pub mod broker;
+pub mod process_webhook_events;
 pub mod profile;
+pub mod receive_webhook;
 pub mod renew_links;
 pub mod tokens;
+pub mod unlink;

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
 use super::SCOPE;
-use crate::flow::unlink;
+use crate::flow::kakao::unlink;
 use crate::web::reply::Reply;
 use crate::web::state::State;
 use crate::web::{caller, read, run};

@@ -4,7 +4,7 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::DEADLINE;
-use crate::flow::receive_webhook::receive_events;
+use crate::flow::kakao::receive_webhook::receive_events;
 use crate::flow::refusal::WebhookRefusal;
 use crate::web::reply::Reply;
 use crate::web::state::State;

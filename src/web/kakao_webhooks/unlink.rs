@@ -5,7 +5,7 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::DEADLINE;
-use crate::flow::receive_webhook::receive_unlink;
+use crate::flow::kakao::receive_webhook::receive_unlink;
 use crate::flow::{Error, Params};
 use crate::web::error::describe;
 use crate::web::reply::Reply;

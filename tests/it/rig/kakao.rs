@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use kakao_auth::flow::kakao::process_webhook_events::process_webhook_events;
 use kakao_auth::flow::kakao::profile::read_stale_profiles;
-use kakao_auth::flow::process_webhook_events::process_webhook_events;
-use kakao_auth::flow::unlink::unlink_due;
+use kakao_auth::flow::kakao::unlink::unlink_due;
 use kakao_simulator::Event;
 use reqwest::{Response, StatusCode};
 

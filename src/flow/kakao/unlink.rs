@@ -5,10 +5,10 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use tracing::{error, info};
 
-use super::kakao::tokens;
-use super::refusal::AccountRefusal;
-use super::{Deps, Error, outbox};
+use super::tokens;
 use crate::domain::{AuditEvent, KakaoAccessToken, KakaoUnlink, Timestamp, UserId};
+use crate::flow::refusal::AccountRefusal;
+use crate::flow::{Deps, Error, outbox};
 use crate::kakao::{Fault, FaultKind};
 use crate::store::outbox::{Attempt, Item, KAKAO_UNLINKS};
 use crate::store::{self, Db, Pool, Tx, audit, kakao_links};

@@ -6,12 +6,12 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::error::chain;
-use super::refusal::{RequestRefusal, WebhookRefusal};
-use super::signals::inbox::Received;
-use super::{Deps, Error, Params};
 use crate::domain::kakao_event::{Source, USER_UNLINKED};
 use crate::domain::{Fingerprint, KakaoEvent, KakaoId};
+use crate::flow::error::chain;
+use crate::flow::refusal::{RequestRefusal, WebhookRefusal};
+use crate::flow::signals::inbox::Received;
+use crate::flow::{Deps, Error, Params};
 use crate::kakao::EventRefused;
 use crate::store::outbox::{self, KAKAO_EVENTS, NewItem};
 use crate::store::{self, Conn, Db};

@@ -6,13 +6,13 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tracing::{error, info, warn};
 
-use super::error::chain;
-use super::kakao::tokens;
 use super::receive_webhook::store_waiting;
-use super::{Deps, delete_account, outbox};
+use super::tokens;
 use crate::domain::audit::DeletedBy;
 use crate::domain::kakao_event::{Effect, Source, effect_of};
 use crate::domain::{AuditEvent, EndReason, Ending, KakaoEvent, OnUnlink, ProfileField, Timestamp, UserId};
+use crate::flow::error::chain;
+use crate::flow::{Deps, delete_account, outbox};
 use crate::store::outbox::{Item, KAKAO_EVENTS, release};
 use crate::store::{self, Db, Pool, Tx, accounts, audit, browser_sessions, grants, kakao_links, users};
 
