@@ -126,7 +126,7 @@ impl App {
         let (died, ended_by_itself) = tokio::select! {
             ended = &mut server => (None, Some(ended)),
             died = jobs.died() => {
-                error!(cause = chain(&died), "draining: the process cannot go on without a job");
+                error!(cause = chain(&died), "draining: a job ended unexpectedly");
                 (Some(died), None)
             }
             () = shutdown => {

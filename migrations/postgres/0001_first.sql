@@ -119,7 +119,7 @@ CREATE TABLE signing_keys (
     kid            text        PRIMARY KEY,
     alg            text        NOT NULL,
     public_jwk     text        NOT NULL,
-    private_sealed bytea       NOT NULL,
+    private_key_encrypted bytea       NOT NULL,
     created_at     timestamptz NOT NULL,
     published_at   timestamptz NOT NULL,
     activated_at   timestamptz,

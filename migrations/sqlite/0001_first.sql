@@ -119,7 +119,7 @@ CREATE TABLE signing_keys (
     kid            TEXT    PRIMARY KEY,
     alg            TEXT    NOT NULL,
     public_jwk     TEXT    NOT NULL,
-    private_sealed BLOB    NOT NULL,
+    private_key_encrypted BLOB    NOT NULL,
     created_at     INTEGER NOT NULL,
     published_at   INTEGER NOT NULL,
     activated_at   INTEGER,

@@ -1,4 +1,4 @@
-//! Owns what may be lost: Kakao access tokens (sealed by the caller) and counters. Stands on `domain`; `redis` is at
+//! Owns what may be lost: Kakao access tokens (encrypted by the caller) and counters. Stands on `domain`; `redis` is at
 //! home here.
 //!
 //! The database is the truth. Every call ends within [`PER_CALL`], and a cache that does not answer is left alone for a

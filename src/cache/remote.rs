@@ -107,7 +107,7 @@ impl Remote {
             Ok(0) => Decision::Allowed,
             Ok(wait) => Decision::Limited { retry_after: Duration::from_micros(wait) },
             Err(error) => {
-                debug!(%error, "counting in this process alone");
+                debug!(%error, "Redis is unavailable; limits are counted in this process alone");
                 self.0.fallback.hit(key, quota)
             }
         }
@@ -125,7 +125,7 @@ impl Remote {
             Err(elapsed) => Box::new(elapsed),
         };
         self.let_rest();
-        warn!(%cause, "Redis did not answer; it is left alone for a second");
+        warn!(%cause, "Redis did not answer; it is not asked for a second");
         Err(Error::Unavailable(cause))
     }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::runtime::block_on;
 use crate::cache::Cache;
 use crate::domain::{Clock, Locale};
-use crate::flow::doctor::{Check, Level, Patient, examine};
+use crate::flow::doctor::{Check, Environment, Level, diagnose};
 use crate::kakao::Kakao;
 use crate::notify::Notifier;
 use crate::settings::Settings;
@@ -22,24 +22,24 @@ pub(super) struct Options {
     /// ko or en; as the terminal's language unless named.
     #[arg(long, value_name = "LANGUAGE")]
     lang: Option<String>,
-    /// An address under which a sibling reaches the service, such as <http://kakao-auth:8080>; repeatable.
+    /// An address under which a backend service reaches the service, such as <http://kakao-auth:8080>; repeatable.
     #[arg(long, value_name = "URL")]
-    sibling_url: Vec<String>,
+    backend_url: Vec<String>,
 }
 
 pub(super) fn run(options: &Options, settings: &Settings) -> anyhow::Result<ExitCode> {
     let checks = block_on(async {
         let mut db = Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle();
-        let patient = Patient {
+        let environment = Environment {
             cache: &Cache::open(settings.cache.url.reveal(), Clock::System)?,
             kakao: &Kakao::new(settings.kakao.clone(), Clock::System)?,
             notifier: &Notifier::new()?,
             issuer: settings.policy.issuer.as_str(),
             scopes: &settings.kakao.scopes,
             has_secret: settings.kakao.client_secret.is_some(),
-            siblings: &options.sibling_url,
+            backends: &options.backend_url,
         };
-        Ok(examine(&patient, &mut db).await)
+        Ok(diagnose(&environment, &mut db).await)
     })?;
     let locale = locale(options);
     let works = checks.iter().flat_map(|check| &check.findings).all(|finding| finding.level != Level::Fault);

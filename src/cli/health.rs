@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 
 use crate::settings::Settings;
 
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
     let bind = settings.server.bind;
@@ -29,9 +29,9 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
 
 /// The status of a GET. One request to ourselves needs no client library.
 fn ask(address: SocketAddr, path: &str) -> anyhow::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut reply = String::new();
     stream.take(4_096).read_to_string(&mut reply)?;

@@ -151,7 +151,7 @@ async fn rotate(bench: &mut Bench, options: &RotateOptions) -> anyhow::Result<()
     }
     if !early.is_empty() {
         bail!(
-            "the next key is not in every sibling's JWKS yet; run this again for {} \
+            "the next key is not in every backend's JWKS yet; run this again for {} \
              (or, after a leak: kakao-auth keys retire KID --now)",
             early.join(", ")
         );
@@ -179,11 +179,11 @@ async fn retire(bench: &mut Bench, options: &RetireOptions, settings: &Settings)
     );
     println!("  at this service its tokens fail within seconds; people refresh, or log in again");
     println!(
-        "  at siblings they are accepted until the cached JWKS ends, {} at the latest, and then fail",
+        "  at backends they are accepted until the cached JWKS ends, {} at the latest, and then fail",
         short(bench.policy.jwks_max_age)
     );
     println!(
-        "  the next key signs at once; a sibling without it in its cache fetches it, or fails for up to {}",
+        "  the next key signs at once; a backend without it in its cache fetches it, or fails for up to {}",
         short(bench.policy.jwks_max_age)
     );
     if !options.now {

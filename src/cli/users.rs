@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 use super::runtime::block_on;
 use crate::domain::{Clock, EndReason, Ending, Initiator, UserId};
 use crate::flow::Error;
+use crate::flow::admin::kakao_unlinks;
 use crate::flow::chain;
 use crate::flow::delete_account::{By, delete};
-use crate::flow::kakao::unlink;
 use crate::flow::refusal::AccountRefusal;
 use crate::settings::Settings;
 use crate::store::{Db, Pool, users};
@@ -130,7 +130,7 @@ pub(super) fn unlinks(command: &Unlinks, settings: &Settings) -> anyhow::Result<
         match command {
             Unlinks::List { json } => {
                 let pending =
-                    unlink::pending(&mut db).await.map_err(|error| anyhow::anyhow!(chain(&error)))?;
+                    kakao_unlinks::pending(&mut db).await.map_err(|error| anyhow::anyhow!(chain(&error)))?;
                 if pending.is_empty() && !json {
                     println!("Kakao knows of every deleted account");
                 }
@@ -147,7 +147,7 @@ pub(super) fn unlinks(command: &Unlinks, settings: &Settings) -> anyhow::Result<
             }
             Unlinks::Retry { id } => {
                 let id = user(id)?;
-                let revived = match unlink::retry(&mut db, id, now).await {
+                let revived = match kakao_unlinks::retry(&mut db, id, now).await {
                     Ok(()) => true,
                     Err(Error::Refused(_)) => false,
                     Err(error) => bail!("{}", chain(&error)),

@@ -1,4 +1,4 @@
-//! Clients: the frontends and siblings that the settings list.
+//! Clients: the frontends and backend services that the settings list.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -102,7 +102,7 @@ impl ProfileClaim {
     }
 }
 
-/// A frontend or sibling, as the settings describe it.
+/// A frontend or backend service, as the settings describe it.
 #[derive(Clone, Debug)]
 pub struct Client {
     /// `client_id`.

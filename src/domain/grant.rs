@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::pkce::CodeChallenge;
-use super::{AttemptId, ClientId, Fingerprint, GrantId, Scope, SessionId, Timestamp, UserId};
+use super::{AttemptId, BrowserSessionId, ClientId, Fingerprint, GrantId, Scope, Timestamp, UserId};
 
 /// Why a grant ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -281,7 +281,7 @@ pub struct GrantSummary {
     /// When it was last refreshed.
     pub last_used_at: Timestamp,
     /// The browser session that it belongs to.
-    pub session: Option<SessionId>,
+    pub session: Option<BrowserSessionId>,
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ uuid_id! {
 
 uuid_id! {
     /// One person in one browser.
-    SessionId
+    BrowserSessionId
 }
 
 /// The `client_id` of a client (RFC 6749 §2.2), as written in the settings.

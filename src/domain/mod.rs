@@ -43,7 +43,7 @@ pub use grant::{
     Beginning, CodeBinding, EndReason, Ending, Grant, GrantRequest, GrantSummary, NewCode, NewGrant, Stage,
     StoredCode,
 };
-pub use ids::{AttemptId, ClientId, GrantId, KakaoId, SessionId, UserId};
+pub use ids::{AttemptId, BrowserSessionId, ClientId, GrantId, KakaoId, UserId};
 pub use issuer::Issuer;
 pub use kakao_app::KakaoApp;
 pub use kakao_event::KakaoEvent;

@@ -1,8 +1,8 @@
 //! When signing keys are made, begin to sign, stop, and go: the plan alone, from the keys and the time.
 //!
 //! For each algorithm: *next* (published, not signing) → *current* → *previous* (verifying until the last token it signed
-//! has expired) → gone. A key signs only after it was published for longer than siblings may keep the JWKS, and is published
-//! for longer than its tokens live, so that a sibling that caches the JWKS for its full `max-age` meets no unknown key.
+//! has expired) → gone. A key signs only after it was published for longer than backend services may keep the JWKS, and is published
+//! for longer than its tokens live, so that a backend service that caches the JWKS for its full `max-age` meets no unknown key.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ pub struct KeyPolicy {
     pub algorithms: Vec<SigningAlg>,
     /// How long a key signs.
     pub rotate_every: Duration,
-    /// How long siblings may keep the JWKS.
+    /// How long backend services may keep the JWKS.
     pub jwks_max_age: Duration,
     /// The longest life of a token.
     pub longest_token: Duration,

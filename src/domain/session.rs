@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Fingerprint, SessionId, Timestamp, UserId};
+use super::{BrowserSessionId, Fingerprint, Timestamp, UserId};
 
 /// A session that lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Session {
+pub struct BrowserSession {
     /// Its row.
-    pub id: SessionId,
+    pub id: BrowserSessionId,
     /// Who logged in.
     pub user: UserId,
     /// When the person proved to Kakao who they are.
@@ -19,9 +19,9 @@ pub struct Session {
 
 /// A browser session about to be stored.
 #[derive(Clone, Debug)]
-pub struct NewSession {
+pub struct NewBrowserSession {
     /// Its row.
-    pub id: SessionId,
+    pub id: BrowserSessionId,
     /// SHA-256 of its cookie.
     pub token: Fingerprint,
     /// Until when it lives unused.
@@ -72,7 +72,7 @@ impl Prompt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The session is enough: a code at once.
-    UseSession(Session),
+    UseSession(BrowserSession),
     /// To Kakao.
     AskKakao(Prompt),
     /// A page would be needed and may not be shown: `login_required`.
@@ -80,7 +80,7 @@ pub enum Verdict {
 }
 
 /// Judges a request by the session that the browser has, if any.
-pub fn judge(requirements: &AuthnRequirements, session: Option<Session>, now: Timestamp) -> Verdict {
+pub fn judge(requirements: &AuthnRequirements, session: Option<BrowserSession>, now: Timestamp) -> Verdict {
     let prompt = match (requirements.prompt, session) {
         (Some(prompt), _) => Some(prompt),
         // How old Kakao's own session is, is not known.
@@ -108,8 +108,8 @@ mod tests {
     #[test]
     fn a_session_is_enough_unless_the_request_says_otherwise() {
         let now = Timestamp::from_micros(1_800_000_000_000_000);
-        let session = Session {
-            id: SessionId::generate(),
+        let session = BrowserSession {
+            id: BrowserSessionId::generate(),
             user: UserId::generate(),
             auth_time: now - Duration::from_mins(5),
             logged_in_at: now - Duration::from_mins(5),

@@ -68,13 +68,13 @@ async fn notify(
     match deps.notifier.logged_out(uri, &token).await {
         Ok(()) => {
             store::outbox::done(db, queue, attempt, "delivered", deps.clock.now()).await?;
-            info!(client = %client.id, grant = %grant.id, "the client knows of the logout");
+            info!(client = %client.id, grant = %grant.id, "the back-channel logout was delivered");
             Ok(true)
         }
         Err(error) => {
             let cause = chain(&error);
             if !outbox::fail(deps, db, queue, attempt, &cause).await? {
-                warn!(client = %client.id, grant = %grant.id, cause, "the client cannot be told of a logout");
+                warn!(client = %client.id, grant = %grant.id, cause, "the back-channel logout could not be delivered");
             }
             Ok(false)
         }

@@ -33,7 +33,7 @@ pub async fn delete_account(
     Ok(())
 }
 
-/// The same without a service that runs: siblings hear of it from one that does, by the feed.
+/// The same without a service that runs: backend services hear of it from one that does, by the feed.
 pub async fn delete(
     db: &mut Db,
     returning: Returning,

@@ -20,7 +20,7 @@ const OLDEST_POSTGRES: i32 = 140_000;
 const OLDEST_REDIS: u32 = 6;
 
 /// What is examined.
-pub struct Patient<'a> {
+pub struct Environment<'a> {
     /// The cache.
     pub cache: &'a Cache,
     /// Kakao, as the settings describe it.
@@ -33,8 +33,8 @@ pub struct Patient<'a> {
     pub scopes: &'a [String],
     /// Whether `kakao.client_secret` is set.
     pub has_secret: bool,
-    /// Further addresses under which siblings reach the service.
-    pub siblings: &'a [String],
+    /// Further addresses under which backend services reach the service.
+    pub backends: &'a [String],
 }
 
 /// How bad a finding is.
@@ -93,19 +93,19 @@ pub struct Check {
 }
 
 /// Examines everything. What follows from a fault that was found is not named again.
-pub async fn examine(patient: &Patient<'_>, db: &mut Db) -> Vec<Check> {
+pub async fn diagnose(environment: &Environment<'_>, db: &mut Db) -> Vec<Check> {
     let mut checks = vec![
         Check { name: "database", findings: database(db).await.into_iter().collect() },
-        Check { name: "cache", findings: cache(patient.cache).await.into_iter().collect() },
+        Check { name: "cache", findings: cache(environment.cache).await.into_iter().collect() },
     ];
-    match patient.kakao.probe_clock().await {
+    match environment.kakao.probe_clock().await {
         Err(fault) => {
             checks.push(Check { name: "kakao", findings: vec![Finding::of(&fault, Level::Fault)] });
         }
         Ok(skew) => {
             checks.push(Check { name: "kakao", findings: Vec::new() });
             checks.push(Check { name: "clock", findings: skew.and_then(clock).into_iter().collect() });
-            let page = authorize(patient).await;
+            let page = authorize(environment).await;
             // A key that is no REST API key is refused everywhere: once is enough.
             let key_is_wrong = page.as_ref().is_err_and(Fault::is_wrong_key);
             let findings = page.unwrap_or_else(|fault| vec![Finding::of(&fault, Level::Fault)]);
@@ -113,20 +113,22 @@ pub async fn examine(patient: &Patient<'_>, db: &mut Db) -> Vec<Check> {
             if !key_is_wrong {
                 checks.push(Check {
                     name: "client secret",
-                    findings: secret(patient).await.into_iter().collect(),
+                    findings: secret(environment).await.into_iter().collect(),
                 });
             }
-            checks
-                .push(Check { name: "admin key", findings: admin_key(patient).await.into_iter().collect() });
+            checks.push(Check {
+                name: "admin key",
+                findings: admin_key(environment).await.into_iter().collect(),
+            });
         }
     }
     checks.push(Check {
         name: "public address",
-        findings: public_address(patient).await.into_iter().collect(),
+        findings: public_address(environment).await.into_iter().collect(),
     });
-    for sibling in patient.siblings {
-        let finding = seen_from(patient, sibling).await;
-        checks.push(Check { name: "sibling", findings: finding.into_iter().collect() });
+    for backend in environment.backends {
+        let finding = seen_from(environment, backend).await;
+        checks.push(Check { name: "backend", findings: finding.into_iter().collect() });
     }
     checks
 }
@@ -203,16 +205,16 @@ fn clock(skew: Skew) -> Option<Finding> {
 ///
 /// # Errors
 /// What Kakao's page says, unless it is about a consent item.
-async fn authorize(patient: &Patient<'_>) -> Result<Vec<Finding>, Fault> {
+async fn authorize(environment: &Environment<'_>) -> Result<Vec<Finding>, Fault> {
     let openid = ["openid".to_owned()];
-    match patient.kakao.probe_authorize(&[]).await {
-        Ok(()) if patient.scopes.contains(&openid[0]) => Ok(Vec::new()),
+    match environment.kakao.probe_authorize(&[]).await {
+        Ok(()) if environment.scopes.contains(&openid[0]) => Ok(Vec::new()),
         // Nothing asks for OpenID Connect, so a login works without it.
-        Ok(()) => match patient.kakao.probe_authorize(&openid).await {
+        Ok(()) => match environment.kakao.probe_authorize(&openid).await {
             Err(fault) if fault.is_scope_off() => Ok(vec![oidc_off(Level::Warning)]),
             _ => Ok(Vec::new()),
         },
-        Err(fault) if fault.is_scope_off() => Ok(items_that_are_off(patient, &fault).await),
+        Err(fault) if fault.is_scope_off() => Ok(items_that_are_off(environment, &fault).await),
         Err(fault) => Err(fault),
     }
 }
@@ -227,10 +229,10 @@ fn oidc_off(level: Level) -> Finding {
 }
 
 /// Which of the configured items Kakao does not have.
-async fn items_that_are_off(patient: &Patient<'_>, fault: &Fault) -> Vec<Finding> {
+async fn items_that_are_off(environment: &Environment<'_>, fault: &Fault) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for item in patient.scopes {
-        let alone = patient.kakao.with_scopes(std::slice::from_ref(item));
+    for item in environment.scopes {
+        let alone = environment.kakao.with_scopes(std::slice::from_ref(item));
         let off = matches!(alone.probe_authorize(&[]).await, Err(fault) if fault.is_scope_off());
         if off && item == "openid" {
             findings.push(oidc_off(Level::Fault));
@@ -247,12 +249,12 @@ async fn items_that_are_off(patient: &Patient<'_>, fault: &Fault) -> Vec<Finding
     findings
 }
 
-async fn secret(patient: &Patient<'_>) -> Option<Finding> {
-    match patient.kakao.probe_secret(true).await {
+async fn secret(environment: &Environment<'_>) -> Option<Finding> {
+    match environment.kakao.probe_secret(true).await {
         Err(fault) => Some(Finding::of(&fault, Level::Fault)),
-        Ok(()) if !patient.has_secret => Some(secret_off()),
+        Ok(()) if !environment.has_secret => Some(secret_off()),
         // A secret that is switched off at Kakao is not compared with anything.
-        Ok(()) => patient.kakao.probe_secret(false).await.is_ok().then(secret_off),
+        Ok(()) => environment.kakao.probe_secret(false).await.is_ok().then(secret_off),
     }
 }
 
@@ -267,8 +269,8 @@ fn secret_off() -> Finding {
     )
 }
 
-async fn admin_key(patient: &Patient<'_>) -> Option<Finding> {
-    if !patient.kakao.has_admin_key() {
+async fn admin_key(environment: &Environment<'_>) -> Option<Finding> {
+    if !environment.kakao.has_admin_key() {
         return Some(Finding::ours(
             "admin_key_missing",
             Level::Warning,
@@ -276,7 +278,7 @@ async fn admin_key(patient: &Patient<'_>) -> Option<Finding> {
             "kakao.admin_key가 없어서 연결 해제 웹훅을 받을 수 없고, 삭제된 계정이 카카오에 연결된 채 남을 수 있어요.",
         ));
     }
-    match patient.kakao.probe_admin_key().await {
+    match environment.kakao.probe_admin_key().await {
         Ok(()) => None,
         Err(fault) if fault.is_dead_token() => Some(Finding::ours(
             "admin_key_wrong",
@@ -301,8 +303,8 @@ async fn issuer_at(notifier: &Notifier, base: &str) -> Result<Option<String>, St
     }
 }
 
-async fn public_address(patient: &Patient<'_>) -> Option<Finding> {
-    match issuer_at(patient.notifier, patient.issuer).await {
+async fn public_address(environment: &Environment<'_>) -> Option<Finding> {
+    match issuer_at(environment.notifier, environment.issuer).await {
         Err(cause) => Some(Finding::ours(
             "public_url_unreachable",
             Level::Warning,
@@ -311,19 +313,19 @@ async fn public_address(patient: &Patient<'_>) -> Option<Finding> {
             ),
             format!("여기에서 server.public_url로 접속할 수 없어요 ({cause}). 카카오 웹훅도 그 주소로 와요."),
         )),
-        Ok(told) if told.as_deref() != Some(patient.issuer) => {
-            Some(issuer_mismatch(patient.issuer, patient.issuer, told.as_deref()))
+        Ok(advertised) if advertised.as_deref() != Some(environment.issuer) => {
+            Some(issuer_mismatch(environment.issuer, environment.issuer, advertised.as_deref()))
         }
-        Ok(_) => webhook(patient).await,
+        Ok(_) => webhook(environment).await,
     }
 }
 
 /// Kakao follows no redirects, and some proxies answer for a path that they do not know.
-async fn webhook(patient: &Patient<'_>) -> Option<Finding> {
+async fn webhook(environment: &Environment<'_>) -> Option<Finding> {
     // Ours refuse whoever does not show the admin key, and what is no token.
     for (path, refusal) in [("unlink", 401), ("account-status", 400)] {
-        let url = format!("{}/kakao/webhooks/{path}", patient.issuer);
-        match patient.notifier.post_nothing(&url).await {
+        let url = format!("{}/kakao/webhooks/{path}", environment.issuer);
+        match environment.notifier.post_nothing(&url).await {
             Ok(status) if status == refusal => {}
             Ok(status) => return Some(webhook_unreachable(&url, &status.to_string())),
             Err(error) => return Some(webhook_unreachable(&url, &error.to_string())),
@@ -345,29 +347,29 @@ fn webhook_unreachable(url: &str, answer: &str) -> Finding {
     )
 }
 
-async fn seen_from(patient: &Patient<'_>, base: &str) -> Option<Finding> {
-    match issuer_at(patient.notifier, base).await {
-        Ok(told) if told.as_deref() == Some(patient.issuer) => None,
-        Ok(told) => Some(issuer_mismatch(patient.issuer, base, told.as_deref())),
+async fn seen_from(environment: &Environment<'_>, base: &str) -> Option<Finding> {
+    match issuer_at(environment.notifier, base).await {
+        Ok(advertised) if advertised.as_deref() == Some(environment.issuer) => None,
+        Ok(advertised) => Some(issuer_mismatch(environment.issuer, base, advertised.as_deref())),
         Err(cause) => Some(Finding::ours(
-            "sibling_unreachable",
+            "backend_unreachable",
             Level::Warning,
-            format!("A sibling cannot reach the service there ({cause})."),
+            format!("A backend cannot reach the service there ({cause})."),
             format!("다른 서비스가 그 주소로 접속할 수 없어요 ({cause})."),
         )),
     }
 }
 
-fn issuer_mismatch(ours: &str, base: &str, told: Option<&str>) -> Finding {
-    let told = told.unwrap_or("-");
+fn issuer_mismatch(ours: &str, base: &str, advertised: Option<&str>) -> Finding {
+    let advertised = advertised.unwrap_or("-");
     Finding::ours(
         "issuer_mismatch",
         Level::Fault,
         format!(
-            "At {base} the issuer is {told}, and server.public_url is {ours}: siblings will refuse every token."
+            "At {base} the issuer is {advertised}, and server.public_url is {ours}: backends will refuse every token."
         ),
         format!(
-            "{base}에서는 issuer가 {told}인데 server.public_url은 {ours}이에요. 다른 서비스가 모든 토큰을 거부해요."
+            "{base}에서는 issuer가 {advertised}인데 server.public_url은 {ours}이에요. 다른 서비스가 모든 토큰을 거부해요."
         ),
     )
 }

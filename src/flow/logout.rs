@@ -12,7 +12,7 @@ use super::token::end::end;
 use super::{Deps, Error, Params};
 use crate::domain::audit::LogoutReach;
 use crate::domain::{
-    AuditEvent, EndReason, Fingerprint, LogoutConfirmation, SessionCookie, SessionId, UserId,
+    AuditEvent, BrowserSessionId, EndReason, Fingerprint, LogoutConfirmation, SessionCookie, UserId,
 };
 use crate::keys;
 use crate::store::{self, Db, Tx, audit, browser_sessions, grants};
@@ -44,8 +44,12 @@ const KNOWN: [&str; 7] =
     ["id_token_hint", "client_id", "post_logout_redirect_uri", "state", "kakao", "confirm", "ui_locales"];
 
 /// Ends the browser's session, or asks for a confirmation.
-pub async fn logout(deps: &Deps, db: &mut Db, ask: Logout<'_>) -> Result<LoggedOut, Error<LogoutRefusal>> {
-    let Logout { params, session: cookie } = ask;
+pub async fn logout(
+    deps: &Deps,
+    db: &mut Db,
+    request: Logout<'_>,
+) -> Result<LoggedOut, Error<LogoutRefusal>> {
+    let Logout { params, session: cookie } = request;
     params.refuse_repeated(&KNOWN)?;
     let hint = match params.one("id_token_hint")? {
         None => None,
@@ -76,7 +80,7 @@ pub async fn logout(deps: &Deps, db: &mut Db, ask: Logout<'_>) -> Result<LoggedO
         }
         end_session(deps, db, session.user, session.id).await?;
     }
-    Ok(LoggedOut::Done { to: way_out(deps, params, target)? })
+    Ok(LoggedOut::Done { to: logout_redirect(deps, params, target)? })
 }
 
 /// Where the client wants the browser. Only a genuine hint shows which client it is that asks.
@@ -102,7 +106,7 @@ fn target(deps: &Deps, params: &Params, hint: Option<&Hint>) -> Result<Option<St
 }
 
 /// `kakao=true` ends the Kakao account's session in this browser too; Kakao sends it back to us, and we on to the client.
-fn way_out(
+fn logout_redirect(
     deps: &Deps,
     params: &Params,
     target: Option<String>,
@@ -112,23 +116,23 @@ fn way_out(
     }
     let state = match target {
         None => None,
-        Some(to) => {
-            Some(deps.keys.seal_logout(&serde_json::to_vec(&Onward { to }).map_err(keys::Error::from)?)?)
-        }
+        Some(to) => Some(deps.keys.encrypt_logout_state(
+            &serde_json::to_vec(&PostLogoutTarget { to }).map_err(keys::Error::from)?,
+        )?),
     };
     Ok(Some(deps.kakao.logout_url(state.as_deref())))
 }
 
 /// Where to go once Kakao has sent the browser back, sealed, so that nobody else's address comes out of it.
 #[derive(Serialize, Deserialize)]
-struct Onward {
+struct PostLogoutTarget {
     to: String,
 }
 
 /// Opens the `state` that came back from Kakao's logout.
 pub fn after_kakao(deps: &Deps, state: Option<&str>) -> Option<String> {
-    let onward: Onward = serde_json::from_slice(&deps.keys.open_logout(state?)?).ok()?;
-    Some(onward.to)
+    let target: PostLogoutTarget = serde_json::from_slice(&deps.keys.decrypt_logout_state(state?)?).ok()?;
+    Some(target.to)
 }
 
 /// Only this browser can make it: the cookie is not readable for pages.
@@ -141,7 +145,7 @@ pub(super) async fn end_session(
     deps: &Deps,
     db: &mut Db,
     user: UserId,
-    session: SessionId,
+    session: BrowserSessionId,
 ) -> Result<(), store::Error> {
     let ending = deps.ending(EndReason::LoggedOut);
     let mut tx = Tx::begin(db).await?;

@@ -3,10 +3,10 @@
 //! Stands on `kakao`, `keys`, `store` and `cache`. Knows nothing of HTTP: it takes what was asked and answers what is
 //! to be said, or a [`Refusal`] that `web::error` turns into a status and a code.
 
+pub mod admin;
 pub mod backchannel_logout;
 pub mod bearer;
 pub mod delete_account;
-pub mod devices;
 pub mod doctor;
 pub mod error;
 pub(crate) mod gauges;
@@ -21,6 +21,7 @@ mod outbox;
 pub mod params;
 pub mod refusal;
 pub mod revocations;
+pub mod sessions;
 mod signals;
 pub(crate) mod token;
 pub mod userinfo;

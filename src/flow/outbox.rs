@@ -21,7 +21,7 @@ pub(super) async fn claim<T: DeserializeOwned>(
         if queue.backoff.is_exceeded_by(item.attempt.number) {
             let cause = "its last attempt ended without a word";
             outbox::set_aside(conn, queue, &item.attempt, cause, now).await?;
-            error!(queue = queue.name, key = %item.attempt.key, cause, "an item of the outbox was set aside");
+            error!(queue = queue.name, key = %item.attempt.key, cause, "an outbox item was set aside");
         } else {
             due.push(item);
         }
@@ -29,7 +29,7 @@ pub(super) async fn claim<T: DeserializeOwned>(
     Ok(due)
 }
 
-/// Notes that an attempt failed. False if it was the last, and the item is set aside: whoever asked says what that means.
+/// Notes that an outbox item failed and was rescheduled. False if it was the last, and the item is set aside: whoever asked says what that means.
 pub(super) async fn fail<T>(
     deps: &Deps,
     conn: &mut Conn,
@@ -41,7 +41,7 @@ pub(super) async fn fail<T>(
     let next = outbox::fail(conn, queue, attempt, cause, now).await?;
     if let Some(next) = next {
         let wait = next.since(now).as_secs();
-        info!(queue = queue.name, key = %attempt.key, attempt = attempt.number, wait, cause, "an attempt failed");
+        info!(queue = queue.name, key = %attempt.key, attempt = attempt.number, wait, cause, "an outbox item failed and was rescheduled");
     }
     Ok(next.is_some())
 }

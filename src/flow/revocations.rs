@@ -1,5 +1,5 @@
 //! The revocation feed: which logins and users were ended within the longest life of an access token, signed, so that
-//! siblings that verify offline learn of it within seconds (`docs/revocation-feed.md`).
+//! backend services that verify offline learn of it within seconds (`docs/revocation-feed.md`).
 //!
 //! Each replica keeps its own copy in memory and reads from the database what is new.
 

@@ -1,4 +1,4 @@
-//! Tells siblings and persons what is known of a user: the profile, and consent as data.
+//! Tells backend services and persons what is known of a user: the profile, and consent as data.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::domain::{ProfileField, Timestamp, User, UserId};
 use crate::store::Db;
 use crate::store::users;
 
-/// What a sibling is told of a user.
+/// What a backend service is told of a user.
 pub async fn profile(db: &mut Db, id: UserId) -> Result<Value, Error<AccountRefusal>> {
     let user = users::find(db, id).await?.ok_or(AccountRefusal::NotFound)?;
     if user.deleted_at.is_some() {

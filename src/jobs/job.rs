@@ -133,16 +133,16 @@ impl Health {
         match outcome {
             Ok(again) => {
                 if self.failing {
-                    info!(job, "the job goes on");
+                    info!(job, "the job recovered");
                 }
                 self.failing = false;
                 again
             }
             Err(error) => {
                 if self.failing {
-                    debug!(job, cause = chain(&*error), "a step failed again");
+                    debug!(job, cause = chain(&*error), "a job step failed again");
                 } else {
-                    warn!(job, cause = chain(&*error), "a step failed; it is tried again and again");
+                    warn!(job, cause = chain(&*error), "a job step failed; it will be retried");
                 }
                 self.failing = true;
                 Again::Later

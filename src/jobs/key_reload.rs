@@ -19,7 +19,7 @@ pub(super) fn job(context: &Arc<Context>) -> Job {
 
 async fn step(context: Arc<Context>) -> Result<Again, Failure> {
     if reload_keys_once(&context.deps, &mut context.db()).await? {
-        info!("other signing keys are in use now");
+        info!("signing keys were reloaded");
     }
     Ok(Again::Later)
 }

@@ -64,7 +64,7 @@ impl Running {
             }
         };
         if tokio::time::timeout(within, all).await.is_err() {
-            warn!("a step of a job did not end in time");
+            warn!("a job step did not finish in time");
         }
         outcome
     }

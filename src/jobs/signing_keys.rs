@@ -35,9 +35,9 @@ pub async fn keys_once(deps: &Deps, db: &mut Db, holder: Uuid) -> Result<Option<
         return Ok(None);
     }
     let steps = lifecycle::step(db, &deps.keys.master, &deps.keys.policy, now).await?;
-    let resealed = lifecycle::reseal(db, &deps.keys.master).await?;
-    if resealed > 0 {
-        info!(resealed, "values were encrypted anew with the current master key");
+    let reencrypted = lifecycle::reencrypt(db, &deps.keys.master).await?;
+    if reencrypted > 0 {
+        info!(reencrypted, "stored values were re-encrypted with the current master key");
     }
     Ok(Some(steps))
 }

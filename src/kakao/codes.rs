@@ -137,7 +137,7 @@ pub(super) const REDIRECT_UNKNOWN: &KnownFault = known("redirect.unknown");
 pub(super) const TIMEOUT: &KnownFault = known("network.timeout");
 pub(super) const UNREACHABLE: &KnownFault = known("network.unreachable");
 pub(super) const BROKEN_OFF: &KnownFault = known("network.broken");
-pub(super) const QUOTA_RESTING: &KnownFault = known("quota.resting");
+pub(super) const QUOTA_BACKOFF: &KnownFault = known("quota.backoff");
 pub(super) const REPLY_UNREADABLE: &KnownFault = known("reply.unreadable");
 pub(super) const REPLY_BUSY: &KnownFault = known("reply.busy");
 pub(super) const REPLY_REFUSED: &KnownFault = known("reply.refused");
@@ -385,7 +385,7 @@ const ROWS: &[KnownFault] = &[
     row("network.broken", TryLater, Kakao,
         "The connection to Kakao broke off. Try again in a moment.",
         "카카오와의 연결이 끊겼어요. 잠시 후 다시 시도해 주세요."),
-    row("quota.resting", TryLater, Operator,
+    row("quota.backoff", TryLater, Operator,
         "Kakao said a moment ago that a quota is used up, so it is left alone for some seconds. Try again in a moment; see KAPI-10.",
         "조금 전에 카카오 쿼터를 다 써서 몇 초 동안 호출을 멈췄어요. 잠시 후 다시 시도해 주세요. KAPI-10도 참고해 주세요."),
     row("reply.unreadable", KakaoBroken, Kakao,

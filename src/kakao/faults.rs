@@ -142,8 +142,8 @@ impl Fault {
         Self::id_token(codes::ID_TOKEN_PERSON, "Kakao's ID token and /v2/user/me name different people")
     }
 
-    pub(super) fn resting(left: Duration) -> Self {
-        Self { retry_after: Some(left), ..Self::of(codes::QUOTA_RESTING) }
+    pub(super) fn backing_off(left: Duration) -> Self {
+        Self { retry_after: Some(left), ..Self::of(codes::QUOTA_BACKOFF) }
     }
 
     /// The same reply of Kakao, where it means that the token is none that Kakao knows.

@@ -103,8 +103,8 @@ impl Kakao {
     }
 
     /// Where to send a person to log in.
-    pub fn authorize_url(&self, ask: &Authorize<'_>) -> String {
-        wire::authorize_url(&self.0.app, ask)
+    pub fn authorize_url(&self, request: &Authorize<'_>) -> String {
+        wire::authorize_url(&self.0.app, request)
     }
 
     /// Where to send a person to end the Kakao account's own session in this browser (`GET /oauth/logout` of kauth).
@@ -320,7 +320,7 @@ impl Kakao {
         let left =
             Timestamp::from_micros(self.0.rests_until.load(Ordering::Relaxed)).since(self.0.clock.now());
         if !left.is_zero() {
-            return Err(Fault::resting(left));
+            return Err(Fault::backing_off(left));
         }
         let mut response = self.0.http.execute(request).await.map_err(|error| Fault::network(&error))?;
         let status = response.status();
@@ -371,7 +371,9 @@ impl Kakao {
             FaultKind::SetupWrong if fault.is_not_allowed() => {
                 warn!(id, actor, code, cause, during, "Kakao does not allow this call");
             }
-            FaultKind::SetupWrong => error!(id, actor, code, cause, during, "the set-up at Kakao is wrong"),
+            FaultKind::SetupWrong => {
+                error!(id, actor, code, cause, during, "the Kakao app is not set up correctly")
+            }
         }
         fault
     }

@@ -72,34 +72,34 @@ pub struct TokenInfo {
     pub app_id: i64,
 }
 
-pub(super) fn authorize_url(app: &KakaoApp, ask: &Authorize<'_>) -> String {
+pub(super) fn authorize_url(app: &KakaoApp, request: &Authorize<'_>) -> String {
     let mut url = app.auth_base_url.clone();
     url.set_path("/oauth/authorize");
-    append_query(&mut url, app, ask);
+    append_query(&mut url, app, request);
     url.into()
 }
 
-fn append_query(url: &mut Url, app: &KakaoApp, ask: &Authorize<'_>) {
+fn append_query(url: &mut Url, app: &KakaoApp, request: &Authorize<'_>) {
     let mut query = url.query_pairs_mut();
     query
         .append_pair("client_id", &app.client_id)
         .append_pair("redirect_uri", &app.redirect_uri)
         .append_pair("response_type", "code")
-        .append_pair("state", ask.state)
-        .append_pair("nonce", ask.nonce)
-        .append_pair("code_challenge", ask.challenge)
+        .append_pair("state", request.state)
+        .append_pair("nonce", request.nonce)
+        .append_pair("code_challenge", request.challenge)
         .append_pair("code_challenge_method", "S256");
     // None configured, none sent: a consent item that is not switched on in the console would make every login fail
     // (KOE205), and without the parameter the console decides.
-    let more = ask.more_scopes.iter().filter(|item| !app.scopes.contains(item));
+    let more = request.more_scopes.iter().filter(|item| !app.scopes.contains(item));
     let scopes: Vec<&str> = app.scopes.iter().chain(more).map(String::as_str).collect();
     if !scopes.is_empty() {
         query.append_pair("scope", &scopes.join(","));
     }
-    if let Some(prompt) = ask.prompt {
+    if let Some(prompt) = request.prompt {
         query.append_pair("prompt", prompt);
     }
-    if let Some(hint) = ask.login_hint {
+    if let Some(hint) = request.login_hint {
         query.append_pair("login_hint", hint);
     }
 }
@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn no_scope_is_sent_unless_one_is_configured() {
-        let ask = Authorize {
+        let request = Authorize {
             state: "s",
             nonce: "n",
             challenge: "c",
@@ -369,9 +369,10 @@ mod tests {
             login_hint: None,
             more_scopes: &[],
         };
-        assert!(!authorize_url(&app(&[]), &ask).contains("scope"));
+        assert!(!authorize_url(&app(&[]), &request).contains("scope"));
         assert!(
-            authorize_url(&app(&["openid", "account_email"]), &ask).contains("scope=openid%2Caccount_email")
+            authorize_url(&app(&["openid", "account_email"]), &request)
+                .contains("scope=openid%2Caccount_email")
         );
     }
 

@@ -64,8 +64,8 @@ impl Keyring {
             public.push(serde_json::from_str::<PublicJwk>(&key.public_jwk)?);
             if key.state().stage(now) == Stage::Current {
                 let der = master
-                    .open(Purpose::SigningKey, key.kid.as_bytes(), &key.private_sealed)
-                    .ok_or(Error::Sealed("a signing key"))?;
+                    .decrypt(Purpose::SigningKey, key.kid.as_bytes(), &key.private_key_encrypted)
+                    .ok_or(Error::NotDecryptable("a signing key"))?;
                 signing.push(SigningKey::from_pkcs8(key.alg, &der)?);
             }
         }
@@ -85,7 +85,7 @@ impl Keyring {
 #[derive(Clone)]
 pub struct Keys {
     current: Arc<ArcSwap<Keyring>>,
-    /// Seals, opens and proves.
+    /// Encrypts, opens and proves.
     pub master: Arc<MasterKeys>,
     /// When keys are made and go.
     pub policy: Arc<KeyPolicy>,
@@ -98,7 +98,7 @@ impl Keys {
     /// stage, and everybody reads those back.
     ///
     /// # Errors
-    /// When the store does not answer, or a key was sealed with a master key that the settings do not list.
+    /// When the store does not answer, or a key was encrypted with a master key that the settings do not list.
     pub async fn load(
         db: &mut Db,
         master: Arc<MasterKeys>,
@@ -124,14 +124,14 @@ impl Keys {
         Ok(true)
     }
 
-    /// Seals where a logout goes on, for a URL.
-    pub fn seal_logout(&self, bytes: &[u8]) -> Result<String, Error> {
-        Ok(URL_SAFE_NO_PAD.encode(self.master.seal(Purpose::LogoutState, b"", bytes)?))
+    /// Encrypts where a logout goes on, for a URL.
+    pub fn encrypt_logout_state(&self, bytes: &[u8]) -> Result<String, Error> {
+        Ok(URL_SAFE_NO_PAD.encode(self.master.encrypt(Purpose::LogoutState, b"", bytes)?))
     }
 
-    /// Opens what [`Keys::seal_logout`] sealed.
-    pub fn open_logout(&self, text: &str) -> Option<Vec<u8>> {
-        self.master.open(Purpose::LogoutState, b"", &URL_SAFE_NO_PAD.decode(text).ok()?)
+    /// Opens what [`Keys::encrypt_logout_state`] encrypted.
+    pub fn decrypt_logout_state(&self, text: &str) -> Option<Vec<u8>> {
+        self.master.decrypt(Purpose::LogoutState, b"", &URL_SAFE_NO_PAD.decode(text).ok()?)
     }
 
     /// The keyring of this moment.

@@ -1,4 +1,4 @@
-//! The life of signing keys in the store: carries out the plan of [`crate::domain::rotation`], and re-seals after the master
+//! The life of signing keys in the store: carries out the plan of [`crate::domain::rotation`], and re-encrypts after the master
 //! key was changed.
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::store::{Conn, Db, Tx, audit, users};
 pub enum Rotated {
     /// This key signs now.
     Now(String),
-    /// The next key is not known to every sibling before this moment.
+    /// The next key is not known to every backend service before this moment.
     NotBefore(Timestamp),
 }
 
@@ -41,7 +41,7 @@ pub async fn states(conn: &mut Conn) -> Result<Vec<KeyState>, Error> {
     Ok(signing_keys::all(conn).await?.iter().map(StoredKey::state).collect())
 }
 
-/// Has the next key of an algorithm sign, before its time but not before every sibling knows it.
+/// Has the next key of an algorithm sign, before its time but not before every backend service knows it.
 pub async fn rotate(
     db: &mut Db,
     master: &Arc<MasterKeys>,
@@ -142,7 +142,7 @@ async fn new_key(
         .map_err(|_| Error::Crypto("making a signing key"))??;
     let public = SigningKey::from_pkcs8(alg, &der)?.public().clone();
     Ok(StoredKey {
-        private_sealed: master.seal(Purpose::SigningKey, public.kid.as_bytes(), &der)?,
+        private_key_encrypted: master.encrypt(Purpose::SigningKey, public.kid.as_bytes(), &der)?,
         public_jwk: serde_json::to_string(&public)?,
         kid: public.kid,
         alg,
@@ -154,30 +154,33 @@ async fn new_key(
     })
 }
 
-/// How many Kakao refresh tokens one step re-seals.
+/// How many Kakao refresh tokens one step re-encrypts.
 const BATCH: i32 = 500;
 
-/// Seals with the current master key what an older one sealed; how many values. Repeated until it is zero, the older master
+/// Encrypts with the current master key what an older one encrypted; how many values. Repeated until it is zero, the older master
 /// key is needed for refresh tokens and cookies alone, which die out.
-pub async fn reseal(conn: &mut Conn, master: &MasterKeys) -> Result<u64, Error> {
-    let mut resealed = 0;
+pub async fn reencrypt(conn: &mut Conn, master: &MasterKeys) -> Result<u64, Error> {
+    let mut reencrypted = 0;
     for key in signing_keys::all(conn).await? {
-        if !key.private_sealed.starts_with(master.key_id(Purpose::SigningKey)) {
+        if !key.private_key_encrypted.starts_with(master.key_id(Purpose::SigningKey)) {
             let context = key.kid.as_bytes();
             let der = master
-                .open(Purpose::SigningKey, context, &key.private_sealed)
-                .ok_or(Error::Sealed("a signing key"))?;
-            let sealed = master.seal(Purpose::SigningKey, context, &der)?;
-            resealed += u64::from(signing_keys::reseal(conn, &key.kid, &key.private_sealed, &sealed).await?);
+                .decrypt(Purpose::SigningKey, context, &key.private_key_encrypted)
+                .ok_or(Error::NotDecryptable("a signing key"))?;
+            let encrypted = master.encrypt(Purpose::SigningKey, context, &der)?;
+            reencrypted += u64::from(
+                signing_keys::reencrypt(conn, &key.kid, &key.private_key_encrypted, &encrypted).await?,
+            );
         }
     }
     let purpose = Purpose::KakaoRefreshToken;
-    for token in users::sealed_otherwise(conn, master.key_id(purpose), BATCH).await? {
+    for token in users::encrypted_with_other_keys(conn, master.key_id(purpose), BATCH).await? {
         let context = token.kakao_id.0.to_be_bytes();
-        let clear =
-            master.open(purpose, &context, &token.sealed).ok_or(Error::Sealed("a Kakao refresh token"))?;
-        let sealed = master.seal(purpose, &context, &clear)?;
-        resealed += u64::from(users::reseal(conn, token.user, &token.sealed, &sealed).await?);
+        let clear = master
+            .decrypt(purpose, &context, &token.encrypted)
+            .ok_or(Error::NotDecryptable("a Kakao refresh token"))?;
+        let encrypted = master.encrypt(purpose, &context, &clear)?;
+        reencrypted += u64::from(users::reencrypt(conn, token.user, &token.encrypted, &encrypted).await?);
     }
-    Ok(resealed)
+    Ok(reencrypted)
 }

@@ -1,7 +1,7 @@
-//! The master key and the keys derived from it: sealing (AEAD) and message authentication.
+//! The master key and the keys derived from it: encryption (AEAD) and message authentication.
 //!
-//! Every use has a key of its own (HKDF-SHA256, RFC 5869), so that a value sealed for one purpose opens for no other.
-//! Older master keys open and verify, the current one seals and signs: that is how the master key is rotated.
+//! Every use has a key of its own (HKDF-SHA256, RFC 5869), so that a value encrypted for one purpose opens for no other.
+//! Older master keys open and verify, the current one encrypts and signs: that is how the master key is rotated.
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -58,7 +58,7 @@ pub struct MasterKeys {
 }
 
 struct Derived {
-    seal: [(LessSafeKey, [u8; KEY_ID_LEN]); Purpose::ALL.len()],
+    encryption: [(LessSafeKey, [u8; KEY_ID_LEN]); Purpose::ALL.len()],
     refresh_token: hmac::Key,
     code: hmac::Key,
     session: hmac::Key,
@@ -84,7 +84,7 @@ impl Derived {
                 .map_err(|_| Error::Crypto("key derivation"))?;
             Ok(out)
         };
-        let sealing = |purpose: Purpose| -> Result<(LessSafeKey, [u8; KEY_ID_LEN]), Error> {
+        let encryption = |purpose: Purpose| -> Result<(LessSafeKey, [u8; KEY_ID_LEN]), Error> {
             let key = UnboundKey::new(&AES_256_GCM_SIV, &expand(purpose.label())?)
                 .map_err(|_| Error::Crypto("making an AEAD key"))?;
             let mut id = [0; KEY_ID_LEN];
@@ -93,13 +93,13 @@ impl Derived {
         };
         let [cookie, refresh, access, signing, logout, resume] = Purpose::ALL;
         Ok(Self {
-            seal: [
-                sealing(cookie)?,
-                sealing(refresh)?,
-                sealing(access)?,
-                sealing(signing)?,
-                sealing(logout)?,
-                sealing(resume)?,
+            encryption: [
+                encryption(cookie)?,
+                encryption(refresh)?,
+                encryption(access)?,
+                encryption(signing)?,
+                encryption(logout)?,
+                encryption(resume)?,
             ],
             refresh_token: hmac::Key::new(hmac::HMAC_SHA256, &expand("kakao-auth refresh token")?),
             code: hmac::Key::new(hmac::HMAC_SHA256, &expand("kakao-auth authorization code")?),
@@ -108,8 +108,8 @@ impl Derived {
         })
     }
 
-    fn sealing(&self, purpose: Purpose) -> &(LessSafeKey, [u8; KEY_ID_LEN]) {
-        &self.seal[purpose as usize]
+    fn encryption(&self, purpose: Purpose) -> &(LessSafeKey, [u8; KEY_ID_LEN]) {
+        &self.encryption[purpose as usize]
     }
 }
 
@@ -128,14 +128,14 @@ impl MasterKeys {
         })
     }
 
-    /// Seals a value so that only this purpose and `context` open it: key id ‖ nonce ‖ ciphertext ‖ tag.
+    /// Encrypts a value so that only this purpose and `context` open it: key id ‖ nonce ‖ ciphertext ‖ tag.
     ///
     /// AES-256-GCM-SIV (RFC 8452): with random nonces it stays safe far beyond the 2³² messages of plain GCM.
     ///
     /// # Errors
     /// When the random generator fails.
-    pub fn seal(&self, purpose: Purpose, context: &[u8], value: &[u8]) -> Result<Vec<u8>, Error> {
-        let (key, id) = self.current.sealing(purpose);
+    pub fn encrypt(&self, purpose: Purpose, context: &[u8], value: &[u8]) -> Result<Vec<u8>, Error> {
+        let (key, id) = self.current.encryption(purpose);
         let nonce = random::<NONCE_LEN>()?;
         let mut out = Vec::with_capacity(KEY_ID_LEN + NONCE_LEN + value.len() + AES_256_GCM_SIV.tag_len());
         out.extend_from_slice(id);
@@ -147,22 +147,22 @@ impl MasterKeys {
                 Aad::from(context),
                 &mut out[KEY_ID_LEN + NONCE_LEN..],
             )
-            .map_err(|_| Error::Crypto("sealing"))?;
+            .map_err(|_| Error::Crypto("encryption"))?;
         out.extend_from_slice(tag.as_ref());
         Ok(out)
     }
 
-    /// Names the key that seals now: the first bytes of what it sealed.
+    /// Names the key that encrypts now: the first bytes of what it encrypted.
     pub fn key_id(&self, purpose: Purpose) -> &[u8] {
-        &self.current.sealing(purpose).1
+        &self.current.encryption(purpose).1
     }
 
-    /// Opens what [`MasterKeys::seal`] sealed for the same purpose and context, with the current or an older master key.
-    /// `None` when it was tampered with, cut, or sealed for something else.
-    pub fn open(&self, purpose: Purpose, context: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
-        let (id, rest) = sealed.split_at_checked(KEY_ID_LEN)?;
+    /// Opens what [`MasterKeys::encrypt`] encrypted for the same purpose and context, with the current or an older master key.
+    /// `None` when it was tampered with, cut, or encrypted for something else.
+    pub fn decrypt(&self, purpose: Purpose, context: &[u8], encrypted: &[u8]) -> Option<Vec<u8>> {
+        let (id, rest) = encrypted.split_at_checked(KEY_ID_LEN)?;
         let (nonce, ciphertext) = rest.split_at_checked(NONCE_LEN)?;
-        let (key, _) = self.all().map(|derived| derived.sealing(purpose)).find(|(_, mine)| mine == id)?;
+        let (key, _) = self.all().map(|derived| derived.encryption(purpose)).find(|(_, mine)| mine == id)?;
         let mut buffer = ciphertext.to_vec();
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let length = key.open_in_place(nonce, Aad::from(context), &mut buffer).ok()?.len();
@@ -224,29 +224,32 @@ mod tests {
     #[test]
     fn what_is_sealed_opens_for_its_purpose_and_context_only() {
         let keys = keys(1, &[]);
-        let sealed = keys.seal(Purpose::LoginCookie, b"login-abc", b"value").unwrap();
-        assert_eq!(keys.open(Purpose::LoginCookie, b"login-abc", &sealed).as_deref(), Some(&b"value"[..]));
-        assert_eq!(keys.open(Purpose::LoginCookie, b"login-abd", &sealed), None);
-        assert_eq!(keys.open(Purpose::KakaoAccessToken, b"login-abc", &sealed), None);
+        let encrypted = keys.encrypt(Purpose::LoginCookie, b"login-abc", b"value").unwrap();
+        assert_eq!(
+            keys.decrypt(Purpose::LoginCookie, b"login-abc", &encrypted).as_deref(),
+            Some(&b"value"[..])
+        );
+        assert_eq!(keys.decrypt(Purpose::LoginCookie, b"login-abd", &encrypted), None);
+        assert_eq!(keys.decrypt(Purpose::KakaoAccessToken, b"login-abc", &encrypted), None);
     }
 
     #[test]
     fn a_changed_or_cut_value_does_not_open() {
         let keys = keys(1, &[]);
-        let sealed = keys.seal(Purpose::SigningKey, b"", b"value").unwrap();
-        for i in 0..sealed.len() {
-            let mut changed = sealed.clone();
+        let encrypted = keys.encrypt(Purpose::SigningKey, b"", b"value").unwrap();
+        for i in 0..encrypted.len() {
+            let mut changed = encrypted.clone();
             changed[i] ^= 1;
-            assert_eq!(keys.open(Purpose::SigningKey, b"", &changed), None, "byte {i}");
-            assert_eq!(keys.open(Purpose::SigningKey, b"", &sealed[..i]), None, "length {i}");
+            assert_eq!(keys.decrypt(Purpose::SigningKey, b"", &changed), None, "byte {i}");
+            assert_eq!(keys.decrypt(Purpose::SigningKey, b"", &encrypted[..i]), None, "length {i}");
         }
     }
 
     #[test]
     fn an_older_master_key_still_opens_and_a_forgotten_one_does_not() {
-        let sealed = keys(1, &[]).seal(Purpose::KakaoRefreshToken, b"7", b"token").unwrap();
-        assert!(keys(2, &[1]).open(Purpose::KakaoRefreshToken, b"7", &sealed).is_some());
-        assert!(keys(2, &[]).open(Purpose::KakaoRefreshToken, b"7", &sealed).is_none());
+        let encrypted = keys(1, &[]).encrypt(Purpose::KakaoRefreshToken, b"7", b"token").unwrap();
+        assert!(keys(2, &[1]).decrypt(Purpose::KakaoRefreshToken, b"7", &encrypted).is_some());
+        assert!(keys(2, &[]).decrypt(Purpose::KakaoRefreshToken, b"7", &encrypted).is_none());
     }
 
     #[test]
@@ -265,11 +268,11 @@ mod tests {
     }
 
     #[test]
-    fn the_same_value_never_seals_to_the_same_bytes() {
+    fn the_same_value_never_encrypts_to_the_same_bytes() {
         let keys = keys(1, &[]);
         assert_ne!(
-            keys.seal(Purpose::SigningKey, b"", b"v").unwrap(),
-            keys.seal(Purpose::SigningKey, b"", b"v").unwrap()
+            keys.encrypt(Purpose::SigningKey, b"", b"v").unwrap(),
+            keys.encrypt(Purpose::SigningKey, b"", b"v").unwrap()
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Owns the keys: what they seal, sign and prove. Stands on `store`, which keeps the signing keys sealed.
+//! Owns the keys: what they seal, sign and prove. Stands on `store`, which keeps the signing keys encrypted.
 //!
 //! Two kinds: the master key of the settings, from which every symmetric key is derived ([`master`]), and the signing
 //! keys of the database, served from memory ([`Keyring`]).
@@ -28,9 +28,9 @@ pub enum Error {
     /// The crypto library refused; it does not say why.
     #[error("{0} failed")]
     Crypto(&'static str),
-    /// A sealed value that no master key of the settings opens.
-    #[error("{0} was sealed with another master key: add that key to secrets.previous_master_keys")]
-    Sealed(&'static str),
+    /// A encrypted value that no master key of the settings opens.
+    #[error("{0} was encrypted with another master key: add that key to secrets.previous_master_keys")]
+    NotDecryptable(&'static str),
     /// No key signs with this algorithm.
     #[error("there is no {0} signing key: add it to keys.algorithms")]
     NoKey(&'static str),

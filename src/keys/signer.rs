@@ -71,7 +71,7 @@ enum Pair {
 }
 
 impl SigningKey {
-    /// Makes a new key; returns it as PKCS#8, to be sealed at once. RSA keys have 2048 bits and take about 80 ms.
+    /// Makes a new key; returns it as PKCS#8, to be encrypted at once. RSA keys have 2048 bits and take about 80 ms.
     ///
     /// # Errors
     /// When the crypto library fails.

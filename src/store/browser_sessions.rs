@@ -7,8 +7,8 @@ use super::standing::login_counts;
 use super::statement::{Row, Statement};
 use super::{Conn, Db, Result, Tx, audit, grants, on, row};
 use crate::domain::audit::Door;
-use crate::domain::session::{NewSession, Session};
-use crate::domain::{AuditEvent, Ending, Fingerprint, Grant, NewGrant, SessionId, Timestamp, UserId};
+use crate::domain::session::{BrowserSession, NewBrowserSession};
+use crate::domain::{AuditEvent, BrowserSessionId, Ending, Fingerprint, Grant, NewGrant, Timestamp, UserId};
 
 /// Whether a session lives at `$now`, and its user is not kept out.
 macro_rules! live {
@@ -28,15 +28,19 @@ macro_rules! live {
 row!(SessionRow { id: Uuid, user_id: Uuid, auth_time: Timestamp, logged_in_at: Timestamp });
 
 /// The living session of this cookie.
-pub async fn find_live(conn: &mut Conn, token: &Fingerprint, now: Timestamp) -> Result<Option<Session>> {
+pub async fn find_live(
+    conn: &mut Conn,
+    token: &Fingerprint,
+    now: Timestamp,
+) -> Result<Option<BrowserSession>> {
     const SQL: &str = concat!(
         "SELECT id, user_id, auth_time, logged_in_at FROM browser_sessions WHERE token_hash = $1 AND ",
         live!("$2")
     );
     let row: Option<SessionRow> = on!(conn, c => sqlx::query_as(SQL)
         .bind(token.as_bytes()).bind(now).fetch_optional(c).await)?;
-    Ok(row.map(|row| Session {
-        id: SessionId(row.id),
+    Ok(row.map(|row| BrowserSession {
+        id: BrowserSessionId(row.id),
         user: UserId(row.user_id),
         auth_time: row.auth_time,
         logged_in_at: row.logged_in_at,
@@ -44,7 +48,7 @@ pub async fn find_live(conn: &mut Conn, token: &Fingerprint, now: Timestamp) -> 
 }
 
 /// The one binder of `INSERT INTO browser_sessions`. Its user is the caller's to set: not every statement knows it yet.
-pub(super) fn new_row<'q>(session: &'q NewSession, grant: &NewGrant) -> Row<'q> {
+pub(super) fn new_row<'q>(session: &'q NewBrowserSession, grant: &NewGrant) -> Row<'q> {
     Row::default()
         .set("id", session.id.0)
         .set("token_hash", session.token.as_bytes())
@@ -62,7 +66,7 @@ row!(RolesRow { roles: Json<Vec<String>> });
 /// grant. `None` if the session has ended, or the user is kept out.
 pub async fn grant(
     db: &mut Db,
-    session: &Session,
+    session: &BrowserSession,
     grant: &NewGrant,
     idle_expires_at: Timestamp,
 ) -> Result<Option<Grant>> {
@@ -101,7 +105,7 @@ pub async fn grant(
 
 fn use_session(
     statement: &mut Statement<'_>,
-    session: SessionId,
+    session: BrowserSessionId,
     now: Timestamp,
     idle_expires_at: Timestamp,
 ) {
@@ -117,7 +121,7 @@ fn use_session(
 pub async fn replace(
     db: &mut Db,
     old: &Fingerprint,
-    new: SessionId,
+    new: BrowserSessionId,
     user: UserId,
     now: Timestamp,
 ) -> Result<()> {
@@ -132,7 +136,7 @@ pub async fn replace(
 }
 
 /// Ends a session and all grants that came of it; how many grants.
-pub async fn end(tx: &mut Tx<'_>, session: SessionId, ending: &Ending<'_>) -> Result<u64> {
+pub async fn end(tx: &mut Tx<'_>, session: BrowserSessionId, ending: &Ending<'_>) -> Result<u64> {
     const SQL: &str = "UPDATE browser_sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
     on!(tx, c => sqlx::query(SQL).bind(session.0).bind(ending.at).execute(c).await.map(drop))?;
     grants::end_of_session(tx, session, ending).await
@@ -142,7 +146,7 @@ pub async fn end(tx: &mut Tx<'_>, session: SessionId, ending: &Ending<'_>) -> Re
 pub async fn end_of_user(
     tx: &mut Tx<'_>,
     user: UserId,
-    keep: Option<SessionId>,
+    keep: Option<BrowserSessionId>,
     now: Timestamp,
 ) -> Result<()> {
     const SQL: &str = "UPDATE browser_sessions SET ended_at = $2

@@ -8,8 +8,8 @@ use super::statement::Row;
 use super::{Conn, Error, Result, Tx, on, outbox, row};
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::{
-    AttemptId, Beginning, ClientId, CodeBinding, EndReason, Ending, Fingerprint, Grant, GrantId,
-    GrantSummary, NewGrant, Scope, SessionId, Stage, StoredCode, Timestamp, UserId,
+    AttemptId, Beginning, BrowserSessionId, ClientId, CodeBinding, EndReason, Ending, Fingerprint, Grant,
+    GrantId, GrantSummary, NewGrant, Scope, Stage, StoredCode, Timestamp, UserId,
 };
 
 /// Whether a grant was not ended: neither itself, nor with all logins of its user.
@@ -266,7 +266,7 @@ impl From<SummaryRow> for GrantSummary {
             user_agent: row.user_agent,
             created_at: row.created_at,
             last_used_at: row.refreshed_at,
-            session: row.session_id.map(SessionId),
+            session: row.session_id.map(BrowserSessionId),
         }
     }
 }
@@ -313,7 +313,11 @@ pub async fn end_others(
 }
 
 /// Ends the grants that came of a browser session; returns how many.
-pub(super) async fn end_of_session(tx: &mut Tx<'_>, session: SessionId, ending: &Ending<'_>) -> Result<u64> {
+pub(super) async fn end_of_session(
+    tx: &mut Tx<'_>,
+    session: BrowserSessionId,
+    ending: &Ending<'_>,
+) -> Result<u64> {
     const SQL: &str =
         "UPDATE grants SET ended_at = $3, end_reason = $2 WHERE session_id = $1 AND ended_at IS NULL";
     let done = on!(tx, c => sqlx::query(SQL).bind(session.0).bind(ending.reason.name()).bind(ending.at)

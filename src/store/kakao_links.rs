@@ -22,7 +22,7 @@ row!(LinkRow {
 pub struct Link {
     /// Kakao's number.
     pub kakao_id: Option<KakaoId>,
-    /// Sealed.
+    /// Encrypted.
     pub refresh_token: Option<Vec<u8>>,
     /// Consent items, where Kakao said which.
     pub scope: Option<String>,
@@ -54,7 +54,7 @@ pub async fn find(conn: &mut Conn, user: UserId) -> Result<Option<Link>> {
 #[derive(Clone, Copy, Debug)]
 pub struct NewToken<'a> {
     /// Encrypted.
-    pub sealed: &'a [u8],
+    pub encrypted: &'a [u8],
     /// When it expires, if Kakao said so.
     pub expires_at: Option<Timestamp>,
     /// When it came.
@@ -66,7 +66,7 @@ pub async fn replace_token(conn: &mut Conn, user: UserId, old: &[u8], new: &NewT
     const SQL: &str =
         "UPDATE users SET kakao_refresh_token = $3, kakao_refresh_expires_at = $4, kakao_token_at = $5
                        WHERE id = $1 AND kakao_refresh_token = $2";
-    let done = on!(conn, c => sqlx::query(SQL).bind(user.0).bind(old).bind(new.sealed)
+    let done = on!(conn, c => sqlx::query(SQL).bind(user.0).bind(old).bind(new.encrypted)
         .bind(new.expires_at).bind(new.came_at).execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }

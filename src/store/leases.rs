@@ -64,7 +64,7 @@ pub async fn release(conn: &mut Conn, lease: Lease, holder: Uuid) -> Result<()> 
 
 /// Has all replicas leave Kakao alone until then, about one user or altogether: a lease that nobody holds. A longer pause
 /// stands.
-pub async fn pause(conn: &mut Conn, user: Option<UserId>, until: Timestamp) -> Result<()> {
+pub async fn back_off(conn: &mut Conn, user: Option<UserId>, until: Timestamp) -> Result<()> {
     const SQL: &str = "INSERT INTO job_leases AS l (name, holder, until) VALUES ($1, $2, $3)
                        ON CONFLICT (name) DO UPDATE SET until = excluded.until WHERE l.until < excluded.until";
     let name = pause_of(user);
@@ -75,7 +75,7 @@ pub async fn pause(conn: &mut Conn, user: Option<UserId>, until: Timestamp) -> R
 row!(Until { until: Timestamp });
 
 /// Until when Kakao is left alone, altogether or about this user, if it is.
-pub async fn paused_until(
+pub async fn backoff_until(
     conn: &mut Conn,
     user: Option<UserId>,
     now: Timestamp,

@@ -15,7 +15,7 @@ use super::standing::login_counts;
 use super::statement::Statement;
 use super::{Conn, Db, Result, Tx, audit, browser_sessions, grants, on, profile, row, users};
 use crate::domain::audit::Door;
-use crate::domain::session::NewSession;
+use crate::domain::session::NewBrowserSession;
 use crate::domain::{AuditEvent, Consent, Grant, KakaoId, NewGrant, Profile, Timestamp, UserId};
 
 /// What a login writes about its user, beside the grant.
@@ -26,14 +26,14 @@ pub struct NewLogin<'a> {
     pub kakao_id: KakaoId,
     /// What the person shares now; what is absent is forgotten.
     pub profile: &'a Profile,
-    /// Sealed; `None` keeps the one we have.
+    /// Encrypted; `None` keeps the one we have.
     pub kakao_refresh_token: Option<&'a [u8]>,
     /// When that token dies.
     pub kakao_refresh_expires_at: Option<Timestamp>,
     /// What the person agreed to; what Kakao did not say is kept as it was.
     pub consent: &'a Consent,
     /// The browser's new session; an app has none.
-    pub session: Option<NewSession>,
+    pub session: Option<NewBrowserSession>,
     /// When Kakao was asked for the profile.
     pub read_at: Timestamp,
     /// What is granted. Its `logged_in_at` is the time of the login: what ended the person's logins after that ends this one

@@ -274,7 +274,7 @@ pub async fn done<T>(
     Ok(done == 1)
 }
 
-/// Notes that an attempt failed: the next one comes when the queue's back-off says, or, if this was the last, when the operator
+/// Notes that an outbox item failed and was rescheduled: the next one comes when the queue's back-off says, or, if this was the last, when the operator
 /// does. Returns when; `None` if it was set aside.
 pub async fn fail<T>(
     conn: &mut Conn,

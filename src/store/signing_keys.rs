@@ -13,8 +13,8 @@ pub struct StoredKey {
     pub alg: SigningAlg,
     /// The public JWK, as JSON.
     pub public_jwk: String,
-    /// The private key (PKCS#8), sealed.
-    pub private_sealed: Vec<u8>,
+    /// The private key (PKCS#8), encrypted.
+    pub private_key_encrypted: Vec<u8>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it first stood in the JWKS.
@@ -31,7 +31,7 @@ row!(KeyRow {
     kid: String,
     alg: String,
     public_jwk: String,
-    private_sealed: Vec<u8>,
+    private_key_encrypted: Vec<u8>,
     created_at: Timestamp,
     published_at: Timestamp,
     activated_at: Option<Timestamp>,
@@ -41,7 +41,8 @@ row!(KeyRow {
 
 /// All keys, oldest first.
 pub async fn all(conn: &mut Conn) -> Result<Vec<StoredKey>> {
-    const SQL: &str = "SELECT kid, alg, public_jwk, private_sealed, created_at, published_at, activated_at,
+    const SQL: &str =
+        "SELECT kid, alg, public_jwk, private_key_encrypted, created_at, published_at, activated_at,
                               superseded_at, expires_at
                        FROM signing_keys ORDER BY created_at, kid";
     let rows: Vec<KeyRow> = on!(conn, c => sqlx::query_as(SQL).fetch_all(c).await)?;
@@ -53,7 +54,7 @@ pub async fn all(conn: &mut Conn) -> Result<Vec<StoredKey>> {
                 kid: row.kid,
                 alg,
                 public_jwk: row.public_jwk,
-                private_sealed: row.private_sealed,
+                private_key_encrypted: row.private_key_encrypted,
                 created_at: row.created_at,
                 published_at: row.published_at,
                 activated_at: row.activated_at,
@@ -82,11 +83,11 @@ impl StoredKey {
 /// on an empty database, the others read that one back.
 pub async fn insert(conn: &mut Conn, key: &StoredKey) -> Result<bool> {
     const SQL: &str = "
-        INSERT INTO signing_keys (kid, alg, public_jwk, private_sealed, created_at, published_at, activated_at)
+        INSERT INTO signing_keys (kid, alg, public_jwk, private_key_encrypted, created_at, published_at, activated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
     let done = on!(conn, c => sqlx::query(SQL)
         .bind(key.kid.as_str()).bind(key.alg.name()).bind(key.public_jwk.as_str())
-        .bind(key.private_sealed.as_slice()).bind(key.created_at).bind(key.published_at).bind(key.activated_at)
+        .bind(key.private_key_encrypted.as_slice()).bind(key.created_at).bind(key.published_at).bind(key.activated_at)
         .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
@@ -131,9 +132,10 @@ pub async fn remove(conn: &mut Conn, kid: &str) -> Result<bool> {
     Ok(done == 1)
 }
 
-/// Replaces the sealed private part, if it is still the one that was read.
-pub async fn reseal(conn: &mut Conn, kid: &str, old: &[u8], new: &[u8]) -> Result<bool> {
-    const SQL: &str = "UPDATE signing_keys SET private_sealed = $3 WHERE kid = $1 AND private_sealed = $2";
+/// Replaces the encrypted private part, if it is still the one that was read.
+pub async fn reencrypt(conn: &mut Conn, kid: &str, old: &[u8], new: &[u8]) -> Result<bool> {
+    const SQL: &str =
+        "UPDATE signing_keys SET private_key_encrypted = $3 WHERE kid = $1 AND private_key_encrypted = $2";
     let done = on!(conn, c => sqlx::query(SQL).bind(kid).bind(old).bind(new)
         .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)

@@ -102,47 +102,51 @@ pub async fn void_logins(tx: &mut Tx<'_>, user: UserId, at: Timestamp) -> Result
     Ok(())
 }
 
-row!(SealedRow { id: Uuid, kakao_id: i64, kakao_refresh_token: Vec<u8> });
+row!(EncryptedTokenRow { id: Uuid, kakao_id: i64, kakao_refresh_token: Vec<u8> });
 
-/// A sealed Kakao refresh token, with the user and the number that its seal is bound to.
-pub struct SealedToken {
+/// A encrypted Kakao refresh token, with the user and the number that its seal is bound to.
+pub struct EncryptedToken {
     /// The user.
     pub user: UserId,
     /// Kakao's number.
     pub kakao_id: KakaoId,
-    /// The token, sealed.
-    pub sealed: Vec<u8>,
+    /// The token, encrypted.
+    pub encrypted: Vec<u8>,
 }
 
-/// Some of the Kakao refresh tokens that were not sealed with this key (their first bytes name it).
-pub async fn sealed_otherwise(conn: &mut Conn, key_id: &[u8], most: i32) -> Result<Vec<SealedToken>> {
+/// Some of the Kakao refresh tokens that were not encrypted with this key (their first bytes name it).
+pub async fn encrypted_with_other_keys(
+    conn: &mut Conn,
+    key_id: &[u8],
+    most: i32,
+) -> Result<Vec<EncryptedToken>> {
     const SQL: &str = "SELECT id, kakao_id, kakao_refresh_token FROM users
                        WHERE kakao_refresh_token IS NOT NULL AND kakao_id IS NOT NULL
                          AND substr(kakao_refresh_token, 1, 4) <> $1 LIMIT $2";
-    let rows: Vec<SealedRow> =
+    let rows: Vec<EncryptedTokenRow> =
         on!(conn, c => sqlx::query_as(SQL).bind(key_id).bind(most).fetch_all(c).await)?;
-    let token = |row: SealedRow| SealedToken {
+    let token = |row: EncryptedTokenRow| EncryptedToken {
         user: UserId(row.id),
         kakao_id: KakaoId(row.kakao_id),
-        sealed: row.kakao_refresh_token,
+        encrypted: row.kakao_refresh_token,
     };
     Ok(rows.into_iter().map(token).collect())
 }
 
-/// Replaces a sealed Kakao refresh token, if it is still the one that was read.
-pub async fn reseal(conn: &mut Conn, user: UserId, old: &[u8], new: &[u8]) -> Result<bool> {
+/// Replaces a encrypted Kakao refresh token, if it is still the one that was read.
+pub async fn reencrypt(conn: &mut Conn, user: UserId, old: &[u8], new: &[u8]) -> Result<bool> {
     const SQL: &str = "UPDATE users SET kakao_refresh_token = $3 WHERE id = $1 AND kakao_refresh_token = $2";
     let done = on!(conn, c => sqlx::query(SQL).bind(user.0).bind(old).bind(new)
         .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
 
-row!(Sealed { kakao_refresh_token: Option<Vec<u8>> });
+row!(Encrypted { kakao_refresh_token: Option<Vec<u8>> });
 
-/// The sealed Kakao refresh token of a user.
+/// The encrypted Kakao refresh token of a user.
 pub async fn kakao_refresh_token(conn: &mut Conn, user: UserId) -> Result<Option<Vec<u8>>> {
     const SQL: &str = "SELECT kakao_refresh_token FROM users WHERE id = $1";
-    let row: Option<Sealed> = on!(conn, c => sqlx::query_as(SQL).bind(user.0).fetch_optional(c).await)?;
+    let row: Option<Encrypted> = on!(conn, c => sqlx::query_as(SQL).bind(user.0).fetch_optional(c).await)?;
     Ok(row.and_then(|row| row.kakao_refresh_token))
 }
 

@@ -3,7 +3,7 @@
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::onward::onward;
+use super::begun;
 use super::reply::Reply;
 use super::state::State;
 use super::{read, run};
@@ -25,5 +25,5 @@ pub(super) async fn post(
 async fn begin(request: &HttpRequest, state: &State, params: &Params) -> Result<HttpResponse, Reply> {
     let browser = read::browser(request, state.cookies());
     let begun = run::attached(state, async |deps, db| begin_login(deps, db, params, &browser).await).await?;
-    onward(request, state, begun)
+    begun::respond(request, state, begun)
 }

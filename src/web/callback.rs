@@ -3,7 +3,7 @@
 use actix_web::cookie::Cookie;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::onward::onward;
+use super::begun;
 use super::reply::Reply;
 use super::state::State;
 use super::{page, read, redirect, run};
@@ -24,7 +24,7 @@ pub(super) async fn get(request: HttpRequest, state: State) -> Result<HttpRespon
     let callback = callback.map_err(|refusal| refused(&request, &state, &params, refusal))?;
     if callback.needs_interaction() {
         let begun = retry_interactively(&state.deps, &callback.attempt, params.one("state")?)?;
-        return onward(&request, &state, begun);
+        return begun::respond(&request, &state, begun);
     }
     let attempt = callback.id;
     let Finished { target, outcome } =

@@ -15,7 +15,7 @@ const MOST_ATTEMPTS: usize = 6;
 /// live; after that the page says to start again.
 const COMPLETED_ATTEMPT_TTL: Duration = Duration::from_mins(1);
 
-/// Makes cookies: with https they are Secure and named `__Host-…`, so that no sibling domain can set them (RFC 6265bis
+/// Makes cookies: with https they are Secure and named `__Host-…`, so that no neighbouring domain can set them (RFC 6265bis
 /// §4.1.3.2).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cookies {

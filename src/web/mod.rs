@@ -5,6 +5,7 @@
 
 mod admin;
 mod authorize;
+mod begun;
 mod callback;
 mod caller;
 mod cookie;
@@ -23,7 +24,6 @@ mod logout;
 mod me;
 mod metrics;
 mod nonces;
-mod onward;
 mod page;
 mod read;
 mod redirect;

@@ -45,27 +45,29 @@ async fn issue(
 ) -> Result<TokenResponse, Reply> {
     match grant_type {
         GrantType::AuthorizationCode => {
-            let ask = code_exchange(client, params)?;
-            detached(
-                state,
-                DEADLINE,
-                |deps, mut db| async move { flow::exchange_code(&deps, &mut db, ask).await },
-            )
+            let exchange = code_exchange(client, params)?;
+            detached(state, DEADLINE, |deps, mut db| async move {
+                flow::exchange_code(&deps, &mut db, exchange).await
+            })
             .await
         }
         GrantType::RefreshToken => {
-            let ask = refresh(client, params)?;
-            detached(state, DEADLINE, |deps, mut db| async move { flow::refresh(&deps, &mut db, ask).await })
-                .await
+            let exchange = refresh(client, params)?;
+            detached(
+                state,
+                DEADLINE,
+                |deps, mut db| async move { flow::refresh(&deps, &mut db, exchange).await },
+            )
+            .await
         }
         GrantType::ClientCredentials => {
             let scope = scope(params)?;
             Ok(flow::client_credentials(&state.deps, &client, scope.as_ref(), &params.resources())?)
         }
         GrantType::TokenExchange => {
-            let ask = kakao_token_exchange(request, client, params)?;
+            let exchange = kakao_token_exchange(request, client, params)?;
             detached(state, DEADLINE, |deps, mut db| async move {
-                flow::exchange_kakao_token(&deps, &mut db, ask).await
+                flow::exchange_kakao_token(&deps, &mut db, exchange).await
             })
             .await
         }

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::rig::{Browser, KAKAO_ID, Rig, Setup, authorization_request, claims, json, location, parameter};
 
-async fn seen_by_a_sibling(rig: &Rig, tokens: &Value) -> Value {
+async fn seen_by_a_backend(rig: &Rig, tokens: &Value) -> Value {
     let sub = claims(tokens["access_token"].as_str().unwrap())["sub"].as_str().unwrap().to_owned();
-    let token = rig.own_token("sibling").await;
+    let token = rig.own_token("backend").await;
     let reply = rig.call(Method::GET, &format!("/v1/users/{sub}"), &token, None).await;
     assert_eq!(reply.status(), StatusCode::OK);
     json(reply).await
@@ -21,10 +21,10 @@ async fn seen_by_the_person(rig: &Rig, tokens: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn what_was_granted_and_what_is_missing_is_read_by_siblings_and_by_the_person() {
+async fn what_was_granted_and_what_is_missing_is_read_by_backends_and_by_the_person() {
     let rig = Rig::start().await;
     let tokens = rig.tokens().await;
-    let user = seen_by_a_sibling(&rig, &tokens).await;
+    let user = seen_by_a_backend(&rig, &tokens).await;
     assert_eq!(user["kakao_id"], "4412345678", "as text: JavaScript loses digits");
     assert_eq!((&user["email_verified"], &user["age_range"]), (&json!(true), &json!("20~29")));
     let kakao = &user["kakao"];
@@ -33,7 +33,7 @@ async fn what_was_granted_and_what_is_missing_is_read_by_siblings_and_by_the_per
     assert_eq!(&seen_by_the_person(&rig, &tokens).await["kakao"], kakao);
     rig.kakao.autopilot(Autopilot::Person("no-email".into()));
     let tokens = rig.tokens().await;
-    let user = seen_by_a_sibling(&rig, &tokens).await;
+    let user = seen_by_a_backend(&rig, &tokens).await;
     assert_eq!((&user["email"], &user["email_verified"]), (&Value::Null, &Value::Null));
     assert!(user["kakao"]["needs_agreement"].as_array().unwrap().contains(&json!("account_email")), "{user}");
 }
@@ -71,7 +71,7 @@ claims = ["age_range", "kakao_scopes", "kakao_needs_agreement", "kakao_service_t
     );
     assert!(said["kakao_scopes"].as_array().unwrap().contains(&json!("profile_nickname")), "{said}");
     assert_eq!(said["kakao_needs_agreement"], json!([]));
-    let terms = seen_by_a_sibling(&rig, &tokens).await["kakao"]["service_terms"].clone();
+    let terms = seen_by_a_backend(&rig, &tokens).await["kakao"]["service_terms"].clone();
     let agreed: Vec<&Value> =
         terms.as_array().unwrap().iter().filter(|term| term["agreed"] == json!(true)).collect();
     assert_eq!(agreed.len(), 1, "{terms}");
@@ -89,7 +89,7 @@ async fn terms_that_cannot_be_read_do_not_cost_the_login_nor_what_was_known() {
     let effect = Effect::Api { status: 403, code: -3 };
     rig.kakao.fault(Fault { endpoint: Endpoint::ServiceTerms, times: None, delay_ms: 0, effect });
     let tokens = rig.tokens().await;
-    let terms = seen_by_a_sibling(&rig, &tokens).await["kakao"]["service_terms"].clone();
+    let terms = seen_by_a_backend(&rig, &tokens).await["kakao"]["service_terms"].clone();
     assert_eq!(terms[0]["agreed"], json!(true), "{terms}");
 }
 
@@ -107,7 +107,7 @@ async fn more_consent_is_asked_for_by_name_even_if_the_browser_has_a_session() {
         asked.parameter("scope"),
         Some("openid,profile_nickname,talk_message,account_email,talk_message")
     );
-    let scopes = seen_by_a_sibling(&rig, &tokens).await["kakao"]["scopes"].clone();
+    let scopes = seen_by_a_backend(&rig, &tokens).await["kakao"]["scopes"].clone();
     assert!(scopes.as_array().unwrap().contains(&json!("talk_message")), "{scopes}");
 }
 
@@ -134,7 +134,7 @@ async fn what_is_withdrawn_is_erased_at_the_next_login_and_by_kakao_s_word() {
     rig.tokens().await;
     rig.kakao.withdraw_consent(KAKAO_ID, &["account_email", "age_range"]);
     let tokens = rig.tokens().await;
-    let user = seen_by_a_sibling(&rig, &tokens).await;
+    let user = seen_by_a_backend(&rig, &tokens).await;
     assert_eq!(
         (&user["email"], &user["age_range"], &user["nickname"]),
         (&Value::Null, &Value::Null, &json!("김하늘"))
@@ -152,7 +152,7 @@ async fn what_is_withdrawn_is_erased_at_the_next_login_and_by_kakao_s_word() {
         }
         rig.clock.advance(Duration::from_secs(31));
     }
-    let user = seen_by_a_sibling(&rig, &tokens_after(&rig, &tokens).await).await;
+    let user = seen_by_a_backend(&rig, &tokens_after(&rig, &tokens).await).await;
     assert_eq!(user["nickname"], Value::Null);
     assert!(user["picture"].is_string(), "what is still shared came back: {user}");
     let scopes = user["kakao"]["scopes"].as_array().unwrap_or_else(|| panic!("no scopes: {user}")).clone();
@@ -171,14 +171,14 @@ async fn tokens_after(rig: &Rig, tokens: &Value) -> Value {
 async fn a_person_whom_kakao_refuses_for_being_under_14_is_marked() {
     let rig = Rig::start().await;
     let tokens = rig.tokens().await;
-    assert_eq!(seen_by_a_sibling(&rig, &tokens).await["kakao"]["under_14_refused_at"], Value::Null);
+    assert_eq!(seen_by_a_backend(&rig, &tokens).await["kakao"]["under_14_refused_at"], Value::Null);
     let effect = Effect::Api { status: 401, code: -406 };
     rig.kakao.fault(Fault { endpoint: Endpoint::Me, times: Some(1), delay_ms: 0, effect });
     let landed = Browser::new(&rig).log_in(&authorization_request(&[])).await;
     assert_eq!(parameter(&landed, "error").as_deref(), Some("access_denied"));
-    assert!(seen_by_a_sibling(&rig, &tokens).await["kakao"]["under_14_refused_at"].is_i64());
+    assert!(seen_by_a_backend(&rig, &tokens).await["kakao"]["under_14_refused_at"].is_i64());
     let tokens = rig.tokens().await;
-    assert_eq!(seen_by_a_sibling(&rig, &tokens).await["kakao"]["under_14_refused_at"], Value::Null);
+    assert_eq!(seen_by_a_backend(&rig, &tokens).await["kakao"]["under_14_refused_at"], Value::Null);
 }
 
 #[tokio::test]
@@ -193,9 +193,9 @@ async fn nobody_reads_a_user_without_the_scope_and_nobody_unknown_is_read() {
         assert_eq!(reply.status().as_u16(), status);
         assert_eq!(reply.headers()["content-type"], "application/problem+json");
     }
-    let sibling = rig.own_token("sibling").await;
+    let backend = rig.own_token("backend").await;
     for id in ["x", "00000000-0000-0000-0000-000000000000", "%00", &"9".repeat(3000)] {
-        let reply = rig.call(Method::GET, &format!("/v1/users/{id}"), &sibling, None).await;
+        let reply = rig.call(Method::GET, &format!("/v1/users/{id}"), &backend, None).await;
         assert_eq!(reply.status(), StatusCode::NOT_FOUND, "{id}");
     }
     // Without the scope `profile` a person's own token does not tell it either.

@@ -30,7 +30,7 @@ impl Ward {
         self.program.set(name, value);
     }
 
-    async fn examined(&self, more: &[&str]) -> (Option<i32>, Vec<(String, String)>) {
+    async fn diagnosed(&self, more: &[&str]) -> (Option<i32>, Vec<(String, String)>) {
         let arguments: Vec<&str> = ["doctor", "--json"].into_iter().chain(more.iter().copied()).collect();
         let (code, said) = self.program.run(&arguments).await;
         let lines: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
@@ -50,7 +50,7 @@ impl Ward {
     }
 
     async fn finds_with(&self, id: &str, works: bool, more: &[&str]) {
-        let (code, findings) = self.examined(more).await;
+        let (code, findings) = self.diagnosed(more).await;
         let level = if works { "warning" } else { "fault" };
         assert_eq!(findings, [(id.to_owned(), level.to_owned())]);
         assert_eq!(code, Some(i32::from(!works)), "{id}");
@@ -60,7 +60,7 @@ impl Ward {
 #[tokio::test]
 async fn a_healthy_set_up_has_no_findings_in_both_languages_and_nobody_was_logged_in() {
     let (ward, _child) = Ward::healthy().await;
-    assert_eq!(ward.examined(&["--sibling-url", &ward.issuer]).await, (Some(0), vec![]));
+    assert_eq!(ward.diagnosed(&["--backend-url", &ward.issuer]).await, (Some(0), vec![]));
     let (code, said) = ward.program.run(&["doctor", "--lang", "ko"]).await;
     assert!(code == Some(0) && said.contains("로그인할 수 있어요"), "{said}");
     let (code, said) = ward.program.run(&["doctor", "--lang", "en"]).await;
@@ -135,7 +135,7 @@ async fn a_clock_that_is_off_and_a_kakao_that_is_not_there_are_named() {
         ward.finds("clock_skew", false).await;
     }
     ward.kakao.set_clock_offset(3);
-    assert_eq!(ward.examined(&[]).await, (Some(0), vec![]), "a few seconds are forgiven");
+    assert_eq!(ward.diagnosed(&[]).await, (Some(0), vec![]), "a few seconds are forgiven");
     ward.set("KAKAO__AUTH_BASE_URL", "http://127.0.0.1:9");
     ward.finds("network.unreachable", false).await;
 }
@@ -170,10 +170,10 @@ fn http(status: &str, body: &str) -> String {
 #[tokio::test]
 async fn ourselves_as_seen_from_outside_are_examined() {
     let (mut ward, _child) = Ward::healthy().await;
-    // A sibling that reaches us by an address of its own, and is told another issuer.
+    // A backend service that reaches us by an address of its own, and is told another issuer.
     let other = server(|_| http("200 OK", r#"{"issuer":"http://kakao-auth:8080"}"#)).await;
-    ward.finds_with("issuer_mismatch", false, &["--sibling-url", &format!("http://{other}")]).await;
-    ward.finds_with("sibling_unreachable", true, &["--sibling-url", "http://127.0.0.1:9"]).await;
+    ward.finds_with("issuer_mismatch", false, &["--backend-url", &format!("http://{other}")]).await;
+    ward.finds_with("backend_unreachable", true, &["--backend-url", "http://127.0.0.1:9"]).await;
     // A proxy that knows the discovery document and sends webhooks elsewhere.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,4 +1,4 @@
-//! The revocation feed: siblings that verify offline learn of an ended login within seconds.
+//! The revocation feed: backend services that verify offline learn of an ended login within seconds.
 
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ async fn revoke(rig: &Rig, tokens: &Value) {
 }
 
 #[tokio::test]
-async fn it_is_a_signed_list_that_any_sibling_can_check() {
+async fn it_is_a_signed_list_that_any_backend_can_check() {
     let rig = Rig::start().await;
     let tokens = rig.tokens().await;
     revoke(&rig, &tokens).await;
@@ -140,13 +140,13 @@ async fn a_wait_that_cannot_be_is_refused() {
     assert_eq!(post.status(), StatusCode::METHOD_NOT_ALLOWED);
 }
 
-/// The whole way: after "log out everywhere" a sibling on another replica, which asks nobody at each request, refuses what
+/// The whole way: after "log out everywhere" a backend service on another replica, which asks nobody at each request, refuses what
 /// it accepted before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sibling_with_the_verifier_refuses_within_two_seconds_of_a_logout_everywhere() {
+async fn a_backend_with_the_verifier_refuses_within_two_seconds_of_a_logout_everywhere() {
     let rig = Rig::instances(2).await;
     let clock = rig.clock.clone();
-    let sibling = kakao_auth_verifier::Verifier::builder(crate::rig::ISSUER, "orders")
+    let backend = kakao_auth_verifier::Verifier::builder(crate::rig::ISSUER, "orders")
         .jwks_url(rig.url(1, "/.well-known/jwks.json"))
         .revocation_feed_url(rig.url(1, "/v1/revocations"))
         .clock(std::sync::Arc::new(move || clock.now().secs()))
@@ -157,17 +157,17 @@ async fn a_sibling_with_the_verifier_refuses_within_two_seconds_of_a_logout_ever
     rig.kakao.autopilot(kakao_simulator::Autopilot::Person("no-email".into()));
     let somebody_else = token(&rig.tokens().await);
     for token in [&here, &there, &somebody_else] {
-        sibling.verify(token).await.unwrap();
+        backend.verify(token).await.unwrap();
     }
     let request = http().delete(rig.url(0, "/v1/me/sessions")).bearer_auth(&here);
     assert_eq!(request.send().await.unwrap().status(), StatusCode::NO_CONTENT);
     let began = Instant::now();
     for token in [&here, &there] {
-        while sibling.verify(token).await.is_ok() {
+        while backend.verify(token).await.is_ok() {
             assert!(began.elapsed() < Duration::from_secs(2), "still accepted");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        assert_eq!(sibling.verify(token).await.err(), Some(kakao_auth_verifier::Refused::Revoked));
+        assert_eq!(backend.verify(token).await.err(), Some(kakao_auth_verifier::Refused::Revoked));
     }
-    sibling.verify(&somebody_else).await.unwrap();
+    backend.verify(&somebody_else).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! A sibling gets a Kakao access token of a person: fresh enough, with the consent that it needs, by one call to Kakao.
+//! A backend service gets a Kakao access token of a person: fresh enough, with the consent that it needs, by one call to Kakao.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,19 +13,19 @@ use serde_json::{Value, json};
 
 use crate::rig::{KAKAO_ID, Rig, Setup, Stores, claims, json, parameter};
 
-/// A rig, the sibling's own token, and the user who has logged in.
-struct Sibling {
+/// A rig, the backend service's own token, and the user who has logged in.
+struct Backend {
     rig: Rig,
     token: String,
     user: UserId,
 }
 
-impl Sibling {
+impl Backend {
     async fn with(setup: Setup) -> Self {
         let rig = Rig::with(setup).await;
         let tokens = rig.tokens().await;
         let user = claims(tokens["access_token"].as_str().unwrap())["sub"].as_str().unwrap().parse().unwrap();
-        let token = rig.own_token("sibling").await;
+        let token = rig.own_token("backend").await;
         rig.kakao.clear_calls();
         Self { rig, token, user: UserId(user) }
     }
@@ -64,139 +64,139 @@ impl Sibling {
     }
 
     async fn lose_the_cached_token(&self) {
-        kakao_tokens::forget(self.rig.deps(0), self.user).await;
+        kakao_tokens::evict(self.rig.deps(0), self.user).await;
     }
 }
 
 #[tokio::test]
 async fn a_token_that_lives_long_enough_comes_from_the_cache_and_every_hand_out_is_audited() {
     for stores in [Stores::PostgresAndRedis, Stores::SqliteAndMemory] {
-        let sibling = Sibling::with(Setup { stores, ..Setup::default() }).await;
-        let given = sibling.given(json!({})).await;
+        let backend = Backend::with(Setup { stores, ..Setup::default() }).await;
+        let given = backend.given(json!({})).await;
         assert_eq!(given["token_type"], "bearer");
         assert!(given["expires_in"].as_u64().unwrap() > 21_000, "{given}");
         assert!(given["scopes"].as_array().unwrap().contains(&json!("account_email")), "{given}");
-        assert_eq!(sibling.given(json!({ "min_ttl": 3600 })).await["access_token"], given["access_token"]);
-        assert!(sibling.rig.kakao.calls().is_empty(), "Kakao was not asked");
-        let audited = "SELECT count(*) FROM audit_events WHERE kind = 'kakao_token.handed_out' AND client_id = 'sibling'";
-        assert_eq!(sibling.rig.count(audited).await, 2, "{stores:?}");
+        assert_eq!(backend.given(json!({ "min_ttl": 3600 })).await["access_token"], given["access_token"]);
+        assert!(backend.rig.kakao.calls().is_empty(), "Kakao was not asked");
+        let audited = "SELECT count(*) FROM audit_events WHERE kind = 'kakao_token.handed_out' AND client_id = 'backend'";
+        assert_eq!(backend.rig.count(audited).await, 2, "{stores:?}");
     }
 }
 
 #[tokio::test]
 async fn two_hundred_at_once_on_two_replicas_for_an_expired_token_are_one_call_to_kakao() {
-    let sibling = Sibling::with(Setup { instances: 2, ..Setup::default() }).await;
-    sibling.rig.clock.advance(Duration::from_hours(6));
-    // The sibling's own token has expired too.
-    let token = sibling.rig.own_token("sibling").await;
-    let sibling = Sibling { token, ..sibling };
-    let replies = join_all((0..200).map(|i| sibling.ask_at(i, json!({ "min_ttl": 600 })))).await;
+    let backend = Backend::with(Setup { instances: 2, ..Setup::default() }).await;
+    backend.rig.clock.advance(Duration::from_hours(6));
+    // The backend service's own token has expired too.
+    let token = backend.rig.own_token("backend").await;
+    let backend = Backend { token, ..backend };
+    let replies = join_all((0..200).map(|i| backend.ask_at(i, json!({ "min_ttl": 600 })))).await;
     let mut tokens = BTreeSet::new();
     for reply in replies {
         assert_eq!(reply.status(), StatusCode::OK);
         tokens.insert(json(reply).await["access_token"].as_str().unwrap().to_owned());
     }
     assert_eq!(tokens.len(), 1, "everybody has the same");
-    assert_eq!(sibling.rig.kakao.calls_to(Endpoint::Token), 1);
-    assert_eq!(sibling.rig.count("SELECT count(*) FROM job_leases WHERE name LIKE 'kakao-token:%'").await, 0);
+    assert_eq!(backend.rig.kakao.calls_to(Endpoint::Token), 1);
+    assert_eq!(backend.rig.count("SELECT count(*) FROM job_leases WHERE name LIKE 'kakao-token:%'").await, 0);
 }
 
 #[tokio::test]
 async fn a_refresh_token_is_replaced_only_when_kakao_sends_a_new_one() {
-    let sibling = Sibling::start().await;
-    let kept = sealed(&sibling).await;
-    sibling.lose_the_cached_token().await;
-    sibling.given(json!({})).await;
-    assert_eq!(sealed(&sibling).await, kept, "more than a month is left");
-    sibling.rig.kakao.advance_clock(Duration::from_hours(31 * 24));
-    sibling.lose_the_cached_token().await;
-    sibling.given(json!({})).await;
-    assert_ne!(sealed(&sibling).await, kept, "less than a month was left");
+    let backend = Backend::start().await;
+    let kept = encrypted_token(&backend).await;
+    backend.lose_the_cached_token().await;
+    backend.given(json!({})).await;
+    assert_eq!(encrypted_token(&backend).await, kept, "more than a month is left");
+    backend.rig.kakao.advance_clock(Duration::from_hours(31 * 24));
+    backend.lose_the_cached_token().await;
+    backend.given(json!({})).await;
+    assert_ne!(encrypted_token(&backend).await, kept, "less than a month was left");
     // And the new one works, while the old one is dead.
-    sibling.lose_the_cached_token().await;
-    sibling.given(json!({})).await;
-    assert_eq!(sibling.rig.kakao.calls_to(Endpoint::Token), 3);
+    backend.lose_the_cached_token().await;
+    backend.given(json!({})).await;
+    assert_eq!(backend.rig.kakao.calls_to(Endpoint::Token), 3);
 }
 
-async fn sealed(sibling: &Sibling) -> Option<Vec<u8>> {
-    kakao_auth::store::users::kakao_refresh_token(&mut sibling.rig.db(), sibling.user).await.unwrap()
+async fn encrypted_token(backend: &Backend) -> Option<Vec<u8>> {
+    kakao_auth::store::users::kakao_refresh_token(&mut backend.rig.db(), backend.user).await.unwrap()
 }
 
 #[tokio::test]
 async fn a_dead_refresh_token_ends_the_link_once_and_the_next_login_mends_it() {
-    let sibling = Sibling::start().await;
-    sibling.rig.kakao.revoke_tokens(KAKAO_ID);
-    sibling.lose_the_cached_token().await;
+    let backend = Backend::start().await;
+    backend.rig.kakao.revoke_tokens(KAKAO_ID);
+    backend.lose_the_cached_token().await;
     for _ in 0..3 {
-        let said = sibling.refused(json!({}), 409, "reauthentication_required").await;
+        let said = backend.refused(json!({}), 409, "reauthentication_required").await;
         assert!(
             said["authorize_url"].as_str().unwrap().ends_with("/oauth/authorize?prompt=consent"),
             "{said}"
         );
     }
-    assert_eq!(sibling.rig.kakao.calls_to(Endpoint::Token), 1, "no retry loop");
+    assert_eq!(backend.rig.kakao.calls_to(Endpoint::Token), 1, "no retry loop");
     assert_eq!(
-        sibling.rig.count("SELECT count(*) FROM audit_events WHERE kind = 'kakao_link.ended'").await,
+        backend.rig.count("SELECT count(*) FROM audit_events WHERE kind = 'kakao_link.ended'").await,
         1
     );
     assert_eq!(
-        sibling.rig.count("SELECT count(*) FROM grants WHERE ended_at IS NOT NULL").await,
+        backend.rig.count("SELECT count(*) FROM grants WHERE ended_at IS NOT NULL").await,
         0,
         "logins go on"
     );
-    sibling.rig.tokens().await;
-    sibling.given(json!({})).await;
+    backend.rig.tokens().await;
+    backend.given(json!({})).await;
 }
 
 #[tokio::test]
 async fn a_token_that_kakao_refused_is_replaced_once_and_a_link_that_is_dead_is_told() {
-    let sibling = Sibling::start().await;
-    let first = sibling.given(json!({})).await["access_token"].clone();
-    sibling.rig.kakao.revoke_access_tokens(KAKAO_ID);
-    let second = sibling.given(json!({ "refused_token": first })).await["access_token"].clone();
+    let backend = Backend::start().await;
+    let first = backend.given(json!({})).await["access_token"].clone();
+    backend.rig.kakao.revoke_access_tokens(KAKAO_ID);
+    let second = backend.given(json!({ "refused_token": first })).await["access_token"].clone();
     assert_ne!(first, second);
     // Somebody else reports the same dead token late.
-    assert_eq!(sibling.given(json!({ "refused_token": first })).await["access_token"], second);
-    assert_eq!(sibling.rig.kakao.calls_to(Endpoint::Token), 1);
-    sibling.rig.kakao.revoke_tokens(KAKAO_ID);
-    sibling.refused(json!({ "refused_token": second }), 409, "reauthentication_required").await;
-    sibling.refused(json!({}), 409, "reauthentication_required").await;
+    assert_eq!(backend.given(json!({ "refused_token": first })).await["access_token"], second);
+    assert_eq!(backend.rig.kakao.calls_to(Endpoint::Token), 1);
+    backend.rig.kakao.revoke_tokens(KAKAO_ID);
+    backend.refused(json!({ "refused_token": second }), 409, "reauthentication_required").await;
+    backend.refused(json!({}), 409, "reauthentication_required").await;
 }
 
 #[tokio::test]
 async fn a_dead_token_that_a_check_of_consent_finds_is_replaced() {
-    let sibling = Sibling::start().await;
-    sibling.rig.kakao.revoke_access_tokens(KAKAO_ID);
-    let said = sibling.refused(json!({ "scopes": ["talk_message"] }), 409, "kakao_consent_required").await;
+    let backend = Backend::start().await;
+    backend.rig.kakao.revoke_access_tokens(KAKAO_ID);
+    let said = backend.refused(json!({ "scopes": ["talk_message"] }), 409, "kakao_consent_required").await;
     assert_eq!(said["required_scopes"], json!(["talk_message"]));
-    assert_eq!(sibling.rig.kakao.calls_to(Endpoint::Token), 1);
-    sibling.rig.kakao.revoke_tokens(KAKAO_ID);
-    sibling.refused(json!({ "scopes": ["talk_message"] }), 409, "reauthentication_required").await;
+    assert_eq!(backend.rig.kakao.calls_to(Endpoint::Token), 1);
+    backend.rig.kakao.revoke_tokens(KAKAO_ID);
+    backend.refused(json!({ "scopes": ["talk_message"] }), 409, "reauthentication_required").await;
 }
 
 #[tokio::test]
 async fn missing_consent_gives_the_way_to_ask_for_just_that_and_then_the_token() {
-    let sibling = Sibling::start().await;
+    let backend = Backend::start().await;
     let ask = json!({ "scopes": ["account_email", "talk_message", "friends"] });
-    let said = sibling.refused(ask.clone(), 409, "kakao_consent_required").await;
+    let said = backend.refused(ask.clone(), 409, "kakao_consent_required").await;
     let url = said["authorize_url"].as_str().unwrap();
     assert_eq!(parameter(url, "kakao_scope").as_deref(), Some("talk_message friends"));
     // The frontend begins its login with that parameter.
-    let browser = crate::rig::Browser::new(&sibling.rig);
+    let browser = crate::rig::Browser::new(&backend.rig);
     browser.tokens(&[("kakao_scope", "talk_message friends")]).await;
-    let given = sibling.given(ask).await;
+    let given = backend.given(ask).await;
     assert!(given["scopes"].as_array().unwrap().contains(&json!("friends")), "{given}");
 }
 
 #[tokio::test]
 async fn consent_that_was_given_elsewhere_is_found() {
-    let sibling = Sibling::start().await;
-    sqlx::query("UPDATE users SET kakao_scope = NULL").execute(postgres(&sibling.rig)).await.unwrap();
-    let given = sibling.given(json!({ "scopes": ["account_email"] })).await;
+    let backend = Backend::start().await;
+    sqlx::query("UPDATE users SET kakao_scope = NULL").execute(postgres(&backend.rig)).await.unwrap();
+    let given = backend.given(json!({ "scopes": ["account_email"] })).await;
     assert!(given["scopes"].as_array().unwrap().contains(&json!("profile_nickname")), "{given}");
-    assert_eq!(sibling.rig.kakao.calls_to(Endpoint::Scopes), 1);
-    sibling.given(json!({ "scopes": ["account_email"] })).await;
-    assert_eq!(sibling.rig.kakao.calls_to(Endpoint::Scopes), 1, "and remembered");
+    assert_eq!(backend.rig.kakao.calls_to(Endpoint::Scopes), 1);
+    backend.given(json!({ "scopes": ["account_email"] })).await;
+    assert_eq!(backend.rig.kakao.calls_to(Endpoint::Scopes), 1, "and remembered");
 }
 
 fn postgres(rig: &Rig) -> &sqlx::PgPool {
@@ -213,31 +213,31 @@ async fn a_limit_of_kakao_s_is_left_alone_by_everybody_until_it_is_over() {
         (Effect::Koe { status: 429, code: "KOE237".into() }, false),
         (Effect::Api { status: 400, code: -10 }, true),
     ] {
-        let sibling = Sibling::with(Setup { instances: 2, ..Setup::default() }).await;
-        sibling.lose_the_cached_token().await;
+        let backend = Backend::with(Setup { instances: 2, ..Setup::default() }).await;
+        backend.lose_the_cached_token().await;
         let koe = matches!(effect, Effect::Koe { .. });
         let endpoint = if koe { Endpoint::Token } else { Endpoint::Scopes };
-        sibling.fault(endpoint, effect.clone());
+        backend.fault(endpoint, effect.clone());
         let ask = if koe { json!({}) } else { json!({ "scopes": ["friends"] }) };
-        let first = sibling.ask(ask.clone()).await;
+        let first = backend.ask(ask.clone()).await;
         assert_eq!(first.status(), StatusCode::SERVICE_UNAVAILABLE, "{effect:?}");
         assert!(first.headers().contains_key("retry-after"));
-        let before = sibling.rig.kakao.calls().len();
+        let before = backend.rig.kakao.calls().len();
         for instance in 0..4 {
-            sibling.lose_the_cached_token().await;
-            let reply = sibling.ask_at(instance, ask.clone()).await;
+            backend.lose_the_cached_token().await;
+            let reply = backend.ask_at(instance, ask.clone()).await;
             assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE, "{effect:?}");
         }
-        assert_eq!(sibling.rig.kakao.calls().len(), before, "Kakao is left alone: {effect:?} {others_wait}");
-        sibling.rig.clock.advance(Duration::from_secs(61));
-        sibling.given(json!({})).await;
+        assert_eq!(backend.rig.kakao.calls().len(), before, "Kakao is left alone: {effect:?} {others_wait}");
+        backend.rig.clock.advance(Duration::from_secs(61));
+        backend.given(json!({})).await;
     }
 }
 
 #[tokio::test]
 async fn kakao_s_faults_are_told_apart_and_nothing_is_lost() {
-    let sibling = Sibling::start().await;
-    let kept = sealed(&sibling).await;
+    let backend = Backend::start().await;
+    let kept = encrypted_token(&backend).await;
     for (effect, status, code) in [
         (Effect::Koe { status: 401, code: "KOE010".into() }, 502, "kakao_setup_wrong"),
         (
@@ -251,26 +251,26 @@ async fn kakao_s_faults_are_told_apart_and_nothing_is_lost() {
             "kakao_broken",
         ),
     ] {
-        sibling.lose_the_cached_token().await;
-        sibling.fault(Endpoint::Token, effect);
-        sibling.refused(json!({}), status, code).await;
+        backend.lose_the_cached_token().await;
+        backend.fault(Endpoint::Token, effect);
+        backend.refused(json!({}), status, code).await;
     }
-    assert_eq!(sealed(&sibling).await, kept);
-    sibling.given(json!({})).await;
+    assert_eq!(encrypted_token(&backend).await, kept);
+    backend.given(json!({})).await;
 }
 
 #[tokio::test]
 async fn a_redis_that_is_lost_costs_a_refresh_and_nothing_else() {
     let settings = vec![("CACHE__URL", "redis://127.0.0.1:1".to_owned())];
-    let sibling = Sibling::with(Setup { settings, ..Setup::default() }).await;
-    let replies = join_all((0..20).map(|_| sibling.ask(json!({})))).await;
+    let backend = Backend::with(Setup { settings, ..Setup::default() }).await;
+    let replies = join_all((0..20).map(|_| backend.ask(json!({})))).await;
     assert!(replies.iter().all(|reply| reply.status() == StatusCode::OK));
-    assert!(sibling.rig.kakao.calls_to(Endpoint::Token) <= 1);
+    assert!(backend.rig.kakao.calls_to(Endpoint::Token) <= 1);
 }
 
 #[tokio::test]
 async fn bad_requests_say_what_to_do_and_nobody_else_gets_a_token() {
-    let sibling = Sibling::start().await;
+    let backend = Backend::start().await;
     for (ask, part) in [
         (json!({ "min_ttl": 10_801 }), "10800"),
         (json!({ "min_ttl": -1 }), "documented members"),
@@ -280,13 +280,13 @@ async fn bad_requests_say_what_to_do_and_nobody_else_gets_a_token() {
         (json!({ "scopes": vec!["x"; 21] }), "consent items"),
         (json!([]), "documented members"),
     ] {
-        let reply = sibling.ask(ask.clone()).await;
+        let reply = backend.ask(ask.clone()).await;
         assert_eq!(reply.status(), StatusCode::BAD_REQUEST, "{ask}");
         let said = json(reply).await;
         assert!(said["detail"].as_str().unwrap().contains(part), "{ask}: {said}");
     }
-    let rig = &sibling.rig;
-    let path = format!("/v1/users/{}/kakao-token", sibling.user);
+    let rig = &backend.rig;
+    let path = format!("/v1/users/{}/kakao-token", backend.user);
     let person = rig.tokens().await["access_token"].as_str().unwrap().to_owned();
     let ops = rig.own_token("ops").await;
     for (token, status) in [(person.as_str(), 401), (ops.as_str(), 403), ("x", 401)] {
@@ -294,11 +294,11 @@ async fn bad_requests_say_what_to_do_and_nobody_else_gets_a_token() {
     }
     for id in ["x", "00000000-0000-0000-0000-000000000000", "%00"] {
         let reply =
-            rig.call(Method::POST, &format!("/v1/users/{id}/kakao-token"), &sibling.token, None).await;
+            rig.call(Method::POST, &format!("/v1/users/{id}/kakao-token"), &backend.token, None).await;
         assert_eq!(reply.status(), StatusCode::NOT_FOUND, "{id}");
     }
-    kakao_auth::store::users::disable(&mut rig.db(), sibling.user, rig.clock.now(), &[]).await.unwrap();
-    sibling.refused(json!({}), 403, "user_disabled").await;
+    kakao_auth::store::users::disable(&mut rig.db(), backend.user, rig.clock.now(), &[]).await.unwrap();
+    backend.refused(json!({}), 403, "user_disabled").await;
 }
 
 #[tokio::test]
@@ -335,20 +335,20 @@ async fn links_are_renewed_before_they_die_bounded_and_not_twice_a_day() {
 
 #[tokio::test]
 async fn kakao_is_left_alone_for_as_long_as_it_says() {
-    let sibling = Sibling::start().await;
-    sibling.lose_the_cached_token().await;
+    let backend = Backend::start().await;
+    backend.lose_the_cached_token().await;
     let effect = Effect::Reply {
         status: 429,
         body: json!({ "error": "invalid_request", "error_code": "KOE237" }).to_string(),
         content_type: None,
         headers: vec![("Retry-After".into(), "120".into())],
     };
-    sibling.fault(Endpoint::Token, effect);
-    let reply = sibling.ask(json!({})).await;
+    backend.fault(Endpoint::Token, effect);
+    let reply = backend.ask(json!({})).await;
     assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(reply.headers()["retry-after"], "121");
-    sibling.rig.clock.advance(Duration::from_secs(100));
-    assert_eq!(sibling.ask(json!({})).await.status(), StatusCode::SERVICE_UNAVAILABLE);
-    sibling.rig.clock.advance(Duration::from_secs(21));
-    sibling.given(json!({})).await;
+    backend.rig.clock.advance(Duration::from_secs(100));
+    assert_eq!(backend.ask(json!({})).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    backend.rig.clock.advance(Duration::from_secs(21));
+    backend.given(json!({})).await;
 }

@@ -43,7 +43,7 @@ fn kid(tokens: &Value) -> String {
     header(tokens["access_token"].as_str().unwrap())["kid"].as_str().unwrap().to_owned()
 }
 
-/// The sibling reads the JWKS when its copy is older than `max-age`, or lacks a key and has not read lately; tokens are
+/// The backend service reads the JWKS when its copy is older than `max-age`, or lacks a key and has not read lately; tokens are
 /// made and verified all the time, on both instances.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_rotations_under_load_fail_no_verification() {
@@ -120,7 +120,7 @@ async fn a_key_signs_on_every_replica_after_it_was_published_and_the_one_before_
 }
 
 #[tokio::test]
-async fn a_command_rotates_when_every_sibling_knows_the_next_key_and_not_before() {
+async fn a_command_rotates_when_every_backend_knows_the_next_key_and_not_before() {
     let rig = Rig::start().await;
     let (master, policy) = (master_keys(MASTER_KEY, &[]), rig.key_policy(0));
     let rotate = async || {
@@ -136,12 +136,12 @@ async fn a_command_rotates_when_every_sibling_knows_the_next_key_and_not_before(
 }
 
 #[tokio::test]
-async fn a_leaked_key_s_tokens_fail_here_at_once_and_at_siblings_within_the_max_age() {
+async fn a_leaked_key_s_tokens_fail_here_at_once_and_at_backends_within_the_max_age() {
     let rig = Rig::start().await;
     let tokens = rig.tokens().await;
     let token = tokens["access_token"].as_str().unwrap();
-    let sibling = verifier(&rig);
-    sibling.verify(token).await.unwrap();
+    let backend = verifier(&rig);
+    backend.verify(token).await.unwrap();
     let (master, policy, now) = (master_keys(MASTER_KEY, &[]), rig.key_policy(0), rig.clock.now());
     assert!(lifecycle::retire(&mut rig.db(), &master, policy, &kid(&tokens), now).await.unwrap());
     assert!(!lifecycle::retire(&mut rig.db(), &master, policy, &kid(&tokens), now).await.unwrap(), "once");
@@ -149,13 +149,13 @@ async fn a_leaked_key_s_tokens_fail_here_at_once_and_at_siblings_within_the_max_
     assert_eq!(rig.introspected(0, token).await["active"], false);
     let reply = rig.refresh(0, tokens["refresh_token"].as_str().unwrap()).await;
     let fresh = json(reply).await;
-    sibling.verify(fresh["access_token"].as_str().unwrap()).await.unwrap();
+    backend.verify(fresh["access_token"].as_str().unwrap()).await.unwrap();
     rig.clock.advance(Duration::from_secs(301));
-    assert_eq!(sibling.verify(token).await.err(), Some(Refused::UnknownKey));
+    assert_eq!(backend.verify(token).await.err(), Some(Refused::UnknownKey));
 }
 
 #[tokio::test]
-async fn after_the_master_key_was_changed_everything_is_sealed_anew_and_the_old_one_can_go() {
+async fn after_the_master_key_was_changed_everything_is_encrypted_anew_and_the_old_one_can_go() {
     let mut rig = Rig::start().await;
     let tokens = rig.tokens().await;
     let old = MASTER_KEY;
@@ -167,8 +167,12 @@ async fn after_the_master_key_was_changed_everything_is_sealed_anew_and_the_old_
     assert_eq!(reply.status(), StatusCode::OK, "tokens of the old master key are good");
     let tokens = json(reply).await;
     let both = master_keys(new, &[old]);
-    assert_eq!(lifecycle::reseal(&mut rig.db(), &both).await.unwrap(), 4 + 1, "four keys, one Kakao token");
-    assert_eq!(lifecycle::reseal(&mut rig.db(), &both).await.unwrap(), 0, "nothing is left");
+    assert_eq!(
+        lifecycle::reencrypt(&mut rig.db(), &both).await.unwrap(),
+        4 + 1,
+        "four keys, one Kakao token"
+    );
+    assert_eq!(lifecycle::reencrypt(&mut rig.db(), &both).await.unwrap(), 0, "nothing is left");
 
     rig.add_instance(&Setup { settings: vec![("SECRETS__MASTER_KEY", new.to_owned())], ..Setup::default() })
         .await;
@@ -176,7 +180,9 @@ async fn after_the_master_key_was_changed_everything_is_sealed_anew_and_the_old_
     assert_eq!(reply.status(), StatusCode::OK, "without the old master key");
     let forgotten = master_keys(old, &[]);
     for key in signing_keys::all(&mut rig.db()).await.unwrap() {
-        assert!(forgotten.open(Purpose::SigningKey, key.kid.as_bytes(), &key.private_sealed).is_none());
+        assert!(
+            forgotten.decrypt(Purpose::SigningKey, key.kid.as_bytes(), &key.private_key_encrypted).is_none()
+        );
     }
 }
 

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 
 use crate::rig::{
-    BACKEND_SECRET, Browser, Door, Rig, Setup, authorization_request, host_of, http, json, location,
+    BACKEND_SECRET, Browser, Rig, Setup, TcpProxy, authorization_request, host_of, http, json, location,
     parameter, through, variable,
 };
 
 #[tokio::test]
 async fn without_postgres_answers_are_503_documents_go_on_and_service_comes_back() {
     let mut rig = Rig::with(Setup { instances: 0, ..Setup::default() }).await;
-    let door = Door::to(host_of(&rig.database_url, 5432)).await;
-    let settings = vec![("DATABASE__URL", through(&rig.database_url, &door))];
+    let proxy = TcpProxy::to(host_of(&rig.database_url, 5432)).await;
+    let settings = vec![("DATABASE__URL", through(&rig.database_url, &proxy))];
     rig.add_instance(&Setup { settings, ..Setup::default() }).await;
     let tokens = rig.tokens().await;
     let refresh_token = tokens["refresh_token"].as_str().unwrap();
@@ -23,7 +23,7 @@ async fn without_postgres_answers_are_503_documents_go_on_and_service_comes_back
     let here = Browser::new(&rig);
     here.log_in(&authorization_request(&[])).await;
 
-    door.shut();
+    proxy.shut();
     for _ in 0..3 {
         let began = Instant::now();
         let reply = rig.refresh(0, refresh_token).await;
@@ -73,7 +73,7 @@ async fn without_postgres_answers_are_503_documents_go_on_and_service_comes_back
     let ready = http().get(rig.url(0, "/health/ready")).send().await.unwrap();
     assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
 
-    door.open();
+    proxy.open();
     let began = Instant::now();
     while http().get(rig.url(0, "/health/ready")).send().await.unwrap().status() != StatusCode::OK {
         assert!(began.elapsed() < Duration::from_secs(5), "ready again within five seconds");
@@ -86,11 +86,11 @@ async fn without_postgres_answers_are_503_documents_go_on_and_service_comes_back
 #[tokio::test]
 async fn without_redis_logins_and_refreshes_go_on() {
     let mut rig = Rig::with(Setup { instances: 0, ..Setup::default() }).await;
-    let door = Door::to(host_of(&variable("REDIS_URL"), 6379)).await;
-    let settings = vec![("CACHE__URL", through(&variable("REDIS_URL"), &door))];
+    let proxy = TcpProxy::to(host_of(&variable("REDIS_URL"), 6379)).await;
+    let settings = vec![("CACHE__URL", through(&variable("REDIS_URL"), &proxy))];
     rig.add_instance(&Setup { settings, ..Setup::default() }).await;
     rig.tokens().await;
-    door.shut();
+    proxy.shut();
     let began = Instant::now();
     for _ in 0..5 {
         let tokens = rig.tokens().await;
@@ -105,13 +105,13 @@ async fn without_redis_logins_and_refreshes_go_on() {
 #[tokio::test]
 async fn a_service_waits_for_a_database_that_is_not_up_yet() {
     let mut rig = Rig::with(Setup { instances: 0, ..Setup::default() }).await;
-    let door = Door::to(host_of(&rig.database_url, 5432)).await;
-    door.shut();
-    let settings = vec![("DATABASE__URL", through(&rig.database_url, &door))];
+    let proxy = TcpProxy::to(host_of(&rig.database_url, 5432)).await;
+    proxy.shut();
+    let settings = vec![("DATABASE__URL", through(&rig.database_url, &proxy))];
     let setup = Setup { settings, ..Setup::default() };
     tokio::join!(rig.add_instance(&setup), async {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        door.open();
+        proxy.open();
     });
     rig.tokens().await;
 }

@@ -166,7 +166,7 @@ async fn no_log_line_of_kakao_s_tokens_webhooks_and_a_deletion_holds_a_secret() 
     let tokens = json(exchange(&sdk.access_token, "access_token").await.unwrap()).await;
     let own = vec![
         ("grant_type", "client_credentials".to_owned()),
-        ("client_id", "sibling".into()),
+        ("client_id", "backend".into()),
         ("client_secret", BACKEND_SECRET.into()),
     ];
     let own =
@@ -243,7 +243,7 @@ async fn an_operator_lists_rotates_and_retires_keys() {
     let (current, next) = (find(&listed, "current").unwrap(), find(&listed, "next").unwrap());
     let (code, said) = program.run(&["keys", "retire", &current]).await;
     assert!(
-        code == Some(1) && said.contains("concerns the clients: app, sibling, web") && said.contains("--now"),
+        code == Some(1) && said.contains("concerns the clients: app, backend, web") && said.contains("--now"),
         "{said}"
     );
     let (code, said) = program.run(&["keys", "retire", "nonsense", "--now"]).await;

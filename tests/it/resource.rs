@@ -1,4 +1,4 @@
-//! Resource indicators (RFC 8707): a token for one sibling, of those the client may reach.
+//! Resource indicators (RFC 8707): a token for one backend service, of those the client may reach.
 
 use serde_json::{Value, json};
 

@@ -3,12 +3,12 @@
 
 mod browser;
 mod database;
-mod door;
 mod http;
 mod kakao;
 mod program;
 mod requests;
 mod settings;
+mod tcp_proxy;
 
 use kakao_auth::app::{App, Migrate};
 use kakao_auth::domain::Clock;
@@ -21,7 +21,6 @@ use tokio::sync::oneshot;
 
 pub(crate) use self::browser::{Browser, authorization_request};
 use self::database::Database;
-pub(crate) use self::door::{Door, host_of, through};
 pub(crate) use self::http::{
     access_token, claims, header, http, json, location, parameter, redirect, refresh_token, user_of,
 };
@@ -29,6 +28,7 @@ pub(crate) use self::kakao::KAKAO_ID;
 pub(crate) use self::program::Program;
 pub(crate) use self::settings::{MASTER_KEY, master_keys, variable};
 use self::settings::{clients, settings};
+pub(crate) use self::tcp_proxy::{TcpProxy, host_of, through};
 
 /// The issuer of the tests. Nothing listens there: browsers of the tests know where the instances are.
 pub(crate) const ISSUER: &str = "http://auth.localhost";

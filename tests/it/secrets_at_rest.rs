@@ -54,20 +54,21 @@ async fn a_login_leaves_one_user_and_no_secret_in_clear() {
     ] {
         assert!(!database.contains(secret) && !database.contains(&hex(secret)));
     }
-    assert!(database.contains("kakao_refresh_token\":\"\\\\x"), "the Kakao refresh token is kept, sealed");
+    assert!(database.contains("kakao_refresh_token\":\"\\\\x"), "the Kakao refresh token is kept, encrypted");
 
     let sub = claims(tokens["access_token"].as_str().unwrap())["sub"].as_str().unwrap().to_owned();
     let key = format!("kakao-auth:kakao-access-token:{sub}");
     let client = redis::Client::open(variable("REDIS_URL")).unwrap();
     let mut redis = client.get_multiplexed_async_connection().await.unwrap();
-    let sealed: Vec<u8> = redis.get(&key).await.unwrap();
+    let encrypted: Vec<u8> = redis.get(&key).await.unwrap();
     let ttl: i64 = redis.ttl(&key).await.unwrap();
     assert!((21_000..=21_599).contains(&ttl), "{ttl}");
-    assert!(sealed.len() > 60 && !sealed.is_ascii(), "sealed");
+    assert!(encrypted.len() > 60 && !encrypted.is_ascii(), "encrypted");
     let master =
         kakao_auth::keys::MasterKeys::new(&std::array::from_fn(|i| u8::try_from(i).unwrap()), []).unwrap();
-    let opened = master.open(kakao_auth::keys::Purpose::KakaoAccessToken, key.as_bytes(), &sealed).unwrap();
-    assert!(opened.is_ascii(), "what is sealed is Kakao's token");
+    let opened =
+        master.decrypt(kakao_auth::keys::Purpose::KakaoAccessToken, key.as_bytes(), &encrypted).unwrap();
+    assert!(opened.is_ascii(), "what is encrypted is Kakao's token");
 }
 
 #[tokio::test]

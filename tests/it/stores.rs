@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use kakao_auth::cache::{Cache, Decision};
-use kakao_auth::domain::session::NewSession;
+use kakao_auth::domain::session::NewBrowserSession;
 use kakao_auth::domain::{
-    AttemptFailure, AttemptId, AttemptOutcome, Beginning, ClientId, Clock, CodeBinding, Consent, EndReason,
-    Ending, Fingerprint, Grant, GrantId, GrantRequest, KakaoId, NewCode, NewGrant, Profile, Quota, Returning,
-    Scope, SessionId, Stage, Timestamp, UserId,
+    AttemptFailure, AttemptId, AttemptOutcome, Beginning, BrowserSessionId, ClientId, Clock, CodeBinding,
+    Consent, EndReason, Ending, Fingerprint, Grant, GrantId, GrantRequest, KakaoId, NewCode, NewGrant,
+    Profile, Quota, Returning, Scope, Stage, Timestamp, UserId,
 };
 use kakao_auth::store::grants::{self, Rotation};
 use kakao_auth::store::leases::{self, Lease};
@@ -91,11 +91,11 @@ async fn record(db: &mut Db, kakao_id: i64, profile: &Profile, grant: NewGrant) 
         user: UserId::generate(),
         kakao_id: KakaoId(kakao_id),
         profile,
-        kakao_refresh_token: Some(b"sealed"),
+        kakao_refresh_token: Some(b"encrypted"),
         kakao_refresh_expires_at: None,
         consent: &Consent::default(),
-        session: Some(NewSession {
-            id: SessionId::generate(),
+        session: Some(NewBrowserSession {
+            id: BrowserSessionId::generate(),
             token: Fingerprint::of(grant.id.0.as_bytes()),
             idle_expires_at: later,
             expires_at: later,
@@ -203,7 +203,7 @@ async fn a_user_is_found_as_it_was_written() {
         );
         assert_eq!(
             users::kakao_refresh_token(&mut rig.db(), first).await.unwrap().as_deref(),
-            Some(&b"sealed"[..])
+            Some(&b"encrypted"[..])
         );
         assert!(users::find(&mut rig.db(), UserId::generate()).await.unwrap().is_none());
     }

@@ -1,4 +1,4 @@
-//! The kit for siblings: the tower layer, and the mint for their own tests.
+//! The kit for backend services: the tower layer, and the mint for their own tests.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

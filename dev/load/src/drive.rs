@@ -11,8 +11,8 @@ use serde_json::Value;
 use url::Url;
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-/// A sibling for which the tokens are, and its secret.
-const SIBLING: (&str, &str) = ("sibling", "kacs_secret-of-the-sibling-under-load");
+/// A backend service for which the tokens are, and its secret.
+const BACKEND: (&str, &str) = ("backend", "kacs_secret-of-the-backend-under-load");
 const CALLBACK: &str = "https://app.example/cb";
 
 #[derive(Args, Clone)]
@@ -164,7 +164,7 @@ impl Worker {
                 request = if floor {
                     request.query(&[("token", &self.token)])
                 } else {
-                    request.basic_auth(SIBLING.0, Some(SIBLING.1)).form(&[("token", &self.token)])
+                    request.basic_auth(BACKEND.0, Some(BACKEND.1)).form(&[("token", &self.token)])
                 };
                 let said: Value = request.send().await?.error_for_status()?.json().await?;
                 ensure!(said["active"] == true, "not active: {said}");
@@ -176,7 +176,7 @@ impl Worker {
             (Operation::ClientCredentials, false) => {
                 let request = self.http.post(format!("{}/oauth/token", self.options.url));
                 let form = [("grant_type", "client_credentials")];
-                let request = request.basic_auth(SIBLING.0, Some(SIBLING.1)).form(&form);
+                let request = request.basic_auth(BACKEND.0, Some(BACKEND.1)).form(&form);
                 request.send().await?.error_for_status()?.bytes().await?;
             }
             (Operation::Login, true) => self.log_in_at_the_floor().await?,

@@ -56,7 +56,7 @@ struct Frontend {
     own: String,
     logout: Url,
     http: reqwest::Client,
-    sibling: String,
+    backend: String,
     sessions: Mutex<HashMap<String, Session>>,
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn serve(
     listener: TcpListener,
     own: &str,
     issuer: &str,
-    sibling: String,
+    backend: String,
 ) -> anyhow::Result<Server> {
     let client = Client::<EndpointNotSet, EndpointNotSet>::new(ClientId::new("demo".to_owned()))
         .set_auth_uri(AuthUrl::new(format!("{issuer}/oauth/authorize"))?)
@@ -89,7 +89,7 @@ pub(crate) fn serve(
         own: format!("{own}/"),
         logout: Url::parse(&format!("{issuer}/oauth/logout"))?,
         http,
-        sibling,
+        backend,
         sessions: Mutex::default(),
     });
     let server = HttpServer::new(move || {
@@ -198,7 +198,7 @@ async fn orders(request: HttpRequest, site: Data<Frontend>) -> HttpResponse {
     let token = site.with(&request, |session| {
         session.tokens.as_ref().map(|tokens| tokens.access_token().secret().clone())
     });
-    let message = match site.ask_sibling(token.flatten().unwrap_or_default()).await {
+    let message = match site.ask_backend(token.flatten().unwrap_or_default()).await {
         Ok(message) => message,
         Err(error) => format!("{error:#}"),
     };
@@ -251,11 +251,11 @@ impl Frontend {
         Ok(reply)
     }
 
-    async fn ask_sibling(&self, token: String) -> anyhow::Result<String> {
-        let response = self.http.get(format!("{}/orders", self.sibling)).bearer_auth(token).send().await?;
+    async fn ask_backend(&self, token: String) -> anyhow::Result<String> {
+        let response = self.http.get(format!("{}/orders", self.backend)).bearer_auth(token).send().await?;
         let status = response.status();
-        let body = response.text().await.context("the sibling's answer cannot be read")?;
-        Ok(format!("sibling: {status} {body}"))
+        let body = response.text().await.context("the backend's answer cannot be read")?;
+        Ok(format!("backend: {status} {body}"))
     }
 }
 

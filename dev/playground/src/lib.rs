@@ -1,8 +1,8 @@
 //! What `cargo dev` starts, in one process: the service on SQLite and memory, a simulated Kakao, a demo frontend and a
-//! demo sibling. Nothing to set up; restarting keeps the users.
+//! demo backend service. Nothing to set up; restarting keeps the users.
 
+mod backend;
 mod frontend;
-mod sibling;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 /// Where the four listen, and where the service keeps its file.
 pub struct Options {
-    /// Ports of the service, Kakao, the frontend and the sibling; 0 takes a free one.
+    /// Ports of the service, Kakao, the frontend and the backend service; 0 takes a free one.
     pub ports: [u16; 4],
     /// Where the database and the master key are kept.
     pub folder: PathBuf,
@@ -39,8 +39,8 @@ pub struct Playground {
     pub issuer: String,
     /// The simulated Kakao.
     pub kakao: Simulator,
-    /// The demo sibling.
-    pub sibling: String,
+    /// The demo backend service.
+    pub backend: String,
     tasks: Vec<JoinHandle<anyhow::Result<()>>>,
 }
 
@@ -55,7 +55,7 @@ impl Playground {
         let url = |listener: &TcpListener| {
             listener.local_addr().map(|address| format!("http://localhost:{}", address.port()))
         };
-        let (issuer, frontend, sibling) = (url(&service)?, url(&page)?, url(&orders)?);
+        let (issuer, frontend, backend) = (url(&service)?, url(&page)?, url(&orders)?);
         let (service_at, kakao_at) = (service.local_addr()?, kakao.local_addr()?);
         // The service and Kakao bind for themselves; their ports are known to be free now.
         drop((service, kakao));
@@ -77,10 +77,10 @@ impl Playground {
         let app = App::build(settings, Clock::System, Migrate::First).await?;
         let tasks = vec![
             tokio::spawn(app.run(std::future::pending())),
-            spawn(frontend::serve(page, &frontend, &issuer, sibling.clone())?),
-            spawn(sibling::serve(orders, issuer.clone())?),
+            spawn(frontend::serve(page, &frontend, &issuer, backend.clone())?),
+            spawn(backend::serve(orders, issuer.clone())?),
         ];
-        Ok(Self { frontend, issuer, kakao, sibling, tasks })
+        Ok(Self { frontend, issuer, kakao, backend, tasks })
     }
 
     /// Runs until one of them ends by itself.
@@ -159,7 +159,7 @@ claims = ["nickname", "picture", "email"]
     Ok(Settings::load(Some(&clients), environment)?)
 }
 
-/// Made once and kept, so that a restart can open what it sealed.
+/// Made once and kept, so that a restart can decrypt what it encrypted.
 fn master_key(folder: &Path) -> anyhow::Result<String> {
     let file = folder.join("master-key");
     if let Ok(key) = std::fs::read_to_string(&file) {

@@ -9,10 +9,10 @@ use clap::Parser;
 use kakao_auth::telemetry;
 use kakao_playground::{Options, Playground};
 
-/// Starts the service, a simulated Kakao, a demo frontend and a demo sibling. Nothing to set up.
+/// Starts the service, a simulated Kakao, a demo frontend and a demo backend service. Nothing to set up.
 #[derive(Parser)]
 struct Arguments {
-    /// Ports of the service, Kakao, the frontend and the sibling; 0 takes a free one.
+    /// Ports of the service, Kakao, the frontend and the backend service; 0 takes a free one.
     #[arg(long, num_args = 4, default_values_t = [8080, 8081, 3000, 3001])]
     ports: Vec<u16>,
     /// Where the users and keys are kept.
@@ -40,7 +40,7 @@ async fn main() -> anyhow::Result<()> {
     println!("\n  Open {}\n", playground.frontend);
     println!("  service   {}", playground.issuer);
     println!("  Kakao     {}  (simulated)", playground.kakao.base_url());
-    println!("  sibling   {}\n", playground.sibling);
+    println!("  backend   {}\n", playground.backend);
     println!("  Ctrl-C stops; {folder} keeps the users.");
     tokio::select! {
         ended = playground.run() => ended,

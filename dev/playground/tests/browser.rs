@@ -157,7 +157,7 @@ async fn begin() -> Option<(Playground, Browser, tempfile::TempDir)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_person_logs_in_calls_the_sibling_refreshes_cancels_and_comes_back_without_an_address() {
+async fn a_person_logs_in_calls_the_backend_refreshes_cancels_and_comes_back_without_an_address() {
     let Some((playground, browser, _folder)) = begin().await else { return };
 
     browser.go(&playground.frontend).await;

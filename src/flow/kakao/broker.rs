@@ -1,19 +1,19 @@
-//! Hands a Kakao access token of a person to a sibling: one that lives long enough and holds the consent that is needed, or
+//! Hands a Kakao access token of a person to a backend service: one that lives long enough and holds the consent that is needed, or
 //! the one thing that the person must do first.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::tokens::{self, Held};
+use super::tokens::{self, CachedToken};
 use crate::domain::{AuditEvent, ClientId, KakaoAccessToken, UserId, consent};
 use crate::flow::refusal::{AccountRefusal, KakaoTokenRefusal};
 use crate::flow::{Deps, Error, Service};
 use crate::store::kakao_links::{self, Link};
 use crate::store::{Db, Tx, audit};
 
-/// What a sibling needs.
-pub struct Ask {
+/// What a backend service needs.
+pub struct KakaoTokenRequest {
     /// Whose token.
     pub user: UserId,
     /// How long it must still live.
@@ -39,15 +39,15 @@ pub async fn broker_kakao_token(
     deps: &Deps,
     db: &mut Db,
     caller: &Service,
-    ask: Ask,
+    request: KakaoTokenRequest,
 ) -> Result<HandedOut, Error<KakaoTokenRefusal>> {
-    let link = living_link(db, ask.user).await?;
-    let mut held = tokens::fresh(deps, db, ask.user, ask.min_ttl, ask.refused.as_ref()).await?;
+    let link = living_link(db, request.user).await?;
+    let mut cached = tokens::fresh(deps, db, request.user, request.min_ttl, request.refused.as_ref()).await?;
     let mut granted = link.scope.as_deref().map(consent::items);
-    if !missing(&ask.scopes, granted.as_deref()).is_empty() {
-        let (still, agreed) = ask_kakao(deps, db, &link, ask.user, held).await?;
-        held = still;
-        let missing = missing(&ask.scopes, Some(&agreed));
+    if !missing(&request.scopes, granted.as_deref()).is_empty() {
+        let (still, agreed) = ask_kakao(deps, db, &link, request.user, cached).await?;
+        cached = still;
+        let missing = missing(&request.scopes, Some(&agreed));
         if !missing.is_empty() {
             return Err(KakaoTokenRefusal::ConsentRequired { items: missing }.into());
         }
@@ -55,18 +55,18 @@ pub async fn broker_kakao_token(
     }
     let now = deps.clock.now();
     let event = AuditEvent::KakaoTokenHandedOut {
-        user: ask.user,
+        user: request.user,
         client: ClientId(caller.client.clone()),
-        scopes: ask.scopes,
-        expires_at: held.expires_at,
+        scopes: request.scopes,
+        expires_at: cached.expires_at,
     };
     let mut tx = Tx::begin(db).await?;
     audit::record(&mut tx, now, &event).await?;
     tx.commit().await?;
     Ok(HandedOut {
-        access_token: held.token.reveal().to_owned(),
+        access_token: cached.token.reveal().to_owned(),
         token_type: "bearer",
-        expires_in: held.expires_at.since(now).as_secs(),
+        expires_in: cached.expires_at.since(now).as_secs(),
         scopes: granted,
     })
 }
@@ -95,21 +95,21 @@ async fn ask_kakao(
     db: &mut Db,
     link: &Link,
     user: UserId,
-    held: Held,
-) -> Result<(Held, Vec<String>), Error<KakaoTokenRefusal>> {
-    tokens::refuse_while_resting(deps, db, user).await?;
-    let (held, agreed) = match deps.kakao.scopes(&held.token).await {
+    cached: CachedToken,
+) -> Result<(CachedToken, Vec<String>), Error<KakaoTokenRefusal>> {
+    tokens::check_backoff(deps, db, user).await?;
+    let (cached, agreed) = match deps.kakao.scopes(&cached.token).await {
         Err(fault) if fault.is_dead_token() => {
-            let held = tokens::fresh(deps, db, user, Duration::ZERO, Some(&held.token)).await?;
-            let agreed = deps.kakao.scopes(&held.token).await;
-            (held, agreed)
+            let cached = tokens::fresh(deps, db, user, Duration::ZERO, Some(&cached.token)).await?;
+            let agreed = deps.kakao.scopes(&cached.token).await;
+            (cached, agreed)
         }
-        outcome => (held, outcome),
+        outcome => (cached, outcome),
     };
     match agreed {
         Ok(agreed) => {
             kakao_links::set_scope(db, user, &agreed.join(" ")).await?;
-            Ok((held, agreed))
+            Ok((cached, agreed))
         }
         Err(fault) => Err(tokens::after_fault(deps, db, user, link, &fault).await?.into()),
     }

@@ -65,7 +65,7 @@ async fn process(deps: &Deps, db: &mut Db, events: &[Item<KakaoEvent>], claimed_
         };
         if let Err(error) = noted {
             // The claim runs out, and the event is tried again alone.
-            warn!(kind = item.payload.kind, cause = chain(&error), "an event of Kakao's is left as it is");
+            warn!(kind = item.payload.kind, cause = chain(&error), "a Kakao webhook event needs no action");
         }
     }
 }
@@ -81,7 +81,7 @@ async fn process_one(deps: &Deps, db: &mut Db, item: &Item<KakaoEvent>) -> store
     if let Err(cause) = applied
         && !outbox::fail(deps, db, &KAKAO_EVENTS, attempt, &cause).await?
     {
-        error!(kind = event.kind, key = %attempt.key, cause, "an event of Kakao's was set aside");
+        error!(kind = event.kind, key = %attempt.key, cause, "a Kakao webhook event was set aside");
     }
     Ok(())
 }
@@ -115,7 +115,7 @@ async fn is_linked(deps: &Deps, db: &mut Db, event: &KakaoEvent, attempt: u32) -
         Err(fault) if fault.may_pass() && attempt < WAITED_AT_MOST => Ok(Linked::AskAgain),
         // Kakao cannot say: what it told stands.
         Err(fault) => {
-            info!(fault = fault.id(), "whether a person is unlinked cannot be asked; it is believed");
+            info!(fault = fault.id(), "Kakao cannot confirm the unlink; the event is trusted");
             Ok(Linked::No)
         }
     }
@@ -147,12 +147,12 @@ async fn apply(deps: &Deps, db: &mut Db, item: &Item<KakaoEvent>, linked: Linked
     audit::record(&mut tx, now, &record).await?;
     // Before the commit: should this process die in between, a token is forgotten once too often rather than never.
     match (user, done.forget) {
-        (Some(user), Forget::Any) => tokens::forget(deps, user).await,
-        (Some(user), Forget::Older) => tokens::forget_older(deps, user, event.at).await,
+        (Some(user), Forget::Any) => tokens::evict(deps, user).await,
+        (Some(user), Forget::Older) => tokens::evict_older(deps, user, event.at).await,
         _ => {}
     }
     tx.commit().await?;
-    info!(kind = event.kind, outcome = done.outcome, "an event of Kakao's was processed");
+    info!(kind = event.kind, outcome = done.outcome, "a Kakao webhook event was processed");
     Ok(())
 }
 

@@ -26,29 +26,29 @@ pub async fn read_stale_profiles(deps: &Deps, db: &mut Db) -> Result<usize, Erro
 
 async fn read(deps: &Deps, db: &mut Db, user: UserId, kakao_id: KakaoId) -> Result<bool, Error> {
     let asked_at = deps.clock.now();
-    match ask(deps, db, user, kakao_id).await? {
-        Answer::Person(Person { id, profile, needs_agreement, .. }, scopes) if id == kakao_id => {
+    match fetch(deps, db, user, kakao_id).await? {
+        ProfileRead::Person(Person { id, profile, needs_agreement, .. }, scopes) if id == kakao_id => {
             let written = kakao_links::write_profile(db, user, &profile, &needs_agreement, asked_at).await?;
             if let Some(scopes) = scopes.filter(|_| written) {
                 kakao_links::set_scope(db, user, &scopes.join(" ")).await?;
             }
             Ok(written)
         }
-        Answer::Person(..) => {
-            warn!(user = %user, "Kakao told of somebody else");
+        ProfileRead::Person(..) => {
+            warn!(user = %user, "Kakao returned another user");
             Ok(false)
         }
-        Answer::NotNow => Ok(false),
-        Answer::Fault(fault) if fault.may_pass() => Ok(false),
-        Answer::Fault(fault) => {
+        ProfileRead::Unavailable => Ok(false),
+        ProfileRead::Fault(fault) if fault.may_pass() => Ok(false),
+        ProfileRead::Fault(fault) => {
             if fault.is_under_age() {
                 kakao_links::refused_under_age(db, kakao_id, asked_at).await?;
             }
-            info!(user = %user, fault = fault.id(), "the profile cannot be read; the next login will");
+            info!(user = %user, fault = fault.id(), "the profile could not be read; the next login updates it");
             kakao_links::give_up_stale(db, user, asked_at).await?;
             Ok(false)
         }
-        Answer::NoWay => {
+        ProfileRead::NoToken => {
             kakao_links::give_up_stale(db, user, asked_at).await?;
             Ok(false)
         }
@@ -56,18 +56,18 @@ async fn read(deps: &Deps, db: &mut Db, user: UserId, kakao_id: KakaoId) -> Resu
 }
 
 /// What Kakao says of a person who was not there to be asked.
-enum Answer {
+enum ProfileRead {
     /// The person, and the consent items that they have granted, if those could be read too.
     Person(Person, Option<Vec<String>>),
     /// Kakao does not say it.
     Fault(Fault),
     /// The person's token cannot be refreshed now.
-    NotNow,
+    Unavailable,
     /// There is neither an admin key that may ask, nor a token of the person.
-    NoWay,
+    NoToken,
 }
 
-impl Answer {
+impl ProfileRead {
     fn of((person, scopes): (Result<Person, Fault>, Result<Vec<String>, Fault>)) -> Self {
         match person {
             Ok(person) => Self::Person(person, scopes.ok()),
@@ -77,22 +77,22 @@ impl Answer {
 }
 
 /// By the admin key if there is one that may, else by the person's own token.
-async fn ask(deps: &Deps, db: &mut Db, user: UserId, kakao_id: KakaoId) -> Result<Answer, Error> {
+async fn fetch(deps: &Deps, db: &mut Db, user: UserId, kakao_id: KakaoId) -> Result<ProfileRead, Error> {
     if deps.kakao.has_admin_key() {
         let read = tokio::join!(deps.kakao.me_by_admin(kakao_id), deps.kakao.scopes_by_admin(kakao_id));
         if !read.0.as_ref().is_err_and(Fault::is_not_allowed) {
-            return Ok(Answer::of(read));
+            return Ok(ProfileRead::of(read));
         }
     }
     match tokens::fresh(deps, db, user, Duration::from_secs(30), None).await {
-        Ok(held) => {
-            let read = tokio::join!(deps.kakao.me(&held.token), deps.kakao.scopes(&held.token));
-            Ok(Answer::of(read))
+        Ok(cached) => {
+            let read = tokio::join!(deps.kakao.me(&cached.token), deps.kakao.scopes(&cached.token));
+            Ok(ProfileRead::of(read))
         }
         Err(Error::Refused(KakaoTokenRefusal::Busy { .. } | KakaoTokenRefusal::Kakao(_))) => {
-            Ok(Answer::NotNow)
+            Ok(ProfileRead::Unavailable)
         }
-        Err(Error::Refused(_)) => Ok(Answer::NoWay),
+        Err(Error::Refused(_)) => Ok(ProfileRead::NoToken),
         Err(error) => Err(error.into()),
     }
 }

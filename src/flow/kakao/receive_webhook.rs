@@ -62,7 +62,7 @@ pub async fn receive_unlink(
 /// # Errors
 /// What is wrong with the token, or that it cannot be proven or stored now.
 pub async fn receive_events(deps: &Deps, db: &mut Db, token: &str) -> Result<(), Error<WebhookRefusal>> {
-    let told = deps.kakao.read_security_events(token).await.map_err(|refused| match refused {
+    let received = deps.kakao.read_security_events(token).await.map_err(|refused| match refused {
         EventRefused::Invalid { err, description } => {
             WebhookRefusal::EventTokenInvalid { err, description }.into()
         }
@@ -70,10 +70,10 @@ pub async fn receive_events(deps: &Deps, db: &mut Db, token: &str) -> Result<(),
     })?;
     let now = deps.clock.now();
     let mut stored = true;
-    for mut event in told.events {
+    for mut event in received.events {
         // What Kakao tells has happened. A time to come (its clock, or another unit) would end logins that are not yet.
         event.at = event.at.min(now);
-        let key = key_of(&told.jti, &event.kind);
+        let key = key_of(&received.jti, &event.kind);
         stored &= store(deps, db, event, key).await;
     }
     // Kept in memory all the same: whether Kakao sends a token again is not known.
@@ -95,7 +95,7 @@ async fn store(deps: &Deps, db: &mut Db, event: KakaoEvent, key: Uuid) -> bool {
     let cause = match tokio::time::timeout(STORE_WITHIN, put(db, &received)).await {
         Ok(Ok(new)) => {
             let event = &received.event;
-            info!(source = event.source.name(), kind = event.kind, new, "Kakao told of an event");
+            info!(source = event.source.name(), kind = event.kind, new, "received a Kakao webhook event");
             deps.signals.inbox.ring();
             return true;
         }
@@ -103,9 +103,9 @@ async fn store(deps: &Deps, db: &mut Db, event: KakaoEvent, key: Uuid) -> bool {
         Err(_) => "the database took too long".to_owned(),
     };
     if deps.signals.inbox.push(received) {
-        warn!(cause, "an event of Kakao's waits in memory for the database");
+        warn!(cause, "a Kakao webhook event waits in memory for the database");
     } else {
-        error!(cause, "an event of Kakao's was lost: too many wait for the database");
+        error!(cause, "a Kakao webhook event was dropped: too many wait for the database");
     }
     false
 }

@@ -24,7 +24,7 @@ pub async fn renew_links(
     stop: impl Fn() -> bool,
 ) -> Result<usize, Error> {
     let now = deps.clock.now();
-    if tokens::is_app_resting(deps, db).await? {
+    if tokens::is_backing_off(deps, db).await? {
         return Ok(0);
     }
     let due = kakao_links::claim_for_renewal(db, now + RENEW_BEFORE, now - RETRY_AFTER, now, most).await?;

@@ -2,13 +2,11 @@
 //! admin key.
 
 use futures_util::future::join_all;
-use serde::Serialize;
 use tracing::{error, info};
 
 use super::tokens;
-use crate::domain::{AuditEvent, KakaoAccessToken, KakaoUnlink, Timestamp, UserId};
-use crate::flow::refusal::AccountRefusal;
-use crate::flow::{Deps, Error, outbox};
+use crate::domain::{AuditEvent, KakaoAccessToken, KakaoUnlink, UserId};
+use crate::flow::{Deps, outbox};
 use crate::kakao::{Fault, FaultKind};
 use crate::store::outbox::{Attempt, Item, KAKAO_UNLINKS};
 use crate::store::{self, Db, Pool, Tx, audit, kakao_links};
@@ -29,7 +27,7 @@ async fn unlink(deps: &Deps, db: &mut Db, item: &Item<KakaoUnlink>) -> store::Re
     }
     match unlink_at_kakao(deps, user, &item.payload).await {
         Ok(how) => {
-            tokens::forget(deps, user).await;
+            tokens::evict(deps, user).await;
             let (now, attempts) = (deps.clock.now(), attempt.number);
             let mut tx = Tx::begin(db).await?;
             if store::outbox::done(&mut tx, &KAKAO_UNLINKS, attempt, how, now).await? {
@@ -55,7 +53,7 @@ async fn unlink_at_kakao(deps: &Deps, user: UserId, unlink: &KakaoUnlink) -> Res
         Err(fault) => Err(fault),
     };
     let token = match tokens::cached(deps, user).await {
-        Some(held) => Some(held.token),
+        Some(cached) => Some(cached.token),
         None => refreshed(deps, user, unlink).await?,
     };
     if let Some(token) = token {
@@ -73,14 +71,14 @@ async fn refreshed(
     user: UserId,
     unlink: &KakaoUnlink,
 ) -> Result<Option<KakaoAccessToken>, Fault> {
-    let Some(sealed) = &unlink.refresh_token else { return Ok(None) };
-    let Ok(refresh_token) = tokens::open_refresh(deps, unlink.kakao_id, sealed) else {
+    let Some(encrypted) = &unlink.refresh_token else { return Ok(None) };
+    let Ok(refresh_token) = tokens::decrypt_refresh_token(deps, unlink.kakao_id, encrypted) else {
         return Ok(None);
     };
     match deps.kakao.refresh(&refresh_token).await {
         Ok(tokens) => {
             // Should the unlink fail now, the next try has it: the refresh token may be spent.
-            tokens::keep(deps, user, &tokens.access_token, tokens.expires_in).await;
+            tokens::cache(deps, user, &tokens.access_token, tokens.expires_in).await;
             Ok(Some(tokens.access_token))
         }
         Err(fault) if fault.may_pass() => Err(fault),
@@ -110,50 +108,4 @@ async fn fail(deps: &Deps, db: &mut Db, attempt: &Attempt, fault: &Fault) -> sto
             "Kakao could not be told of a deleted account; see: kakao-auth unlinks list");
     }
     Ok(())
-}
-
-/// An account that Kakao was not told of yet, as an operator sees it. Times are seconds since the Unix epoch.
-#[derive(Debug, Serialize)]
-pub struct PendingUnlink {
-    /// Whose it was.
-    pub user: UserId,
-    /// When the account was deleted.
-    pub asked_at: i64,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// When it is tried next, if it is by itself.
-    pub next_at: Option<i64>,
-    /// Since when it waits for the operator.
-    pub dead_at: Option<i64>,
-    /// The id of the last fault.
-    pub last_fault: Option<String>,
-}
-
-impl From<Item<KakaoUnlink>> for PendingUnlink {
-    fn from(item: Item<KakaoUnlink>) -> Self {
-        Self {
-            user: UserId(item.attempt.key),
-            asked_at: item.attempt.put_at.secs(),
-            attempts: item.attempt.number,
-            next_at: item.set_aside_at.is_none().then(|| item.next_at.secs()),
-            dead_at: item.set_aside_at.map(Timestamp::secs),
-            last_fault: item.last_error,
-        }
-    }
-}
-
-/// What is not done yet, first what waits for the operator.
-pub async fn pending(db: &mut Db) -> store::Result<Vec<PendingUnlink>> {
-    Ok(store::outbox::pending(db, &KAKAO_UNLINKS).await?.into_iter().map(PendingUnlink::from).collect())
-}
-
-/// Has one tried again that waits for the operator.
-pub async fn retry(db: &mut Db, user: UserId, now: Timestamp) -> Result<(), Error<AccountRefusal>> {
-    let revived = store::outbox::revive(db, &KAKAO_UNLINKS, user.0, now).await?;
-    if revived { Ok(()) } else { Err(AccountRefusal::NotFound.into()) }
-}
-
-/// The same in a service that runs.
-pub async fn revive(deps: &Deps, db: &mut Db, user: UserId) -> Result<(), Error<AccountRefusal>> {
-    retry(db, user, deps.clock.now()).await
 }

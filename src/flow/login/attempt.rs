@@ -43,7 +43,7 @@ pub(crate) fn keys_of<'a>(keys: &'a Keys, attempt: &'a LoginAttempt) -> AttemptK
 pub(crate) fn seal(keys: &Keys, attempt: &LoginAttempt) -> Result<SealedAttempt, Error<AuthorizeRefusal>> {
     let id = AttemptId::of_state(keys_of(keys, attempt).state().reveal());
     let json = serde_json::to_vec(attempt).map_err(keys::Error::from)?;
-    let sealed = keys.master.seal(Purpose::LoginCookie, cookie_name(id).as_bytes(), &json)?;
+    let sealed = keys.master.encrypt(Purpose::LoginCookie, cookie_name(id).as_bytes(), &json)?;
     let cookie = URL_SAFE_NO_PAD.encode(sealed);
     if cookie.len() > MAX_SEALED {
         let sentence = "state, nonce and redirect_uri together are too long";
@@ -56,7 +56,7 @@ pub(crate) fn seal(keys: &Keys, attempt: &LoginAttempt) -> Result<SealedAttempt,
 pub(crate) fn open(keys: &Keys, state: &str, cookie: &str) -> Option<LoginAttempt> {
     let sealed = URL_SAFE_NO_PAD.decode(cookie).ok()?;
     let name = cookie_name(AttemptId::of_state(state));
-    let json = keys.master.open(Purpose::LoginCookie, name.as_bytes(), &sealed)?;
+    let json = keys.master.decrypt(Purpose::LoginCookie, name.as_bytes(), &sealed)?;
     let attempt: LoginAttempt = serde_json::from_slice(&json).ok()?;
     keys_of(keys, &attempt).state().matches(state).then_some(attempt)
 }

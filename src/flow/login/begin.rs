@@ -11,7 +11,7 @@ use super::complete::{Completed, ToGrant, Voucher, complete};
 use super::request::{self, AuthorizationRequest, ClientResponseTarget};
 use super::resume;
 use crate::domain::pkce::CodeChallenge;
-use crate::domain::session::{Prompt, Session, Verdict, judge};
+use crate::domain::session::{BrowserSession, Prompt, Verdict, judge};
 use crate::domain::{AttemptId, AuthorizationCode, Client, Locale, LoginAttempt, ResumeToken, SessionCookie};
 use crate::flow::gauges::LOGINS;
 use crate::flow::refusal::{AuthorizeRefusal, RequestRefusal};
@@ -170,7 +170,7 @@ async fn find_session(
     deps: &Deps,
     db: &mut Db,
     browser: &FromBrowser,
-) -> Result<Option<Session>, Error<AuthorizeRefusal>> {
+) -> Result<Option<BrowserSession>, Error<AuthorizeRefusal>> {
     match &browser.session {
         None => Ok(None),
         Some(cookie) => Ok(browser_sessions::find_live(db, &cookie.fingerprint(), deps.clock.now()).await?),
@@ -182,7 +182,7 @@ async fn grant_by_session(
     deps: &Deps,
     db: &mut Db,
     request: &AuthorizationRequest<'_>,
-    session: Session,
+    session: BrowserSession,
     asking: &Asking<'_>,
 ) -> Result<Option<AuthorizationCode>, Error<AuthorizeRefusal>> {
     let code = code::generate()?;

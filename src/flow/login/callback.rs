@@ -1,6 +1,6 @@
 //! Kakao's callback: the one claimed attempt fetches the identity and completes the login.
 //!
-//! The attempt is claimed by one insert. Whoever loses the claim waits for the winner and gives the same answer, so a
+//! The attempt is claimed by one insert. Whoever loses the claim waits for the winner and gives the same response, so a
 //! callback that arrives twice (a double tap, a prefetch, a re-render) is one login and one call to Kakao.
 //!
 //! This flow finishes even when the caller hangs up: run it detached.
@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::attempt::{self, ATTEMPT_TTL, keys_of};
 use super::begin::FromBrowser;
-use super::complete::{BrowserSession, Completed, Identity, ToGrant, Voucher, complete};
+use super::complete::{Completed, Identity, SessionToBegin, ToGrant, Voucher, complete};
 use super::failure::{of_failure, to_failure};
 use super::request::ClientResponseTarget;
 use super::resume;
@@ -40,13 +40,13 @@ pub(crate) struct Callback {
     /// Opened from the browser's cookie.
     pub(crate) attempt: LoginAttempt,
     /// A code, or the error instead of one.
-    pub(crate) answer: Answer,
+    pub(crate) response: KakaoResponse,
     /// What the browser shows.
     pub(crate) browser: FromBrowser,
 }
 
 /// What Kakao answered.
-pub(crate) enum Answer {
+pub(crate) enum KakaoResponse {
     /// `code`
     Code(KakaoCode),
     /// `error` and `error_description`, already classified.
@@ -72,7 +72,8 @@ pub(crate) struct LoggedIn {
 impl Callback {
     /// Whether Kakao could not log the person in without a page, and has not shown one yet.
     pub(crate) fn needs_interaction(&self) -> bool {
-        self.attempt.prompt_none && matches!(&self.answer, Answer::Error(fault) if fault.wants_page())
+        self.attempt.prompt_none
+            && matches!(&self.response, KakaoResponse::Error(fault) if fault.wants_page())
     }
 
     /// Reads the parameters of a callback. `sealed` is the value of the browser's cookie for the attempt that the
@@ -99,12 +100,12 @@ impl Callback {
             return Err(CallbackRefusal::AttemptExpired);
         }
         let one = |name| params.one(name).map_err(contradictory);
-        let answer = match (one("code")?, one("error")?) {
-            (Some(code), None) => Answer::Code(KakaoCode::new(code)),
-            (None, Some(error)) => Answer::Error(callback_fault(error, one("error_description")?)),
+        let response = match (one("code")?, one("error")?) {
+            (Some(code), None) => KakaoResponse::Code(KakaoCode::new(code)),
+            (None, Some(error)) => KakaoResponse::Error(callback_fault(error, one("error_description")?)),
             _ => return Err(CallbackRefusal::Contradictory),
         };
-        Ok(Self { id, attempt, answer, browser })
+        Ok(Self { id, attempt, response, browser })
     }
 }
 
@@ -125,9 +126,9 @@ pub(crate) async fn finish_login(deps: &Deps, db: &mut Db, callback: Callback) -
 }
 
 async fn claimed(deps: &Deps, db: &mut Db, callback: &Callback) -> Result<(), Error<LoginRefusal>> {
-    let outcome = match &callback.answer {
-        Answer::Code(code) => log_in(deps, db, callback, code).await,
-        Answer::Error(fault) => {
+    let outcome = match &callback.response {
+        KakaoResponse::Code(code) => log_in(deps, db, callback, code).await,
+        KakaoResponse::Error(fault) => {
             let fault = deps.kakao.record("redirect", fault.clone());
             Err(refuse(&fault))
         }
@@ -246,13 +247,13 @@ async fn log_in(
     if let Some(expected) = attempt.expected {
         let found = users::find_by_kakao_id(db, identity.kakao_id).await?;
         if found.is_none_or(|user| user.id != expected) {
-            info!(client = %client.id, "somebody else logged in than the client expects");
+            info!(client = %client.id, "another user than the client expects logged in");
             return Err(LoginRefusal::OtherUser.into());
         }
     }
     let keys = keys_of(&deps.keys, attempt);
     let (our_code, cookie) = (keys.code(), keys.session_cookie());
-    let session = BrowserSession { cookie: &cookie, replaces: browser.session.as_ref() };
+    let session = SessionToBegin { cookie: &cookie, replaces: browser.session.as_ref() };
     let to_grant = ToGrant {
         client,
         request: attempt.request.clone(),

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::domain::session::{NewSession, Session};
+use crate::domain::session::{BrowserSession, NewBrowserSession};
 use crate::domain::{
-    AttemptId, AuthorizationCode, Beginning, Client, CodeBinding, Consent, Grant, GrantId, GrantRequest,
-    KakaoAccessToken, KakaoId, KakaoRefreshToken, NewCode, NewGrant, Profile, SessionCookie, SessionId,
+    AttemptId, AuthorizationCode, Beginning, BrowserSessionId, Client, CodeBinding, Consent, Grant, GrantId,
+    GrantRequest, KakaoAccessToken, KakaoId, KakaoRefreshToken, NewCode, NewGrant, Profile, SessionCookie,
     Timestamp, UserId,
 };
 use crate::flow::Deps;
@@ -42,13 +42,13 @@ pub(crate) struct Identity {
 /// Who vouches for the user.
 pub(crate) enum Voucher<'a> {
     /// Kakao.
-    Kakao(&'a Identity, Option<BrowserSession<'a>>),
+    Kakao(&'a Identity, Option<SessionToBegin<'a>>),
     /// An earlier login in this browser.
-    Session(Session),
+    Session(BrowserSession),
 }
 
 /// The session that a login begins in a browser.
-pub(crate) struct BrowserSession<'a> {
+pub(crate) struct SessionToBegin<'a> {
     /// Its cookie.
     pub(crate) cookie: &'a SessionCookie,
     /// The cookie of the session that it takes the place of.
@@ -124,7 +124,7 @@ pub(crate) async fn complete(
         }
         Completed::UserDisabled => info!(client = %client.id, "a disabled user was refused"),
         Completed::LoginsEnded => {
-            info!(client = %client.id, "the person's logins were ended during this one");
+            info!(client = %client.id, "the user's logins were ended during this login");
         }
     }
     Ok(completed)
@@ -135,21 +135,21 @@ async fn by_kakao(
     db: &mut Db,
     grant: NewGrant,
     identity: &Identity,
-    browser: Option<BrowserSession<'_>>,
+    browser: Option<SessionToBegin<'_>>,
 ) -> Result<Completed, keys::Error> {
-    let (now, session) = (grant.created_at, SessionId::generate());
-    let sealed = identity.refresh_token.as_ref();
-    let sealed = sealed.map(|(token, _)| tokens::seal_refresh(deps, identity.kakao_id, token));
-    let sealed = sealed.transpose()?;
+    let (now, session) = (grant.created_at, BrowserSessionId::generate());
+    let encrypted = identity.refresh_token.as_ref();
+    let encrypted = encrypted.map(|(token, _)| tokens::encrypt_refresh_token(deps, identity.kakao_id, token));
+    let encrypted = encrypted.transpose()?;
     let lives = identity.refresh_token.as_ref().and_then(|(_, lives)| *lives);
     let login = NewLogin {
         user: UserId::generate(),
         kakao_id: identity.kakao_id,
         profile: &identity.profile,
-        kakao_refresh_token: sealed.as_deref(),
+        kakao_refresh_token: encrypted.as_deref(),
         kakao_refresh_expires_at: lives.map(|lives| now + lives),
         consent: &identity.consent,
-        session: browser.as_ref().map(|browser| NewSession {
+        session: browser.as_ref().map(|browser| NewBrowserSession {
             id: session,
             token: browser.cookie.fingerprint(),
             idle_expires_at: now + deps.policy.session.idle,
@@ -164,7 +164,7 @@ async fn by_kakao(
         Recorded::Ended => return Ok(Completed::LoginsEnded),
     };
     if let Some((token, lives)) = &identity.access_token {
-        tokens::keep(deps, grant.user, token, *lives).await;
+        tokens::cache(deps, grant.user, token, *lives).await;
     }
     if let Some(old) = browser.and_then(|browser| browser.replaces)
         && let Err(error) = browser_sessions::replace(db, &old.fingerprint(), session, grant.user, now).await

@@ -34,7 +34,7 @@ pub(crate) fn state_with(
 ) -> Result<String, keys::Error> {
     let Some(resume) = resume else { return Ok(state) };
     let json = serde_json::to_vec(resume).map_err(keys::Error::from)?;
-    let sealed = URL_SAFE_NO_PAD.encode(keys.master.seal(Purpose::ResumeToken, b"", &json)?);
+    let sealed = URL_SAFE_NO_PAD.encode(keys.master.encrypt(Purpose::ResumeToken, b"", &json)?);
     if sealed.len() <= MAX_SEALED {
         state.push('.');
         state.push_str(&sealed);
@@ -51,7 +51,7 @@ pub(crate) fn attempt_state(state: &str) -> &str {
 pub(crate) fn open(keys: &Keys, state: &str) -> Option<ResumeToken> {
     let (_, sealed) = state.split_once('.')?;
     let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-    serde_json::from_slice(&keys.master.open(Purpose::ResumeToken, b"", &sealed)?).ok()
+    serde_json::from_slice(&keys.master.decrypt(Purpose::ResumeToken, b"", &sealed)?).ok()
 }
 
 /// How the login whose callback has these parameters can be resumed in a browser that does not hold it.

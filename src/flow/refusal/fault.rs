@@ -9,7 +9,7 @@ pub(crate) fn of_login(fault: &Fault) -> LoginRefusal {
 }
 
 /// Of a call with the Kakao tokens that we hold of a user. `StartAgain` says that Kakao no longer takes them.
-pub(crate) fn of_held_tokens(fault: &Fault) -> KakaoTokenRefusal {
+pub(crate) fn of_kakao_link(fault: &Fault) -> KakaoTokenRefusal {
     match fault.kind() {
         FaultKind::StartAgain => KakaoTokenRefusal::ReauthenticationRequired,
         _ => KakaoTokenRefusal::Kakao(fault.known),

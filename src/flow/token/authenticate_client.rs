@@ -61,7 +61,7 @@ pub(crate) async fn authenticate_client(
         (Some(ClientType::Confidential(hashes)), Some(secret)) => is_one_of(hashes, secret),
         // A public client with a secret has mistaken itself for another; nobody else may show none.
         // The unknown client's secret is hashed and compared all the same.
-        (None | Some(ClientType::Public), Some(secret)) => is_one_of(&[nobody()], secret),
+        (None | Some(ClientType::Public), Some(secret)) => is_one_of(&[dummy_hash()], secret),
         (None | Some(ClientType::Confidential(_)), None) => false,
     };
     match client {
@@ -118,7 +118,7 @@ fn is_for_us(deps: &Deps, claims: &Assertion, client: &str, now: i64) -> bool {
 }
 
 /// The hash of no secret: no text is known to have it.
-fn nobody() -> Fingerprint {
+fn dummy_hash() -> Fingerprint {
     Fingerprint::from_slice(&[0; 32]).unwrap_or_else(|| Fingerprint::of(b""))
 }
 

@@ -76,22 +76,22 @@ pub(crate) enum Subject {
 pub(crate) async fn exchange_kakao_token(
     deps: &Deps,
     db: &mut Db,
-    ask: KakaoTokenExchange,
+    request: KakaoTokenExchange,
 ) -> Result<TokenResponse, Error<SubjectTokenRefusal>> {
     // What the client may not have is refused before a nonce is spent.
-    access::audience(&ask.client, &[], &ask.resource)?;
-    let scope = access::scope(Basis::Login(&ask.client), ask.scope.as_ref())?;
-    let identity = match &ask.subject {
+    access::audience(&request.client, &[], &request.resource)?;
+    let scope = access::scope(Basis::Login(&request.client), request.scope.as_ref())?;
+    let identity = match &request.subject {
         Subject::IdToken { token, nonce } => by_id_token(deps, db, token, nonce.as_deref()).await?,
         Subject::AccessToken(token) => by_access_token(deps, db, token).await?,
     };
-    let client = &ask.client;
+    let client = &request.client;
     let to_grant = ToGrant {
         client,
-        request: GrantRequest { client: client.id.clone(), scope, resource: ask.resource },
+        request: GrantRequest { client: client.id.clone(), scope, resource: request.resource },
         code: None,
         attempt: None,
-        user_agent: ask.user_agent,
+        user_agent: request.user_agent,
     };
     let grant = match complete(deps, db, Voucher::Kakao(&identity, None), to_grant).await? {
         Completed::Granted(grant) => grant,
@@ -145,13 +145,13 @@ async fn check_age(deps: &Deps, db: &mut Db, id_token: &IdToken) -> Result<(), E
 fn merged(id_token: IdToken, before: Option<User>) -> Identity {
     let known_since = before.as_ref().and_then(|user| user.profile_read_at);
     let (mut profile, consent) = before.map(|user| (user.profile, user.consent)).unwrap_or_default();
-    let told = id_token.profile;
+    let claims = id_token.profile;
     // Kakao writes whole seconds.
     if known_since.is_none_or(|read_at| read_at < id_token.issued_at + Duration::from_secs(1)) {
-        profile.nickname = told.nickname.or(profile.nickname);
-        profile.picture = told.picture.or(profile.picture);
-        if told.email.is_some() {
-            (profile.email, profile.email_verified) = (told.email, told.email_verified);
+        profile.nickname = claims.nickname.or(profile.nickname);
+        profile.picture = claims.picture.or(profile.picture);
+        if claims.email.is_some() {
+            (profile.email, profile.email_verified) = (claims.email, claims.email_verified);
         }
     }
     Identity {

@@ -18,7 +18,7 @@ use crate::domain::import::{Column, SourceRow};
 use crate::store::{Error, Result};
 
 /// How long the source may take to answer at first.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The database of another product, being read.
 pub struct Foreign {
@@ -45,7 +45,7 @@ impl Foreign {
             }
         };
         let late = |_| refused("the source does not answer within 15 seconds".into());
-        let place = timeout(PATIENCE, opening).await.map_err(late)??;
+        let place = timeout(TIMEOUT, opening).await.map_err(late)??;
         Ok(Self { line: 0, place })
     }
 

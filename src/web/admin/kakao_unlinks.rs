@@ -5,14 +5,14 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
 use super::SCOPE;
-use crate::flow::kakao::unlink;
+use crate::flow::admin::kakao_unlinks;
 use crate::web::reply::Reply;
 use crate::web::state::State;
 use crate::web::{caller, read, run};
 
 pub(in crate::web) async fn list(request: HttpRequest, state: State) -> Result<HttpResponse, Reply> {
     caller::client_itself(&request, &state, SCOPE)?;
-    let pending = run::attached(&state, async |_, db| unlink::pending(db).await).await?;
+    let pending = run::attached(&state, async |_, db| kakao_unlinks::pending(db).await).await?;
     Ok(HttpResponse::Ok().json(json!({ "unlinks": pending })))
 }
 
@@ -23,6 +23,6 @@ pub(in crate::web) async fn retry(
 ) -> Result<HttpResponse, Reply> {
     caller::client_itself(&request, &state, SCOPE)?;
     let user = read::user_id(&id)?;
-    run::attached(&state, async |deps, db| unlink::revive(deps, db, user).await).await?;
+    run::attached(&state, async |deps, db| kakao_unlinks::revive(deps, db, user).await).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -4,8 +4,8 @@ use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::domain::GrantId;
-use crate::flow::devices;
 use crate::flow::refusal::AccountRefusal;
+use crate::flow::sessions;
 use crate::web::reply::Reply;
 use crate::web::state::State;
 use crate::web::{caller, run};
@@ -18,7 +18,7 @@ pub(in crate::web) async fn delete(
     let caller = caller::user(&request, &state).await?;
     let id = GrantId(id.parse().map_err(|_| AccountRefusal::NotFound)?);
     run::detached(&state, run::DEADLINE, |deps, mut db| async move {
-        devices::end_one(&deps, &mut db, &caller, id).await
+        sessions::end_one(&deps, &mut db, &caller, id).await
     })
     .await?;
     Ok(HttpResponse::NoContent().finish())

@@ -3,15 +3,15 @@
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use crate::flow::devices::{self, Which};
 use crate::flow::refusal::RequestRefusal;
+use crate::flow::sessions::{self, Which};
 use crate::web::reply::Reply;
 use crate::web::state::State;
 use crate::web::{caller, read, run};
 
 pub(in crate::web) async fn get(request: HttpRequest, state: State) -> Result<HttpResponse, Reply> {
     let caller = caller::user(&request, &state).await?;
-    let sessions = run::attached(&state, async |deps, db| devices::list(deps, db, &caller).await).await?;
+    let sessions = run::attached(&state, async |deps, db| sessions::list(deps, db, &caller).await).await?;
     Ok(HttpResponse::Ok().json(json!({ "sessions": sessions })))
 }
 
@@ -27,7 +27,7 @@ pub(in crate::web) async fn delete(request: HttpRequest, state: State) -> Result
         }
     };
     run::detached(&state, run::DEADLINE, |deps, mut db| async move {
-        devices::end_many(&deps, &mut db, &caller, which).await
+        sessions::end_many(&deps, &mut db, &caller, which).await
     })
     .await?;
     Ok(HttpResponse::NoContent().finish())

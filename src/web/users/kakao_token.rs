@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::domain::consent::{MAX_CONSENT_ITEMS, is_item};
 use crate::domain::{KakaoAccessToken, UserId};
 use crate::flow;
-use crate::flow::kakao::broker::Ask;
+use crate::flow::kakao::broker::KakaoTokenRequest;
 use crate::flow::refusal::RequestRefusal;
 use crate::web::reply::Reply;
 use crate::web::state::State;
@@ -41,17 +41,17 @@ pub(in crate::web) async fn post(
 ) -> Result<HttpResponse, Reply> {
     let body: Body = read::json_body(&request, payload).await?;
     let caller = caller::client_itself(&request, &state, "kakao:token")?;
-    let ask = body.ask(read::user_id(&id)?)?;
+    let request = body.into_request(read::user_id(&id)?)?;
     // It may wait for another replica that asks Kakao.
     let token = run::detached(&state, run::KAKAO_DEADLINE, |deps, mut db| async move {
-        flow::broker_kakao_token(&deps, &mut db, &caller, ask).await
+        flow::broker_kakao_token(&deps, &mut db, &caller, request).await
     })
     .await?;
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(token))
 }
 
 impl Body {
-    fn ask(self, user: UserId) -> Result<Ask, RequestRefusal> {
+    fn into_request(self, user: UserId) -> Result<KakaoTokenRequest, RequestRefusal> {
         let min_ttl = self.min_ttl.unwrap_or(DEFAULT_MIN_TTL);
         if min_ttl > LONGEST_MIN_TTL {
             return Err(RequestRefusal::ParameterInvalid("min_ttl", "it must be 0 to 10800 seconds"));
@@ -62,7 +62,7 @@ impl Body {
                 "it must be up to 20 consent items of Kakao, such as talk_message",
             ));
         }
-        Ok(Ask {
+        Ok(KakaoTokenRequest {
             user,
             min_ttl: Duration::from_secs(min_ttl),
             scopes: self.scopes,

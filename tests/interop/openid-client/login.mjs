@@ -84,9 +84,9 @@ const page = await logIn(spa);
 await client.tokenRevocation(spa, (await client.refreshTokenGrant(spa, page.refresh_token)).refresh_token);
 console.log('a public client logged in, refreshed and revoked');
 
-// A sibling that acts for itself, by Basic.
+// A backend service that acts for itself, by Basic.
 const basic = client.ClientSecretBasic(CLIENT_SECRET);
-const sibling = await client.discovery(new URL(ISSUER), 'service', undefined, basic, options);
-const own = await client.clientCredentialsGrant(sibling, { scope: 'orders:read' });
-assert.equal((await client.tokenIntrospection(sibling, own.access_token)).scope, 'orders:read');
+const backend = await client.discovery(new URL(ISSUER), 'service', undefined, basic, options);
+const own = await client.clientCredentialsGrant(backend, { scope: 'orders:read' });
+assert.equal((await client.tokenIntrospection(backend, own.access_token)).scope, 'orders:read');
 console.log('a service got a token of its own');

@@ -6,20 +6,20 @@ use reqwest::StatusCode;
 use sqlx::Connection;
 
 use super::{OAUTH, is_live, unlink_with, user};
-use crate::rig::{Door, KAKAO_ID, Program, Rig, Setup, host_of, http, through, user_of};
+use crate::rig::{KAKAO_ID, Program, Rig, Setup, TcpProxy, host_of, http, through, user_of};
 
 #[tokio::test]
 async fn without_a_database_kakao_is_answered_in_time_and_the_event_takes_effect_when_it_is_back() {
     let mut rig = Rig::with(Setup { instances: 0, ..Setup::default() }).await;
-    let door = Door::to(host_of(&rig.database_url, 5432)).await;
-    let settings = vec![("DATABASE__URL", through(&rig.database_url, &door))];
+    let proxy = TcpProxy::to(host_of(&rig.database_url, 5432)).await;
+    let settings = vec![("DATABASE__URL", through(&rig.database_url, &proxy))];
     rig.add_instance(&Setup { settings, ..Setup::default() }).await;
     let tokens = rig.tokens().await;
     rig.later();
     // The keys are known, as they are in a service that has run for a while.
     rig.tell(&rig.event(&format!("{OAUTH}/user-linked"))).await;
     rig.kakao.unlink(KAKAO_ID, "UNLINK_FROM_APPS").await;
-    door.shut();
+    proxy.shut();
     let began = Instant::now();
     assert_eq!(unlink_with(&rig, KAKAO_ID, "UNLINK_FROM_APPS").await.status(), StatusCode::OK);
     let token = rig.kakao.sign_event(&rig.event(&format!("{OAUTH}/tokens-revoked")));
@@ -28,7 +28,7 @@ async fn without_a_database_kakao_is_answered_in_time_and_the_event_takes_effect
     assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(reply.headers().contains_key("retry-after"));
     assert!(began.elapsed() < Duration::from_secs(6), "three seconds each: {:?}", began.elapsed());
-    door.open();
+    proxy.open();
     let began = Instant::now();
     while rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_event' AND done_at IS NOT NULL").await
         < 3

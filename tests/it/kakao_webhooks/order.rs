@@ -5,10 +5,10 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 use kakao_auth::domain::kakao_event::USER_UNLINKED;
-use kakao_auth::domain::session::NewSession;
+use kakao_auth::domain::session::NewBrowserSession;
 use kakao_auth::domain::{
-    Beginning, ClientId, Consent, Fingerprint, GrantId, GrantRequest, KakaoId, NewGrant, Profile, Scope,
-    SessionId, Timestamp, UserId,
+    Beginning, BrowserSessionId, ClientId, Consent, Fingerprint, GrantId, GrantRequest, KakaoId, NewGrant,
+    Profile, Scope, Timestamp, UserId,
 };
 use kakao_auth::store::logins::{self, NewLogin, Recorded};
 use kakao_simulator::Event;
@@ -33,11 +33,11 @@ async fn put_user(rig: &Rig, kakao_id: i64, at: Timestamp) {
         user: UserId::generate(),
         kakao_id: KakaoId(kakao_id),
         profile: &profile,
-        kakao_refresh_token: Some(b"sealed"),
+        kakao_refresh_token: Some(b"encrypted"),
         kakao_refresh_expires_at: None,
         consent: &Consent::default(),
-        session: Some(NewSession {
-            id: SessionId::generate(),
+        session: Some(NewBrowserSession {
+            id: BrowserSessionId::generate(),
             token: Fingerprint::of(&kakao_id.to_be_bytes()),
             idle_expires_at: at + Duration::from_hours(24),
             expires_at: at + Duration::from_hours(24),

@@ -120,7 +120,7 @@ type = "public"
 grants = ["urn:ietf:params:oauth:grant-type:token-exchange", "refresh_token"]
 
 [[clients]]
-id = "sibling"
+id = "backend"
 type = "confidential"
 secret_sha256 = ["{secret}"]
 grants = ["client_credentials"]

@@ -55,7 +55,7 @@ impl Rig {
         request.form(form).send().await.unwrap()
     }
 
-    /// What a sibling that the token is for is told of it.
+    /// What a backend service that the token is for is told of it.
     pub(crate) async fn introspected(&self, instance: usize, token: &str) -> Value {
         let reply = self.form_as(instance, "orders", "/oauth/introspect", &[("token", token)]).await;
         assert_eq!(reply.status(), StatusCode::OK);

@@ -109,7 +109,7 @@ scopes = ["openid", "profile", "email", "phone"]
 audience = ["orders"]
 
 [[clients]]
-id = "sibling"
+id = "backend"
 type = "confidential"
 secret_sha256 = ["{}"]
 grants = ["client_credentials"]

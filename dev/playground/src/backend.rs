@@ -1,4 +1,4 @@
-//! The demo sibling: a backend that verifies our tokens offline, with `kakao-auth-verifier`.
+//! The demo backend service: a backend that verifies our tokens offline, with `kakao-auth-verifier`.
 
 use std::net::TcpListener;
 

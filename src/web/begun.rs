@@ -1,4 +1,4 @@
-//! Where a login that has begun goes on: at Kakao with the attempt's cookie, or at the client with a code.
+//! The response to a login that has begun: on to Kakao with the cookie of the attempt, or to the client with a code.
 
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -9,7 +9,7 @@ use crate::flow::Error;
 use crate::flow::login::begin::Begun;
 
 /// Sends the browser there.
-pub(super) fn onward(request: &HttpRequest, state: &State, begun: Begun) -> Result<HttpResponse, Reply> {
+pub(super) fn respond(request: &HttpRequest, state: &State, begun: Begun) -> Result<HttpResponse, Reply> {
     let (location, attempt, sealed) = match begun {
         Begun::Done { code, target } => return Ok(redirect::code(request, &code, &target)),
         Begun::AtKakao { location, attempt, sealed } => (location, attempt, sealed),

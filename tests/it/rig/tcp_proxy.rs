@@ -5,13 +5,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use url::Url;
 
-/// A door in front of a server, that can be shut: connections break and new ones are refused, as when it is stopped.
-pub(crate) struct Door {
+/// A proxy in front of a server, that can be shut: connections break and new ones are refused, as when it is stopped.
+pub(crate) struct TcpProxy {
     address: String,
     open: watch::Sender<bool>,
 }
 
-impl Door {
+impl TcpProxy {
     pub(crate) async fn to(server: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -49,8 +49,8 @@ pub(crate) fn host_of(url: &str, default_port: u16) -> String {
     format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(default_port))
 }
 
-pub(crate) fn through(url: &str, door: &Door) -> String {
-    let address = Url::parse(&format!("http://{}", door.address)).unwrap();
+pub(crate) fn through(url: &str, proxy: &TcpProxy) -> String {
+    let address = Url::parse(&format!("http://{}", proxy.address)).unwrap();
     let mut url = Url::parse(url).unwrap();
     url.set_host(address.host_str()).unwrap();
     url.set_port(address.port()).unwrap();

@@ -1,4 +1,4 @@
-//! A person's own logins: the list of devices, ending one, ending all others, ending all.
+//! A person's own logins: the list of sessions, ending one, ending all others, ending all.
 
 use serde::Serialize;
 use tracing::info;
@@ -13,7 +13,7 @@ use crate::store::{self, Db, Tx, audit, browser_sessions, grants, users};
 
 /// A login, as its person sees it.
 #[derive(Serialize)]
-pub struct Device {
+pub struct SessionEntry {
     /// Ends it: `DELETE /v1/me/sessions/{id}`.
     pub id: GrantId,
     /// At which client.
@@ -40,9 +40,9 @@ pub enum Which {
 }
 
 /// The living logins of the caller, the last used first.
-pub async fn list(deps: &Deps, db: &mut Db, caller: &Bearer) -> Result<Vec<Device>, store::Error> {
+pub async fn list(deps: &Deps, db: &mut Db, caller: &Bearer) -> Result<Vec<SessionEntry>, store::Error> {
     let logins = grants::of_user(db, caller.user, deps.clock.now()).await?;
-    let device = |login: GrantSummary| Device {
+    let entry = |login: GrantSummary| SessionEntry {
         id: login.id,
         client_name: deps.clients.find(login.client.as_str()).map(|client| client.name.clone()),
         client_id: login.client.0,
@@ -51,7 +51,7 @@ pub async fn list(deps: &Deps, db: &mut Db, caller: &Bearer) -> Result<Vec<Devic
         last_used_at: login.last_used_at.secs(),
         current: login.id == caller.grant,
     };
-    Ok(logins.into_iter().map(device).collect())
+    Ok(logins.into_iter().map(entry).collect())
 }
 
 /// Ends one of the caller's logins, with the browser session that it belongs to: else that browser would be back without a
