@@ -9,11 +9,11 @@ use crate::domain::LogoutToken;
 
 /// Posts to the addresses that clients registered.
 #[derive(Clone)]
-pub struct Notifier(Client);
+pub(crate) struct Notifier(Client);
 
 /// Why a client was not told.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// It cannot be reached, or does not answer in time.
     #[error("the client cannot be reached")]
     Unreachable(#[source] reqwest::Error),
@@ -27,7 +27,7 @@ impl Notifier {
     ///
     /// # Errors
     /// When the TLS set-up of this machine is unusable.
-    pub fn new() -> Result<Self, reqwest::Error> {
+    pub(crate) fn new() -> Result<Self, reqwest::Error> {
         let http = Client::builder()
             .connect_timeout(Duration::from_secs(2))
             .timeout(Duration::from_secs(5))
@@ -41,7 +41,7 @@ impl Notifier {
     ///
     /// # Errors
     /// When it cannot be reached.
-    pub async fn get(&self, url: &str) -> Result<(u16, Vec<u8>), Error> {
+    pub(crate) async fn get(&self, url: &str) -> Result<(u16, Vec<u8>), Error> {
         let unreachable = |error: reqwest::Error| Error::Unreachable(error.without_url());
         let mut reply = self.0.get(url).send().await.map_err(unreachable)?;
         let mut body = Vec::new();
@@ -58,7 +58,7 @@ impl Notifier {
     ///
     /// # Errors
     /// When it cannot be reached.
-    pub async fn post_nothing(&self, url: &str) -> Result<u16, Error> {
+    pub(crate) async fn post_nothing(&self, url: &str) -> Result<u16, Error> {
         let reply = self.0.post(url).form::<[(&str, &str); 0]>(&[]).send().await;
         Ok(reply.map_err(|error| Error::Unreachable(error.without_url()))?.status().as_u16())
     }
@@ -67,7 +67,7 @@ impl Notifier {
     ///
     /// # Errors
     /// When the client was not told.
-    pub async fn logged_out(&self, uri: &str, logout_token: &LogoutToken) -> Result<(), Error> {
+    pub(crate) async fn logged_out(&self, uri: &str, logout_token: &LogoutToken) -> Result<(), Error> {
         let form = [("logout_token", logout_token.reveal())];
         // The address is ours to know; errors leave it out, for it may hold a secret of the client's.
         let reply = self.0.post(uri).form(&form).send().await;

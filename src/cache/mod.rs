@@ -77,7 +77,7 @@ impl Cache {
     }
 
     /// What the server says of itself: `7.2.4`. Memory has no version.
-    pub async fn server_version(&self) -> Result<Option<String>, Error> {
+    pub(crate) async fn server_version(&self) -> Result<Option<String>, Error> {
         match self {
             Self::Redis(redis) => redis.server_version().await.map(Some),
             Self::Memory(_) => Ok(None),

@@ -47,13 +47,11 @@ enum Command {
     Doctor(doctor::Options),
     /// Brings users from Supabase Auth, Auth.js, Better Auth or a CSV file.
     Import(import::Options),
-    /// Clients.
     #[command(subcommand)]
     Clients(clients::Command),
     /// Signing keys.
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Users.
     #[command(subcommand)]
     Users(users::Command),
     /// Deleted accounts that Kakao must still be told of.

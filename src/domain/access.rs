@@ -7,7 +7,7 @@ const OF_A_USER: [&str; 4] = ["openid", "profile", "email", "phone"];
 
 /// By what a requested scope is measured.
 #[derive(Clone, Copy, Debug)]
-pub enum Basis<'a> {
+pub(crate) enum Basis<'a> {
     /// A user logs in at this client (authorization code, token exchange).
     Login(&'a Client),
     /// This client acts for itself (client credentials).
@@ -18,7 +18,7 @@ pub enum Basis<'a> {
 
 /// Why a requested scope is not given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ScopeError {
+pub(crate) enum ScopeError {
     /// The client may have nothing of it, or not all of it.
     #[error("the client may not have this scope")]
     NotTheClients,
@@ -30,7 +30,7 @@ pub enum ScopeError {
 /// A resource is not the client's, or was not granted (RFC 8707 §2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a resource is not the client's, or was not granted")]
-pub struct UnknownResource;
+pub(crate) struct UnknownResource;
 
 /// The scope of a token or grant, out of the one that was requested.
 ///
@@ -39,7 +39,7 @@ pub struct UnknownResource;
 ///
 /// # Errors
 /// When nothing may be given of it, or not all where all is to be given.
-pub fn scope(basis: Basis<'_>, requested: Option<&Scope>) -> Result<Scope, ScopeError> {
+pub(crate) fn scope(basis: Basis<'_>, requested: Option<&Scope>) -> Result<Scope, ScopeError> {
     let all_of = |requested: &Scope, most: &Scope, error| {
         if requested.is_within(most) { Ok(requested.clone()) } else { Err(error) }
     };
@@ -63,7 +63,7 @@ pub fn scope(basis: Basis<'_>, requested: Option<&Scope>) -> Result<Scope, Scope
 ///
 /// # Errors
 /// When one is requested that is not the client's, or was not granted.
-pub fn audience<'a>(
+pub(crate) fn audience<'a>(
     client: &'a Client,
     granted: &'a [String],
     requested: &'a [String],

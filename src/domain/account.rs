@@ -24,23 +24,23 @@ pub enum Returning {
     Old,
 }
 
-/// Both.
+/// What unlinking and returning do to an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccountPolicy {
     /// After an unlink at Kakao.
-    pub on_unlink: OnUnlink,
+    pub(crate) on_unlink: OnUnlink,
     /// After a deletion here.
-    pub returning: Returning,
+    pub(crate) returning: Returning,
 }
 
 /// A Kakao account to be unlinked at Kakao, because its user was deleted here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KakaoUnlink {
     /// Kakao's number.
-    pub kakao_id: KakaoId,
+    pub(crate) kakao_id: KakaoId,
     /// The refresh token that the account left behind, encrypted.
     #[serde(with = "base64_bytes")]
-    pub refresh_token: Option<Vec<u8>>,
+    pub(crate) refresh_token: Option<Vec<u8>>,
 }
 
 /// Bytes in JSON.

@@ -13,32 +13,32 @@ use super::{ClientId, Locale, Timestamp, UserId};
 pub struct LoginAttempt {
     /// What the client asked to be granted, and may have.
     #[serde(flatten)]
-    pub request: GrantRequest,
+    pub(crate) request: GrantRequest,
     /// What its code will be bound to.
     #[serde(flatten)]
-    pub binding: CodeBinding,
+    pub(crate) binding: CodeBinding,
     /// Its `state`, returned unchanged.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<String>,
+    pub(crate) state: Option<String>,
     /// 32 random bytes, base64url, known to this cookie alone. Our `state`, nonce and verifier for Kakao, the client's code and
     /// the session's cookie are derived from it.
     #[serde(rename = "e")]
-    pub seed: String,
+    pub(crate) seed: String,
     /// Whom the client expects (`id_token_hint`).
     #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
-    pub expected: Option<UserId>,
+    pub(crate) expected: Option<UserId>,
     /// How the answer travels.
     #[serde(rename = "m", default)]
-    pub mode: ResponseMode,
+    pub(crate) mode: ResponseMode,
     /// Kakao was asked not to show a page (`prompt=none`): if it must, it is asked again.
     #[serde(rename = "q", default, skip_serializing_if = "std::ops::Not::not")]
-    pub prompt_none: bool,
+    pub(crate) prompt_none: bool,
     /// When it began.
     #[serde(rename = "b")]
-    pub began_at: Timestamp,
+    pub(crate) began_at: Timestamp,
     /// The language of its pages.
     #[serde(rename = "l")]
-    pub locale: Locale,
+    pub(crate) locale: Locale,
 }
 
 impl fmt::Debug for LoginAttempt {
@@ -53,13 +53,13 @@ impl fmt::Debug for LoginAttempt {
 pub struct ResumeToken {
     /// The client that asked.
     #[serde(rename = "c")]
-    pub client: ClientId,
+    pub(crate) client: ClientId,
     /// The parameters of its request.
     #[serde(rename = "q")]
-    pub query: String,
+    pub(crate) query: String,
     /// When the login began.
     #[serde(rename = "b")]
-    pub began_at: Timestamp,
+    pub(crate) began_at: Timestamp,
 }
 
 /// How an authorization response travels (OAuth 2.0 Multiple Response Types §2.1, Form Post Response Mode §2).

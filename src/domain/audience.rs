@@ -5,10 +5,8 @@ use serde::{Deserialize, Serialize};
 /// For whom a token is.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(untagged)]
-pub enum Audience {
-    /// One.
+pub(crate) enum Audience {
     One(String),
-    /// Several.
     Many(Vec<String>),
 }
 
@@ -21,17 +19,17 @@ impl Audience {
     }
 
     /// Whether this is among those it is for.
-    pub fn contains(&self, wanted: &str) -> bool {
+    pub(crate) fn contains(&self, wanted: &str) -> bool {
         self.as_slice().iter().any(|one| one == wanted)
     }
 
     /// Whether it is for this one and nobody else.
-    pub fn is_only(&self, wanted: &str) -> bool {
+    pub(crate) fn is_only(&self, wanted: &str) -> bool {
         matches!(self.as_slice(), [one] if one == wanted)
     }
 
     /// Whether it is for somebody, and for nobody but these.
-    pub fn is_within(&self, accepted: &[&str]) -> bool {
+    pub(crate) fn is_within(&self, accepted: &[&str]) -> bool {
         let all = self.as_slice();
         !all.is_empty() && all.iter().all(|one| accepted.contains(&one.as_str()))
     }

@@ -11,39 +11,34 @@ use super::{ClientId, EndReason, GrantId, Timestamp, UserId};
 /// Something that happened. Serialized, it is the event's detail: what has no column of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
+#[expect(missing_docs, reason = "the events are described; the names of their fields speak for themselves")]
 pub enum AuditEvent {
     /// A user logged in at a client.
     LoginCompleted {
-        /// Who.
         #[serde(skip)]
         user: UserId,
-        /// Where.
         #[serde(skip)]
         client: ClientId,
         /// What came of it.
         #[serde(skip)]
         grant: GrantId,
-        /// How.
+        /// How the user came in.
         door: Door,
     },
     /// One grant was ended by itself.
     GrantEnded {
-        /// Whose.
         #[serde(skip)]
         user: UserId,
         /// At which client.
         #[serde(skip)]
         client: ClientId,
-        /// Which.
         #[serde(skip)]
         grant: GrantId,
-        /// Why.
         #[serde(serialize_with = "reason_name")]
         reason: EndReason,
     },
     /// A user ended their own logins.
     UserLoggedOut {
-        /// Who.
         #[serde(skip)]
         user: UserId,
         /// Which logins.
@@ -53,7 +48,6 @@ pub enum AuditEvent {
     },
     /// An operator keeps a user out.
     UserDisabled {
-        /// Whom.
         #[serde(skip)]
         user: UserId,
         /// How many grants ended.
@@ -61,13 +55,11 @@ pub enum AuditEvent {
     },
     /// An operator lets a user in again.
     UserEnabled {
-        /// Whom.
         #[serde(skip)]
         user: UserId,
     },
     /// An account was deleted.
     UserDeleted {
-        /// Whose.
         #[serde(skip)]
         user: UserId,
         /// The client by which an operator did it.
@@ -94,7 +86,6 @@ pub enum AuditEvent {
     },
     /// Kakao no longer takes the refresh token of a user.
     KakaoLinkEnded {
-        /// Whose.
         #[serde(skip)]
         user: UserId,
         /// What Kakao answered: the id of a fault.
@@ -120,7 +111,6 @@ pub enum AuditEvent {
     },
     /// Kakao was told of a deleted account.
     KakaoUnlinkCompleted {
-        /// Whose.
         #[serde(skip)]
         user: UserId,
         /// With which token.
@@ -130,7 +120,6 @@ pub enum AuditEvent {
     },
     /// Kakao could not be told of a deleted account: an operator must see to it.
     KakaoUnlinkSetAside {
-        /// Whose.
         #[serde(skip)]
         user: UserId,
         /// What Kakao answered last: the id of a fault.
@@ -161,7 +150,7 @@ macro_rules! kinds {
     ($($variant:ident => $kind:literal,)*) => {
         impl AuditEvent {
             /// The name of the event in the store: stable.
-            pub const fn kind(&self) -> &'static str {
+            pub(crate) const fn kind(&self) -> &'static str {
                 match self {
                     $(Self::$variant { .. } => $kind,)*
                 }
@@ -191,13 +180,13 @@ kinds! {
 
 impl AuditEvent {
     /// What has no column of its own.
-    pub fn detail(&self) -> serde_json::Value {
+    pub(crate) fn detail(&self) -> serde_json::Value {
         // A struct of texts and numbers: it cannot fail.
         serde_json::to_value(self).unwrap_or_default()
     }
 
     /// The user that it is about.
-    pub const fn user(&self) -> Option<UserId> {
+    pub(crate) const fn user(&self) -> Option<UserId> {
         match self {
             Self::LoginCompleted { user, .. }
             | Self::GrantEnded { user, .. }
@@ -215,7 +204,7 @@ impl AuditEvent {
     }
 
     /// The client that it is about, or by which it was done.
-    pub const fn client(&self) -> Option<&ClientId> {
+    pub(crate) const fn client(&self) -> Option<&ClientId> {
         match self {
             Self::LoginCompleted { client, .. }
             | Self::GrantEnded { client, .. }
@@ -234,7 +223,7 @@ impl AuditEvent {
     }
 
     /// The one grant that it is about.
-    pub const fn grant(&self) -> Option<GrantId> {
+    pub(crate) const fn grant(&self) -> Option<GrantId> {
         match self {
             Self::LoginCompleted { grant, .. } | Self::GrantEnded { grant, .. } => Some(*grant),
             Self::UserLoggedOut { .. }
@@ -272,7 +261,6 @@ pub enum LogoutReach {
     BrowserSession,
     /// All but the one that asked and those of its browser session.
     Elsewhere,
-    /// All.
     Everywhere,
 }
 
@@ -302,7 +290,7 @@ pub enum Initiator {
 
 impl Initiator {
     /// The name in the store.
-    pub const fn name(&self) -> &'static str {
+    pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Service => "service",
             Self::Request(_) => "request",
@@ -311,7 +299,7 @@ impl Initiator {
     }
 
     /// The id of the request, if it was one.
-    pub fn request_id(&self) -> Option<&str> {
+    pub(crate) fn request_id(&self) -> Option<&str> {
         match self {
             Self::Request(id) => Some(id),
             Self::Service | Self::Command => None,

@@ -6,9 +6,9 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// After the first attempt.
-    pub first: Duration,
+    pub(crate) first: Duration,
     /// The longest wait.
-    pub longest: Duration,
+    pub(crate) longest: Duration,
     /// How many attempts there are.
     pub attempts: u32,
 }
@@ -24,7 +24,7 @@ impl Backoff {
     }
 
     /// Whether attempt number `attempt` would be one too many.
-    pub fn is_exceeded_by(self, attempt: u32) -> bool {
+    pub(crate) fn is_exceeded_by(self, attempt: u32) -> bool {
         attempt > self.attempts
     }
 }

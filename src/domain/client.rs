@@ -10,7 +10,7 @@ use super::{ClientId, Fingerprint, ProfileField, Scope, SigningAlg};
 
 /// Whether a client can keep a secret (RFC 6749 §2.1).
 #[derive(Clone, Debug)]
-pub enum ClientType {
+pub(crate) enum ClientType {
     /// It cannot: a page or an app. It proves itself by PKCE and its redirect URI.
     Public,
     /// It can; the SHA-256 of each secret it may show, several while one replaces another.
@@ -19,12 +19,9 @@ pub enum ClientType {
 
 /// A grant type that a client may use at the token endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum GrantType {
-    /// `authorization_code`
+pub(crate) enum GrantType {
     AuthorizationCode,
-    /// `refresh_token`
     RefreshToken,
-    /// `client_credentials`
     ClientCredentials,
     /// `urn:ietf:params:oauth:grant-type:token-exchange` (RFC 8693)
     TokenExchange,
@@ -32,11 +29,11 @@ pub enum GrantType {
 
 impl GrantType {
     /// All of them.
-    pub const ALL: [Self; 4] =
+    pub(crate) const ALL: [Self; 4] =
         [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::TokenExchange];
 
     /// The registered name.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
@@ -46,29 +43,29 @@ impl GrantType {
     }
 
     /// From the registered name.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|grant| grant.name() == name)
     }
 }
 
 /// How long what a client gets stays good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lifetimes {
+pub(crate) struct Lifetimes {
     /// Access token.
-    pub access: Duration,
+    pub(crate) access: Duration,
     /// ID token.
-    pub id: Duration,
+    pub(crate) id: Duration,
     /// Authorization code.
-    pub code: Duration,
+    pub(crate) code: Duration,
     /// A refresh token that nobody uses.
-    pub refresh_idle: Duration,
+    pub(crate) refresh_idle: Duration,
     /// A grant, however often it is refreshed.
-    pub refresh_absolute: Duration,
+    pub(crate) refresh_absolute: Duration,
 }
 
 /// A profile claim that a client's `claims` setting may put into its access tokens (OpenID Connect Core §5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ProfileClaim {
+pub(crate) enum ProfileClaim {
     /// A field of the profile; `email` comes with `email_verified`.
     Field(ProfileField),
     /// `kakao_scopes`: the consent items that were granted
@@ -81,13 +78,13 @@ pub enum ProfileClaim {
 
 impl ProfileClaim {
     /// All of them.
-    pub fn all() -> impl Iterator<Item = Self> {
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
         let fields = ProfileField::ALL.iter().copied().map(Self::Field);
         fields.chain([Self::KakaoScopes, Self::KakaoNeedsAgreement, Self::KakaoServiceTerms])
     }
 
     /// The claim's name.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Field(field) => field.name(),
             Self::KakaoScopes => "kakao_scopes",
@@ -97,63 +94,62 @@ impl ProfileClaim {
     }
 
     /// From the claim's name.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::all().find(|claim| claim.name() == name)
     }
 }
 
 /// A frontend or backend service, as the settings describe it.
 #[derive(Clone, Debug)]
-pub struct Client {
-    /// `client_id`.
-    pub id: ClientId,
+pub(crate) struct Client {
+    pub(crate) id: ClientId,
     /// The name that pages show to people.
-    pub name: String,
+    pub(crate) name: String,
     /// Public, or confidential with its secrets.
-    pub kind: ClientType,
+    pub(crate) kind: ClientType,
     /// The public keys with which it may prove who it is instead of a secret (`private_key_jwt`).
-    pub jwks: Vec<ClientJwk>,
+    pub(crate) jwks: Vec<ClientJwk>,
     /// Where it is told that a login has ended (OpenID Connect Back-Channel Logout §2.2).
-    pub backchannel_logout_uri: Option<String>,
+    pub(crate) backchannel_logout_uri: Option<String>,
     /// Where a code may be sent.
-    pub redirect_uris: Vec<RedirectUri>,
+    pub(crate) redirect_uris: Vec<RedirectUri>,
     /// Where its own login begins (OpenID Connect Core §4): whoever lost the way is sent there.
-    pub initiate_login_uri: Option<String>,
+    pub(crate) initiate_login_uri: Option<String>,
     /// Where a browser may be sent after a logout.
-    pub post_logout_redirect_uris: Vec<RedirectUri>,
+    pub(crate) post_logout_redirect_uris: Vec<RedirectUri>,
     /// Origins whose pages may call the token endpoint (CORS).
-    pub allowed_origins: Vec<String>,
+    pub(crate) allowed_origins: Vec<String>,
     /// Grant types it may use.
-    pub grants: Vec<GrantType>,
+    pub(crate) grants: Vec<GrantType>,
     /// Scopes it may have.
-    pub scopes: Scope,
+    pub(crate) scopes: Scope,
     /// `aud` of its access tokens.
-    pub audience: Vec<String>,
+    pub(crate) audience: Vec<String>,
     /// Whether a code needs a PKCE challenge.
-    pub require_pkce: bool,
+    pub(crate) require_pkce: bool,
     /// What signs its access tokens.
-    pub access_token_alg: SigningAlg,
+    pub(crate) access_token_alg: SigningAlg,
     /// What signs its ID tokens.
-    pub id_token_alg: SigningAlg,
+    pub(crate) id_token_alg: SigningAlg,
     /// Profile claims in its access tokens.
-    pub claims: Vec<ProfileClaim>,
+    pub(crate) claims: Vec<ProfileClaim>,
     /// Its life times: its own, or the service's.
-    pub lifetimes: Lifetimes,
+    pub(crate) lifetimes: Lifetimes,
 }
 
 impl Client {
     /// Whether it may use this grant type.
-    pub fn may(&self, grant: GrantType) -> bool {
+    pub(crate) fn may(&self, grant: GrantType) -> bool {
         self.grants.contains(&grant)
     }
 
     /// Whether it cannot keep a secret.
-    pub fn is_public(&self) -> bool {
+    pub(crate) fn is_public(&self) -> bool {
         matches!(self.kind, ClientType::Public)
     }
 
     /// Whether a code may be sent there.
-    pub fn has_redirect_uri(&self, requested: &str) -> bool {
+    pub(crate) fn has_redirect_uri(&self, requested: &str) -> bool {
         self.redirect_uris.iter().any(|registered| registered.matches(requested))
     }
 }
@@ -193,14 +189,14 @@ impl Client {
 
 /// All clients by id, shared without copying.
 #[derive(Clone, Debug, Default)]
-pub struct Clients {
+pub(crate) struct Clients {
     by_id: Arc<HashMap<String, Arc<Client>>>,
     notified_of_logouts: Arc<[ClientId]>,
 }
 
 impl Clients {
     /// From the settings' list. The ids are unique: the settings refuse two alike.
-    pub fn new(clients: Vec<Client>) -> Self {
+    pub(crate) fn new(clients: Vec<Client>) -> Self {
         let notified = clients.iter().filter(|client| client.backchannel_logout_uri.is_some());
         Self {
             notified_of_logouts: notified.map(|client| client.id.clone()).collect(),
@@ -211,22 +207,22 @@ impl Clients {
     }
 
     /// The client of this id.
-    pub fn find(&self, id: &str) -> Option<&Arc<Client>> {
+    pub(crate) fn find(&self, id: &str) -> Option<&Arc<Client>> {
         self.by_id.get(id)
     }
 
     /// Those whose server is notified of logouts (`backchannel_logout_uri`).
-    pub fn notified_of_logouts(&self) -> &[ClientId] {
+    pub(crate) fn notified_of_logouts(&self) -> &[ClientId] {
         &self.notified_of_logouts
     }
 
     /// The longest that one kind of token of any client lives; zero without clients.
-    pub fn longest(&self, life: impl Fn(&Lifetimes) -> Duration) -> Duration {
+    pub(crate) fn longest(&self, life: impl Fn(&Lifetimes) -> Duration) -> Duration {
         self.iter().map(|client| life(&client.lifetimes)).max().unwrap_or_default()
     }
 
     /// All of them, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Client>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Client>> {
         self.by_id.values()
     }
 }

@@ -6,13 +6,13 @@ use super::SigningAlg;
 
 /// A public key of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientJwk {
+pub(crate) struct ClientJwk {
     /// Which of the client's keys it is, if it says so.
-    pub kid: Option<String>,
+    pub(crate) kid: Option<String>,
     /// The one algorithm it is for.
-    pub alg: SigningAlg,
+    pub(crate) alg: SigningAlg,
     /// The JWK, with its public members alone.
-    pub json: String,
+    pub(crate) json: String,
 }
 
 impl ClientJwk {
@@ -20,7 +20,7 @@ impl ClientJwk {
     ///
     /// # Errors
     /// When it is not a public key that we can verify with; the sentence says what to write.
-    pub fn read(value: &Value) -> Result<Self, String> {
+    pub(crate) fn read(value: &Value) -> Result<Self, String> {
         const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
         let Value::Object(members) = value else { return Err("each key must be a table (a JWK)".to_owned()) };
         if PRIVATE.iter().any(|name| members.contains_key(*name)) {

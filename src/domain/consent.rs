@@ -6,39 +6,39 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceTerm {
     /// Its tag in the console.
-    pub tag: String,
+    pub(crate) tag: String,
     /// Whether nobody links without it.
     #[serde(default)]
-    pub required: bool,
+    pub(crate) required: bool,
     /// Whether the person agreed.
     #[serde(default)]
-    pub agreed: bool,
+    pub(crate) agreed: bool,
     /// When, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agreed_at: Option<String>,
+    pub(crate) agreed_at: Option<String>,
 }
 
 /// What is known of a person's consent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Consent {
     /// Consent items that were granted; `None`: Kakao did not say.
-    pub scopes: Option<Vec<String>>,
+    pub(crate) scopes: Option<Vec<String>>,
     /// Consent items that the app has and the person has not agreed to (`*_needs_agreement`).
-    pub needs_agreement: Vec<String>,
+    pub(crate) needs_agreement: Vec<String>,
     /// Terms of Kakao Sync; `None`: they were not asked for.
-    pub service_terms: Option<Vec<ServiceTerm>>,
+    pub(crate) service_terms: Option<Vec<ServiceTerm>>,
 }
 
 /// How many consent items one request may name.
 pub(crate) const MAX_CONSENT_ITEMS: usize = 20;
 
 /// A list of consent items, as Kakao separates them: by spaces in replies, by commas in requests.
-pub fn items(text: &str) -> Vec<String> {
+pub(crate) fn items(text: &str) -> Vec<String> {
     text.split([' ', ',']).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
 /// Whether this can be the id of a consent item: `account_email`, `plusfriends`, `talk_message`.
-pub fn is_item(text: &str) -> bool {
+pub(crate) fn is_item(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'))
 }

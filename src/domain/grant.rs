@@ -46,7 +46,7 @@ impl EndReason {
     ];
 
     /// The name in the store and in audit events.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::CodeReplayed => "code_replayed",
             Self::CodeMisused => "code_misused",
@@ -62,7 +62,7 @@ impl EndReason {
     }
 
     /// From the name in the store.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.name() == name)
     }
 }
@@ -70,9 +70,9 @@ impl EndReason {
 /// How grants end.
 #[derive(Clone, Copy, Debug)]
 pub struct Ending<'a> {
-    /// Why.
+    /// The reason that the grants are stored with.
     pub reason: EndReason,
-    /// When.
+    /// The moment from which they are dead.
     pub at: Timestamp,
     /// The clients that are notified of theirs: see [`super::Clients::notified_of_logouts`].
     pub notify: &'a [ClientId],
@@ -144,7 +144,7 @@ pub struct NewGrant {
     pub auth_time: Timestamp,
     /// When Kakao vouched for the person in the login that this grant comes of: by this the login counts or is void.
     pub logged_in_at: Timestamp,
-    /// Now.
+    /// When the login was completed.
     pub created_at: Timestamp,
     /// Until when it lives, however often it is refreshed.
     pub expires_at: Timestamp,
@@ -154,7 +154,7 @@ pub struct NewGrant {
 
 impl NewGrant {
     /// The grant, once it is stored for this user.
-    pub fn stored(&self, user: UserId, roles: Vec<String>) -> Grant {
+    pub(crate) fn stored(&self, user: UserId, roles: Vec<String>) -> Grant {
         Grant {
             id: self.id,
             user,
@@ -183,7 +183,7 @@ pub struct Grant {
     pub id: GrantId,
     /// Who logged in.
     pub user: UserId,
-    /// Where.
+    /// The client that the grant was given to.
     pub client: ClientId,
     /// What was granted.
     pub scope: Scope,
@@ -218,9 +218,9 @@ pub enum Stage {
     },
     /// It was ended before its time.
     Ended {
-        /// When.
+        /// The moment of its end.
         at: Timestamp,
-        /// Why.
+        /// What ended it.
         reason: EndReason,
     },
 }
@@ -231,9 +231,9 @@ pub struct Life {
     /// The generation of the refresh token that is current.
     pub generation: i64,
     /// When that generation began.
-    pub refreshed_at: Timestamp,
+    pub(crate) refreshed_at: Timestamp,
     /// Until when it lives if nobody refreshes it, and at most.
-    pub until: Timestamp,
+    pub(crate) until: Timestamp,
 }
 
 impl Grant {
@@ -258,13 +258,13 @@ impl Grant {
 
 /// A code as the store keeps it, spent or not.
 #[derive(Clone, Debug)]
-pub struct StoredCode {
+pub(crate) struct StoredCode {
     /// The grant that it was issued for.
-    pub grant: Grant,
+    pub(crate) grant: Grant,
     /// What it is bound to.
-    pub binding: CodeBinding,
+    pub(crate) binding: CodeBinding,
     /// When it was exchanged.
-    pub spent_at: Option<Timestamp>,
+    pub(crate) spent_at: Option<Timestamp>,
 }
 
 /// A grant that lives, as its user's own list shows it.
@@ -273,15 +273,15 @@ pub struct GrantSummary {
     /// Its id.
     pub id: GrantId,
     /// At which client.
-    pub client: ClientId,
+    pub(crate) client: ClientId,
     /// The browser or app, as it named itself.
-    pub user_agent: Option<String>,
+    pub(crate) user_agent: Option<String>,
     /// When it began.
-    pub created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     /// When it was last refreshed.
-    pub last_used_at: Timestamp,
+    pub(crate) last_used_at: Timestamp,
     /// The browser session that it belongs to.
-    pub session: Option<BrowserSessionId>,
+    pub(crate) session: Option<BrowserSessionId>,
 }
 
 #[cfg(test)]

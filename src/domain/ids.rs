@@ -52,7 +52,7 @@ pub struct ClientId(pub String);
 
 impl ClientId {
     /// The bare text.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -88,7 +88,7 @@ impl AttemptId {
     }
 
     /// The bytes, as the store keeps them.
-    pub fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }

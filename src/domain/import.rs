@@ -15,7 +15,7 @@ use super::{KakaoId, Profile, Timestamp, UserId};
 
 /// What a source may say about a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Column {
+pub(crate) enum Column {
     /// Kakao's member number: the key.
     KakaoId,
     /// The user's id in the source.
@@ -36,7 +36,7 @@ pub enum Column {
 
 impl Column {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::KakaoId,
         Self::Id,
         Self::Nickname,
@@ -48,7 +48,7 @@ impl Column {
     ];
 
     /// As it stands in the header of a CSV file.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::KakaoId => "kakao_id",
             Self::Id => "id",
@@ -62,7 +62,7 @@ impl Column {
     }
 
     /// The bytes that are kept at most. Kakao's own values stay far below; more is a mistake in the source.
-    pub const fn limit(self) -> usize {
+    pub(crate) const fn limit(self) -> usize {
         match self {
             Self::KakaoId | Self::PhoneNumber | Self::CreatedAt => 64,
             Self::Id => 255,
@@ -75,23 +75,23 @@ impl Column {
 
 /// A row as it stood in the source.
 #[derive(Clone, Debug, Default)]
-pub struct SourceRow {
+pub(crate) struct SourceRow {
     /// Its line in the file, or its number in the order of reading.
-    pub line: u64,
+    pub(crate) line: u64,
     /// Whether the source keeps this user out.
-    pub banned: bool,
+    pub(crate) banned: bool,
     texts: [Option<String>; Column::ALL.len()],
     damage: Option<String>,
 }
 
 impl SourceRow {
     /// A row without values.
-    pub fn new(line: u64) -> Self {
+    pub(crate) fn new(line: u64) -> Self {
         Self { line, ..Self::default() }
     }
 
     /// Sets a value: trimmed, and absent if nothing is left. Bytes that are no UTF-8 damage the row.
-    pub fn put(&mut self, column: Column, bytes: &[u8]) {
+    pub(crate) fn put(&mut self, column: Column, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
         if matches!(text, std::borrow::Cow::Owned(_)) {
             self.spoil(format!("{} is not UTF-8: save the source as UTF-8", column.name()));
@@ -101,19 +101,19 @@ impl SourceRow {
     }
 
     /// Says why the row cannot be trusted at all. The first reason stays.
-    pub fn spoil(&mut self, why: String) {
+    pub(crate) fn spoil(&mut self, why: String) {
         self.damage.get_or_insert(why);
     }
 
     /// The value of a column, if there is one.
-    pub fn get(&self, column: Column) -> Option<&str> {
+    pub(crate) fn get(&self, column: Column) -> Option<&str> {
         self.texts[column as usize].as_deref()
     }
 }
 
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// A user was made.
     Created,
     /// There is a user of this Kakao number; it was left as it is.
@@ -130,11 +130,11 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them, in the order of a summary.
-    pub const ALL: [Self; 6] =
+    pub(crate) const ALL: [Self; 6] =
         [Self::Created, Self::WouldCreate, Self::Exists, Self::Conflict, Self::Duplicate, Self::Invalid];
 
     /// As it stands in a report.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Created => "created",
             Self::Exists => "exists",
@@ -146,42 +146,42 @@ impl Outcome {
     }
 
     /// Whether somebody has to look at the row.
-    pub const fn is_refused(self) -> bool {
+    pub(crate) const fn is_refused(self) -> bool {
         matches!(self, Self::Conflict | Self::Duplicate | Self::Invalid)
     }
 }
 
 /// Why a row is not made a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub(crate) struct Refused {
     /// The kind.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// What is wrong, and what to do.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// A user about to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewUser {
+pub(crate) struct NewUser {
     /// The source's id, or a new one.
-    pub id: UserId,
+    pub(crate) id: UserId,
     /// Whether the id is the source's.
-    pub keeps_id: bool,
+    pub(crate) keeps_id: bool,
     /// Kakao's member number.
-    pub kakao_id: KakaoId,
+    pub(crate) kakao_id: KakaoId,
     /// What the source knows. The address counts as unverified: the next login asks Kakao.
-    pub profile: Profile,
+    pub(crate) profile: Profile,
     /// When the user came to the source, or now.
-    pub created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     /// Whether the source keeps this user out; then so do we.
-    pub disabled: bool,
+    pub(crate) disabled: bool,
     /// What was changed on the way in.
-    pub note: Option<&'static str>,
+    pub(crate) note: Option<&'static str>,
 }
 
 /// Judges the rows of one source, and remembers which numbers and ids it saw.
 #[derive(Debug)]
-pub struct Judge {
+pub(crate) struct Judge {
     keep_ids: bool,
     now: Timestamp,
     kakao_ids: HashMap<KakaoId, u64>,
@@ -190,7 +190,7 @@ pub struct Judge {
 
 impl Judge {
     /// A judge who saw nothing yet. `keep_ids`: ids of the source that are UUIDs become ours.
-    pub fn new(keep_ids: bool, now: Timestamp) -> Self {
+    pub(crate) fn new(keep_ids: bool, now: Timestamp) -> Self {
         Self { keep_ids, now, kakao_ids: HashMap::new(), ids: HashMap::new() }
     }
 
@@ -198,7 +198,7 @@ impl Judge {
     ///
     /// # Errors
     /// Why it becomes none.
-    pub fn judge(&mut self, row: &SourceRow) -> Result<NewUser, Refused> {
+    pub(crate) fn judge(&mut self, row: &SourceRow) -> Result<NewUser, Refused> {
         let user = self.read(row).map_err(|reason| Refused { outcome: Outcome::Invalid, reason })?;
         let refused = |outcome, reason| Err(Refused { outcome, reason });
         if let Some(line) = self.kakao_ids.get(&user.kakao_id) {

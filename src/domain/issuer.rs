@@ -6,7 +6,7 @@ use super::redirect::is_this_machine;
 
 /// `server.public_url`: the `iss` of everything, and what every address of ours begins with.
 #[derive(Clone, Debug)]
-pub struct Issuer {
+pub(crate) struct Issuer {
     text: String,
     url: Url,
 }
@@ -16,7 +16,7 @@ impl Issuer {
     ///
     /// # Errors
     /// What is wrong with it and what to write instead, as a sentence.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let url =
             Url::parse(text).map_err(|_| "it is not a URL; write https://auth.example.com".to_owned())?;
         let refuse = |why: &str| Err(why.to_owned());
@@ -47,22 +47,22 @@ impl Issuer {
     }
 
     /// The text, byte for byte as it was configured.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
     /// The URL of a path of ours, which begins with a slash.
-    pub fn join(&self, path: &str) -> String {
+    pub(crate) fn join(&self, path: &str) -> String {
         format!("{}{path}", self.text)
     }
 
     /// The path of the issuer itself, without a slash at its end; empty for most.
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.url.path().trim_end_matches('/')
     }
 
     /// Whether cookies can be Secure and have the `__Host-` prefix.
-    pub fn is_https(&self) -> bool {
+    pub(crate) fn is_https(&self) -> bool {
         self.url.scheme() == "https"
     }
 }

@@ -10,37 +10,37 @@ use super::{AdminKey, Issuer, KakaoClientSecret, paths};
 #[derive(Clone, Debug)]
 pub struct KakaoApp {
     /// The REST API key.
-    pub client_id: String,
+    pub(crate) client_id: String,
     /// The client secret of that key, unless it was switched off at Kakao.
     pub client_secret: Option<KakaoClientSecret>,
     /// Unlinks users and reads their profiles without a token of theirs; proves Kakao's unlink webhook.
-    pub admin_key: Option<AdminKey>,
+    pub(crate) admin_key: Option<AdminKey>,
     /// The app's number, which `access_token_info` and the webhooks name.
-    pub app_id: Option<i64>,
+    pub(crate) app_id: Option<i64>,
     /// Further keys of the same app, whose ID tokens are ours too.
-    pub app_keys: Vec<String>,
+    pub(crate) app_keys: Vec<String>,
     /// Consent items to ask for; none: Kakao's console decides.
-    pub scopes: Vec<String>,
+    pub(crate) scopes: Vec<String>,
     /// `https://kauth.kakao.com`, or a simulator.
-    pub auth_base_url: Url,
+    pub(crate) auth_base_url: Url,
     /// `https://kapi.kakao.com`, or a simulator.
-    pub api_base_url: Url,
+    pub(crate) api_base_url: Url,
     /// The redirect URI that is registered at Kakao.
-    pub redirect_uri: String,
+    pub(crate) redirect_uri: String,
     /// The logout redirect URI that is registered at Kakao.
-    pub logout_redirect_uri: String,
+    pub(crate) logout_redirect_uri: String,
     /// For one call to Kakao in all.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
 }
 
 impl KakaoApp {
     /// The redirect URI to register at Kakao.
-    pub fn redirect_uri_of(issuer: &Issuer) -> String {
+    pub(crate) fn redirect_uri_of(issuer: &Issuer) -> String {
         issuer.join(paths::KAKAO_CALLBACK)
     }
 
     /// The logout redirect URI to register at Kakao.
-    pub fn logout_redirect_uri_of(issuer: &Issuer) -> String {
+    pub(crate) fn logout_redirect_uri_of(issuer: &Issuer) -> String {
         issuer.join(paths::KAKAO_LOGOUT)
     }
 }

@@ -22,7 +22,7 @@ pub enum Source {
 
 impl Source {
     /// The name in the audit.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Unlink => "unlink",
             Self::AccountStatus => "account_status",
@@ -52,7 +52,7 @@ pub const USER_UNLINKED: &str = "https://schemas.openid.net/secevent/oauth/event
 
 /// What an event does to the user that it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub(crate) enum Effect {
     /// Nothing but a record.
     Note,
     /// The link is gone: logins end, tokens are forgotten, the account goes the way that the settings say.
@@ -74,7 +74,7 @@ pub enum Effect {
 }
 
 /// What an event of this kind does. One that is not known is noted: Kakao may add some.
-pub fn effect_of(kind: &str) -> Effect {
+pub(crate) fn effect_of(kind: &str) -> Effect {
     const OPENID: &str = "https://schemas.openid.net/secevent/";
     const KAKAO: &str = "https://schemas.kakao.com/platevent/kakao/event-type/";
     if let Some(name) = kind.strip_prefix(KAKAO) {

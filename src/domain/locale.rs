@@ -9,14 +9,14 @@ pub enum Locale {
     /// Korean, the default: the people who log in with Kakao mostly read it.
     #[default]
     Ko,
-    /// English.
+    /// English, where the browser prefers it.
     En,
 }
 
 impl Locale {
     /// The first language we speak among `ui_locales` (OpenID Connect Core §3.1.2.1, space separated), then among
     /// `Accept-Language` (RFC 9110 §12.5.4, by weight), else Korean.
-    pub fn choose(ui_locales: Option<&str>, accept_language: Option<&str>) -> Self {
+    pub(crate) fn choose(ui_locales: Option<&str>, accept_language: Option<&str>) -> Self {
         ui_locales
             .and_then(|list| list.split_ascii_whitespace().find_map(Self::from_tag))
             .or_else(|| accept_language.and_then(Self::from_accept_language))
@@ -32,7 +32,7 @@ impl Locale {
     }
 
     /// The text of this language, of a Korean and an English one.
-    pub const fn pick(self, ko: &'static str, en: &'static str) -> &'static str {
+    pub(crate) const fn pick(self, ko: &'static str, en: &'static str) -> &'static str {
         match self {
             Self::Ko => ko,
             Self::En => en,

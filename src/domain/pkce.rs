@@ -18,14 +18,14 @@ pub struct CodeChallenge(String);
 /// The text cannot be a challenge or a verifier: 43 to 128 unreserved characters (RFC 7636 §4.1 and §4.2).
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be 43 to 128 characters from A-Z a-z 0-9 - . _ ~")]
-pub struct Malformed;
+pub(crate) struct Malformed;
 
 impl CodeChallenge {
     /// Takes a challenge as a client sent it.
     ///
     /// # Errors
     /// When the length or a character is outside RFC 7636 §4.2.
-    pub fn parse(text: &str) -> Result<Self, Malformed> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Malformed> {
         unreserved(text).then(|| Self(text.to_owned())).ok_or(Malformed)
     }
 
@@ -35,7 +35,7 @@ impl CodeChallenge {
     }
 
     /// Whether the verifier is the one this challenge was made of (RFC 7636 §4.6).
-    pub fn accepts(&self, verifier: &CodeVerifier) -> bool {
+    pub(crate) fn accepts(&self, verifier: &CodeVerifier) -> bool {
         verify_slices_are_equal(self.0.as_bytes(), Self::of(verifier.0.reveal()).0.as_bytes()).is_ok()
     }
 
@@ -53,14 +53,14 @@ impl fmt::Debug for CodeChallenge {
 
 /// A `code_verifier` (RFC 7636 §4.1).
 #[derive(Clone, Debug)]
-pub struct CodeVerifier(Verifier);
+pub(crate) struct CodeVerifier(Verifier);
 
 impl CodeVerifier {
     /// Takes a verifier as a client sent it.
     ///
     /// # Errors
     /// When the length or a character is outside RFC 7636 §4.1.
-    pub fn parse(text: &str) -> Result<Self, Malformed> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Malformed> {
         unreserved(text).then(|| Self(Verifier::new(text))).ok_or(Malformed)
     }
 }

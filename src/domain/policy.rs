@@ -8,17 +8,17 @@ use super::{AccountPolicy, Issuer};
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// `server.public_url`: the `iss` of everything.
-    pub issuer: Issuer,
+    pub(crate) issuer: Issuer,
     /// `[refresh]`
-    pub refresh: RefreshPolicy,
+    pub(crate) refresh: RefreshPolicy,
     /// `[session]`
-    pub session: SessionPolicy,
+    pub(crate) session: SessionPolicy,
     /// `[account]`
-    pub account: AccountPolicy,
+    pub(crate) account: AccountPolicy,
     /// `[kakao]`, beside the app itself.
-    pub kakao: KakaoPolicy,
+    pub(crate) kakao: KakaoPolicy,
     /// `[limits]`
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// The longest that an access token of any client lives: for so long the revocation feed remembers.
     pub longest_access_token: Duration,
 }
@@ -27,34 +27,34 @@ pub struct Policy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefreshPolicy {
     /// For how long after a rotation the previous token is answered with the current one; zero: never.
-    pub reuse_window: Duration,
+    pub(crate) reuse_window: Duration,
 }
 
 /// How long a browser session lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionPolicy {
     /// One that no client uses.
-    pub idle: Duration,
+    pub(crate) idle: Duration,
     /// One that is used all the time.
-    pub absolute: Duration,
+    pub(crate) absolute: Duration,
 }
 
 /// What flows do with Kakao, beyond what the app is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KakaoPolicy {
     /// Whether the app has terms of Kakao Sync, which a login then reads.
-    pub service_terms: bool,
+    pub(crate) service_terms: bool,
     /// Whether KakaoTalk's own browser is tried without a page first.
-    pub in_app_login: bool,
+    pub(crate) in_app_login: bool,
     /// How many Kakao links are renewed a minute; 0: none.
-    pub renew_per_minute: u32,
+    pub(crate) renew_per_minute: u32,
 }
 
 /// What is limited, and to how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Failed client authentications per client and address.
-    pub client_auth_failures: Quota,
+    pub(crate) client_auth_failures: Quota,
 }
 
 /// So many at once, refilled evenly over a period.

@@ -13,24 +13,24 @@ macro_rules! fields {
 
         impl ProfileField {
             /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant),*];
 
             /// The name of the claim, of the column, and of the member in our JSON.
-            pub const fn name(self) -> &'static str {
+            pub(crate) const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => stringify!($name),)*
                 }
             }
 
             /// The scope that tells it in ID tokens and at userinfo; without one only a client's `claims` setting does.
-            pub const fn scope(self) -> Option<&'static str> {
+            pub(crate) const fn scope(self) -> Option<&'static str> {
                 match self {
                     $(Self::$variant => $scope,)*
                 }
             }
 
             /// The consent items of Kakao's that give it: with each of them withdrawn it is gone.
-            pub const fn consent_items(self) -> &'static [&'static str] {
+            pub(crate) const fn consent_items(self) -> &'static [&'static str] {
                 match self {
                     $(Self::$variant => $items,)*
                 }
@@ -48,14 +48,14 @@ macro_rules! fields {
 
         impl Profile {
             /// The value of a field.
-            pub fn get(&self, field: ProfileField) -> Option<&str> {
+            pub(crate) fn get(&self, field: ProfileField) -> Option<&str> {
                 match field {
                     $(ProfileField::$variant => self.$name.as_deref(),)*
                 }
             }
 
             /// Sets the value of a field.
-            pub fn set(&mut self, field: ProfileField, value: Option<String>) {
+            pub(crate) fn set(&mut self, field: ProfileField, value: Option<String>) {
                 match field {
                     $(ProfileField::$variant => self.$name = value,)*
                 }
@@ -80,13 +80,8 @@ fields! {
 }
 
 impl ProfileField {
-    /// From the name of the claim.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|field| field.name() == name)
-    }
-
     /// The fields that go when these consent items are withdrawn; all of them if none is named.
-    pub fn withdrawn(items: &[String]) -> Vec<Self> {
+    pub(crate) fn withdrawn(items: &[String]) -> Vec<Self> {
         let gone = |field: &Self| {
             items.is_empty() || items.iter().any(|item| field.consent_items().contains(&item.as_str()))
         };
@@ -108,9 +103,9 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_found_by_its_name_and_holds_what_was_set() {
+    fn a_field_has_a_name_of_its_own_and_holds_what_was_set() {
         for field in ProfileField::ALL {
-            assert_eq!(ProfileField::from_name(field.name()), Some(*field));
+            assert_eq!(ProfileField::ALL.iter().filter(|other| other.name() == field.name()).count(), 1);
             let mut profile = Profile::default();
             profile.set(*field, Some("value".into()));
             let set: Vec<_> =

@@ -6,7 +6,7 @@ use url::{Host, Url};
 
 /// A redirect URI as it was registered, kept byte for byte (RFC 6749 §3.1.2, RFC 9700 §2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RedirectUri {
+pub(crate) struct RedirectUri {
     text: String,
     /// For `http` on a loopback address: what stands before and after the port, which is free (RFC 8252 §7.3).
     loopback: Option<(String, String)>,
@@ -14,7 +14,7 @@ pub struct RedirectUri {
 
 /// Why a text may not be registered as a redirect URI.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unregistrable {
+pub(crate) enum Unregistrable {
     /// Not an absolute URI.
     #[error("it is not an absolute URI")]
     NotAUri,
@@ -46,7 +46,7 @@ impl RedirectUri {
     ///
     /// # Errors
     /// When it could not be matched byte by byte, or would send a code in clear over a network.
-    pub fn register(text: &str) -> Result<Self, Unregistrable> {
+    pub(crate) fn register(text: &str) -> Result<Self, Unregistrable> {
         if text.bytes().any(|b| !b.is_ascii_graphic() || matches!(b, b'\\' | b'"' | b'<' | b'>')) {
             return Err(Unregistrable::Character);
         }
@@ -74,13 +74,8 @@ impl RedirectUri {
         Ok(Self { text: text.to_owned(), loopback: loopback_parts(text) })
     }
 
-    /// The URI, as registered.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
     /// Whether `requested` is this URI: byte for byte, save the port of an `http` loopback address (RFC 8252 §7.3).
-    pub fn matches(&self, requested: &str) -> bool {
+    pub(crate) fn matches(&self, requested: &str) -> bool {
         if self.text == requested {
             return true;
         }
@@ -92,7 +87,7 @@ impl RedirectUri {
 }
 
 /// Whether `http` to this URL stays on this machine: a loopback address, `localhost` or a name below it (RFC 6761).
-pub fn is_this_machine(url: &Url) -> bool {
+pub(crate) fn is_this_machine(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(ip)) => ip.is_loopback(),

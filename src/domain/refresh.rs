@@ -26,7 +26,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// The stable name, for metrics.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::GiveCurrentAgain => "reused",
             Self::Replayed => "replayed",

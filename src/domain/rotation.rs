@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{SigningAlg, Timestamp};
 
 /// What replicas need to see a change, and clocks may be apart.
-pub const MARGIN: Duration = Duration::from_mins(1);
+pub(crate) const MARGIN: Duration = Duration::from_mins(1);
 
 /// A key, without its secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,13 +19,13 @@ pub struct KeyState {
     /// What it signs with.
     pub alg: SigningAlg,
     /// When it first stood in the JWKS.
-    pub published_at: Timestamp,
+    pub(crate) published_at: Timestamp,
     /// When it began to sign.
-    pub activated_at: Option<Timestamp>,
+    pub(crate) activated_at: Option<Timestamp>,
     /// When another key took its place.
-    pub superseded_at: Option<Timestamp>,
+    pub(crate) superseded_at: Option<Timestamp>,
     /// Until when it is published, once superseded.
-    pub expires_at: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
 }
 
 /// Where a key is in its life.
@@ -33,7 +33,7 @@ pub struct KeyState {
 pub enum Stage {
     /// Published, not signing.
     Next,
-    /// Signing.
+    /// Signs new tokens.
     Current,
     /// Verifying only.
     Previous,
@@ -59,21 +59,21 @@ pub struct KeyPolicy {
     /// Algorithms to have keys of.
     pub algorithms: Vec<SigningAlg>,
     /// How long a key signs.
-    pub rotate_every: Duration,
+    pub(crate) rotate_every: Duration,
     /// How long backend services may keep the JWKS.
-    pub jwks_max_age: Duration,
+    pub(crate) jwks_max_age: Duration,
     /// The longest life of a token.
     pub longest_token: Duration,
 }
 
 impl KeyPolicy {
     /// How long a key is published before it signs.
-    pub fn published_first(&self) -> Duration {
+    pub(crate) fn published_first(&self) -> Duration {
         self.jwks_max_age + MARGIN
     }
 
     /// How long a superseded key stays published.
-    pub fn verifies_on(&self) -> Duration {
+    pub(crate) fn verifies_on(&self) -> Duration {
         self.longest_token + MARGIN
     }
 }
@@ -89,7 +89,7 @@ pub enum Step {
     Activate {
         /// Begins to sign.
         next: String,
-        /// Stops.
+        /// The key that signed until now verifies only.
         current: Option<String>,
     },
     /// The algorithm is not wanted any more: it verifies on.
@@ -99,7 +99,7 @@ pub enum Step {
 }
 
 /// What is to be done now. Applied, it leaves nothing to do until time passes.
-pub fn plan(keys: &[KeyState], policy: &KeyPolicy, now: Timestamp) -> Vec<Step> {
+pub(crate) fn plan(keys: &[KeyState], policy: &KeyPolicy, now: Timestamp) -> Vec<Step> {
     let mut steps = Vec::new();
     for alg in SigningAlg::ALL {
         let at = |stage| keys.iter().find(move |key| key.alg == alg && key.stage(now) == stage);
@@ -131,7 +131,7 @@ pub fn plan(keys: &[KeyState], policy: &KeyPolicy, now: Timestamp) -> Vec<Step> 
 }
 
 /// Whether every cached JWKS holds this key by now.
-pub fn is_known(next: &KeyState, policy: &KeyPolicy, now: Timestamp) -> bool {
+pub(crate) fn is_known(next: &KeyState, policy: &KeyPolicy, now: Timestamp) -> bool {
     now.since(next.published_at) >= policy.published_first()
 }
 

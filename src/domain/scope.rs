@@ -30,28 +30,28 @@ impl Scope {
     }
 
     /// Whether the set holds this token.
-    pub fn contains(&self, token: &str) -> bool {
+    pub(crate) fn contains(&self, token: &str) -> bool {
         self.iter().any(|mine| mine == token)
     }
 
     /// The tokens in order.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split(' ').filter(|token| !token.is_empty())
     }
 
     /// The tokens that `allowed` holds too, in this set's order.
     #[must_use]
-    pub fn within(&self, allowed: &Self) -> Self {
+    pub(crate) fn within(&self, allowed: &Self) -> Self {
         self.iter().filter(|token| allowed.contains(token)).collect()
     }
 
     /// Whether every token is in `other`.
-    pub fn is_within(&self, other: &Self) -> bool {
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
         self.iter().all(|token| other.contains(token))
     }
 
     /// Whether there is no token.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 

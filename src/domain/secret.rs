@@ -17,7 +17,7 @@ pub struct Secret<K> {
 }
 
 /// What a secret is: the name that is printed in its place.
-pub trait Kind {
+pub(crate) trait Kind {
     /// `authorization code`
     const NAME: &'static str;
 }
@@ -26,7 +26,8 @@ pub trait Kind {
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal;)*) => {
         /// The kinds of secrets; nothing has a value of them.
-        pub mod kind {
+        #[expect(unreachable_pub, reason = "some of the aliases below are public; the kinds are never named themselves")]
+        pub(crate) mod kind {
             $($(#[$doc])* pub enum $kind {})*
         }
 
@@ -36,7 +37,7 @@ macro_rules! kinds {
             }
 
             $(#[$doc])*
-            pub type $kind = Secret<kind::$kind>;
+            pub(crate) type $kind = Secret<kind::$kind>;
         )*
     };
 }
@@ -86,7 +87,7 @@ kinds! {
 
 impl<K> Secret<K> {
     /// Takes the text over.
-    pub fn new(text: impl Into<String>) -> Self {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), kind: PhantomData }
     }
 
@@ -96,23 +97,27 @@ impl<K> Secret<K> {
     }
 
     /// The SHA-256 of the text: what the store keeps instead of it.
-    pub fn fingerprint(&self) -> Fingerprint {
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(self.text.as_bytes())
     }
 
     /// Whether both are the same text, in time that depends on the length alone.
-    pub fn matches(&self, other: &str) -> bool {
+    pub(crate) fn matches(&self, other: &str) -> bool {
         verify_slices_are_equal(self.text.as_bytes(), other.as_bytes()).is_ok()
     }
 }
 
 /// Writes the raw text into an answer, for `#[serde(serialize_with)]` on the field of the one type that is the answer.
-pub fn reveal<K, S: Serializer>(secret: &Secret<K>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn reveal<K, S: Serializer>(secret: &Secret<K>, serializer: S) -> Result<S::Ok, S::Error> {
     secret.reveal().serialize(serializer)
 }
 
 /// The same for one that may be absent.
-pub fn reveal_some<K, S: Serializer>(secret: &Option<Secret<K>>, serializer: S) -> Result<S::Ok, S::Error> {
+#[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
+pub(crate) fn reveal_some<K, S: Serializer>(
+    secret: &Option<Secret<K>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     secret.as_ref().map(Secret::reveal).serialize(serializer)
 }
 
@@ -156,17 +161,17 @@ impl Fingerprint {
     }
 
     /// From 32 stored bytes; `None` if there are not exactly 32.
-    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 
     /// The 32 bytes.
-    pub fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
     /// 64 hexadecimal digits, as the settings write it.
-    pub fn to_hex(&self) -> String {
+    pub fn to_hex(self) -> String {
         self.0.iter().fold(String::with_capacity(64), |mut text, byte| {
             // Writing into a String cannot fail.
             let _ = write!(text, "{byte:02x}");

@@ -8,13 +8,13 @@ use super::{BrowserSessionId, Fingerprint, Timestamp, UserId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BrowserSession {
     /// Its row.
-    pub id: BrowserSessionId,
+    pub(crate) id: BrowserSessionId,
     /// Who logged in.
-    pub user: UserId,
+    pub(crate) user: UserId,
     /// When the person proved to Kakao who they are.
-    pub auth_time: Timestamp,
+    pub(crate) auth_time: Timestamp,
     /// When Kakao vouched for the person in the login that began it: by this the login counts or is void.
-    pub logged_in_at: Timestamp,
+    pub(crate) logged_in_at: Timestamp,
 }
 
 /// A browser session about to be stored.
@@ -32,20 +32,19 @@ pub struct NewBrowserSession {
 
 /// How an authorization request wants its user authenticated (OpenID Connect Core §3.1.2.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AuthnRequirements {
+pub(crate) struct AuthnRequirements {
     /// `prompt=none`: no page may be shown.
-    pub prompt_none: bool,
+    pub(crate) prompt_none: bool,
     /// `prompt=login`, `select_account`, `create` or `consent`: each needs a page of Kakao's.
-    pub prompt: Option<Prompt>,
-    /// `max_age`
-    pub max_age: Option<Duration>,
+    pub(crate) prompt: Option<Prompt>,
+    pub(crate) max_age: Option<Duration>,
     /// The user of `id_token_hint`.
-    pub user: Option<UserId>,
+    pub(crate) user: Option<UserId>,
 }
 
 /// Which page of Kakao's is to be shown (`prompt`, also Kakao's own).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prompt {
+pub(crate) enum Prompt {
     /// Prove again who you are.
     Login,
     /// Choose among accounts.
@@ -58,7 +57,7 @@ pub enum Prompt {
 
 impl Prompt {
     /// The value of `prompt`, which OpenID Connect and Kakao share; `None` where Kakao decides.
-    pub const fn name(self) -> Option<&'static str> {
+    pub(crate) const fn name(self) -> Option<&'static str> {
         match self {
             Self::Login => Some("login"),
             Self::SelectAccount => Some("select_account"),
@@ -70,7 +69,7 @@ impl Prompt {
 
 /// What to do with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// The session is enough: a code at once.
     UseSession(BrowserSession),
     /// To Kakao.
@@ -80,7 +79,11 @@ pub enum Verdict {
 }
 
 /// Judges a request by the session that the browser has, if any.
-pub fn judge(requirements: &AuthnRequirements, session: Option<BrowserSession>, now: Timestamp) -> Verdict {
+pub(crate) fn judge(
+    requirements: &AuthnRequirements,
+    session: Option<BrowserSession>,
+    now: Timestamp,
+) -> Verdict {
     let prompt = match (requirements.prompt, session) {
         (Some(prompt), _) => Some(prompt),
         // How old Kakao's own session is, is not known.

@@ -11,7 +11,7 @@ pub enum SigningAlg {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     #[serde(rename = "RS256")]
     Rs256,
-    /// Ed25519.
+    /// Ed25519 (RFC 8037).
     #[serde(rename = "EdDSA")]
     EdDsa,
 }
@@ -30,7 +30,7 @@ impl SigningAlg {
     }
 
     /// From the JOSE name.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|alg| alg.name() == name)
     }
 }

@@ -12,9 +12,9 @@ pub struct User {
     /// What the person shares.
     pub profile: Profile,
     /// What the person agreed to.
-    pub consent: Consent,
+    pub(crate) consent: Consent,
     /// When Kakao last refused this person for being under 14.
-    pub under_age_at: Option<Timestamp>,
+    pub(crate) under_age_at: Option<Timestamp>,
     /// Since when the person is no longer linked to the app at Kakao.
     pub unlinked_at: Option<Timestamp>,
     /// Since when the account is deleted: nothing but the id is left.

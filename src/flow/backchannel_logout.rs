@@ -32,7 +32,7 @@ struct LogoutClaims<'a> {
 }
 
 /// Whether any client wants to be told.
-pub fn is_wanted(deps: &Deps) -> bool {
+pub(crate) fn is_wanted(deps: &Deps) -> bool {
     !deps.clients.notified_of_logouts().is_empty()
 }
 

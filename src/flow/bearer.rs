@@ -13,57 +13,52 @@ use crate::store::{self, Db};
 
 /// What an access token of ours says.
 #[derive(Clone, Debug, Deserialize)]
-pub struct VerifiedToken {
+pub(crate) struct VerifiedToken {
     iss: String,
     /// A user's id, or the id of a client that acts for itself.
-    pub sub: String,
+    pub(crate) sub: String,
     /// For whom.
-    pub aud: Audience,
+    pub(crate) aud: Audience,
     /// To whom it was issued.
-    pub client_id: String,
+    pub(crate) client_id: String,
     /// What was granted.
     #[serde(default)]
-    pub scope: String,
+    pub(crate) scope: String,
     /// Seconds since the epoch.
-    pub iat: i64,
+    pub(crate) iat: i64,
     /// Seconds since the epoch.
-    pub exp: i64,
-    /// Unique.
-    pub jti: Uuid,
+    pub(crate) exp: i64,
+    pub(crate) jti: Uuid,
     /// The login; a client that acts for itself has none.
-    pub sid: Option<GrantId>,
+    pub(crate) sid: Option<GrantId>,
     /// Seconds since the epoch.
-    pub auth_time: Option<i64>,
+    pub(crate) auth_time: Option<i64>,
 }
 
 /// A person behind an access token, whose login still lives.
-pub struct Bearer {
-    /// Who.
-    pub user: UserId,
+pub(crate) struct Bearer {
+    pub(crate) user: UserId,
     /// The login.
-    pub grant: GrantId,
+    pub(crate) grant: GrantId,
     /// What was granted.
-    pub scope: Scope,
-    /// At which client.
-    pub client: String,
+    pub(crate) scope: Scope,
 }
 
 /// A client that acts for itself behind an access token.
-pub struct Service {
-    /// Which.
-    pub client: String,
+pub(crate) struct Service {
+    pub(crate) client: String,
 }
 
 impl VerifiedToken {
     /// Verifies form, signature, issuer and time; whether the login still lives is for the caller to ask. One of our own
     /// clocks wrote the times, so no leeway is needed.
-    pub fn read<K>(deps: &Deps, token: &Secret<K>) -> Option<Self> {
+    pub(crate) fn read<K>(deps: &Deps, token: &Secret<K>) -> Option<Self> {
         let claims: Self = deps.keys.ring().verify(TokenType::AccessToken, token.reveal())?;
         (claims.iss == deps.policy.issuer.as_str() && claims.exp > deps.clock.now().secs()).then_some(claims)
     }
 
     /// Whether the login that it came of has not been ended. One SELECT by primary key.
-    pub async fn is_live(&self, db: &mut Db) -> Result<bool, store::Error> {
+    pub(crate) async fn is_live(&self, db: &mut Db) -> Result<bool, store::Error> {
         match self.sid {
             Some(grant) => Ok(grants::is_not_ended(db, grant).await?),
             None => Ok(true),
@@ -72,7 +67,11 @@ impl VerifiedToken {
 }
 
 /// Accepts the access token that a client got for itself (RFC 6749 §4.4), with this scope.
-pub fn service(deps: &Deps, token: &AccessToken, scope: &'static str) -> Result<Service, BearerRefusal> {
+pub(crate) fn service(
+    deps: &Deps,
+    token: &AccessToken,
+    scope: &'static str,
+) -> Result<Service, BearerRefusal> {
     let claims = VerifiedToken::read(deps, token).ok_or(BearerRefusal::TokenInvalid)?;
     // A person's token has a login; its `sub` is never a client's id.
     if claims.sid.is_some()
@@ -88,7 +87,11 @@ pub fn service(deps: &Deps, token: &AccessToken, scope: &'static str) -> Result<
 }
 
 /// Accepts the access token of a person whose login still lives.
-pub async fn bearer(deps: &Deps, db: &mut Db, token: &AccessToken) -> Result<Bearer, Error<BearerRefusal>> {
+pub(crate) async fn bearer(
+    deps: &Deps,
+    db: &mut Db,
+    token: &AccessToken,
+) -> Result<Bearer, Error<BearerRefusal>> {
     let claims = VerifiedToken::read(deps, token).ok_or(BearerRefusal::TokenInvalid)?;
     let grant = claims.sid.ok_or(BearerRefusal::TokenInvalid)?;
     if !claims.is_live(db).await? {
@@ -98,6 +101,5 @@ pub async fn bearer(deps: &Deps, db: &mut Db, token: &AccessToken) -> Result<Bea
         user: UserId(claims.sub.parse().map_err(|_| BearerRefusal::TokenInvalid)?),
         grant,
         scope: Scope::parse(&claims.scope).unwrap_or_default(),
-        client: claims.client_id,
     })
 }

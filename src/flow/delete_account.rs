@@ -21,7 +21,7 @@ pub enum By {
 }
 
 /// Deletes the account of a user, and has Kakao told.
-pub async fn delete_account(
+pub(crate) async fn delete_account(
     deps: &Deps,
     db: &mut Db,
     user: UserId,

@@ -20,26 +20,24 @@ const OLDEST_POSTGRES: i32 = 140_000;
 const OLDEST_REDIS: u32 = 6;
 
 /// What is examined.
-pub struct Environment<'a> {
+pub(crate) struct Environment<'a> {
     /// The cache.
-    pub cache: &'a Cache,
+    pub(crate) cache: &'a Cache,
     /// Kakao, as the settings describe it.
-    pub kakao: &'a Kakao,
+    pub(crate) kakao: &'a Kakao,
     /// Calls ourselves.
-    pub notifier: &'a Notifier,
-    /// `server.public_url`
-    pub issuer: &'a str,
-    /// `kakao.scopes`
-    pub scopes: &'a [String],
+    pub(crate) notifier: &'a Notifier,
+    pub(crate) issuer: &'a str,
+    pub(crate) scopes: &'a [String],
     /// Whether `kakao.client_secret` is set.
-    pub has_secret: bool,
+    pub(crate) has_secret: bool,
     /// Further addresses under which backend services reach the service.
-    pub backends: &'a [String],
+    pub(crate) backends: &'a [String],
 }
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub(crate) enum Level {
     /// A login cannot work, or not for long.
     Fault,
     /// A login works; something else does not.
@@ -48,20 +46,19 @@ pub enum Level {
 
 /// Something that is wrong.
 #[derive(Clone, Debug)]
-pub struct Finding {
-    /// Stable.
-    pub id: String,
+pub(crate) struct Finding {
+    pub(crate) id: String,
     /// How bad.
-    pub level: Level,
+    pub(crate) level: Level,
     /// Who must act.
-    pub actor: Actor,
+    pub(crate) actor: Actor,
     en: String,
     ko: String,
 }
 
 impl Finding {
     /// What is wrong and what to do.
-    pub fn sentence(&self, locale: Locale) -> &str {
+    pub(crate) fn sentence(&self, locale: Locale) -> &str {
         match locale {
             Locale::Ko => &self.ko,
             Locale::En => &self.en,
@@ -85,15 +82,14 @@ impl Finding {
 
 /// One thing that was looked at.
 #[derive(Debug)]
-pub struct Check {
-    /// What.
-    pub name: &'static str,
+pub(crate) struct Check {
+    pub(crate) name: &'static str,
     /// What was found, if anything.
-    pub findings: Vec<Finding>,
+    pub(crate) findings: Vec<Finding>,
 }
 
 /// Examines everything. What follows from a fault that was found is not named again.
-pub async fn diagnose(environment: &Environment<'_>, db: &mut Db) -> Vec<Check> {
+pub(crate) async fn diagnose(environment: &Environment<'_>, db: &mut Db) -> Vec<Check> {
     let mut checks = vec![
         Check { name: "database", findings: database(db).await.into_iter().collect() },
         Check { name: "cache", findings: cache(environment.cache).await.into_iter().collect() },

@@ -12,13 +12,13 @@ use crate::domain::access::{ScopeError, UnknownResource};
 use crate::{keys, store};
 
 /// What lies behind a failure. It is for the log alone.
-pub type Source = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// The stable machine code of [`Error::Unavailable`].
-pub const UNAVAILABLE: &str = "store_unavailable";
+pub(crate) const UNAVAILABLE: &str = "store_unavailable";
 
 /// The stable machine code of [`Error::Broken`].
-pub const BROKEN: &str = "internal";
+pub(crate) const BROKEN: &str = "internal";
 
 /// The outcome of a flow that did not succeed. `R` is what the flow may refuse.
 #[derive(Debug)]
@@ -33,17 +33,17 @@ pub enum Error<R = Refusal> {
 
 impl<R> Error<R> {
     /// Something we depend on does not answer.
-    pub fn unavailable(source: impl Into<Source>) -> Self {
+    pub(crate) fn unavailable(source: impl Into<Source>) -> Self {
         Self::Unavailable(source.into())
     }
 
     /// A mistake of ours.
-    pub fn broken(source: impl Into<Source>) -> Self {
+    pub(crate) fn broken(source: impl Into<Source>) -> Self {
         Self::Broken(source.into())
     }
 
     /// The same error at a door that is entered by way of this one.
-    pub fn widen<S: From<R>>(self) -> Error<S> {
+    pub(crate) fn widen<S: From<R>>(self) -> Error<S> {
         match self {
             Self::Refused(refusal) => Error::Refused(refusal.into()),
             Self::Unavailable(source) => Error::Unavailable(source),
@@ -129,7 +129,7 @@ impl<R> From<keys::Error> for Error<R> {
 }
 
 /// An error and its causes in one line, for the log.
-pub fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

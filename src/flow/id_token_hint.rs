@@ -8,19 +8,18 @@ use crate::keys::signer::TokenType;
 
 /// What a genuine ID token of ours says. It may be long expired: it tells who is meant, it proves nobody's presence.
 #[derive(Deserialize)]
-pub struct Hint {
+pub(crate) struct Hint {
     iss: String,
-    /// Who.
-    pub sub: UserId,
+    pub(crate) sub: UserId,
     /// At which client.
     #[serde(rename = "aud")]
-    pub client: String,
+    pub(crate) client: String,
     /// In which login.
-    pub sid: GrantId,
+    pub(crate) sid: GrantId,
 }
 
 /// The hint, if a key of ours signed it.
-pub fn read(deps: &Deps, text: &str) -> Option<Hint> {
+pub(crate) fn read(deps: &Deps, text: &str) -> Option<Hint> {
     let hint: Hint = deps.keys.ring().verify(TokenType::IdToken, text)?;
     (hint.iss == deps.policy.issuer.as_str()).then_some(hint)
 }

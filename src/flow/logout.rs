@@ -18,15 +18,15 @@ use crate::keys;
 use crate::store::{self, Db, Tx, audit, browser_sessions, grants};
 
 /// What the browser and the client show.
-pub struct Logout<'a> {
+pub(crate) struct Logout<'a> {
     /// The parameters.
-    pub params: &'a Params,
+    pub(crate) params: &'a Params,
     /// The browser's session cookie.
-    pub session: Option<SessionCookie>,
+    pub(crate) session: Option<SessionCookie>,
 }
 
 /// What is left to do.
-pub enum LoggedOut {
+pub(crate) enum LoggedOut {
     /// The person is logged out: on to the client, if it said where, by way of Kakao, if it said so.
     Done {
         /// Where to send the browser.
@@ -44,7 +44,7 @@ const KNOWN: [&str; 7] =
     ["id_token_hint", "client_id", "post_logout_redirect_uri", "state", "kakao", "confirm", "ui_locales"];
 
 /// Ends the browser's session, or asks for a confirmation.
-pub async fn logout(
+pub(crate) async fn logout(
     deps: &Deps,
     db: &mut Db,
     request: Logout<'_>,
@@ -130,7 +130,7 @@ struct PostLogoutTarget {
 }
 
 /// Opens the `state` that came back from Kakao's logout.
-pub fn after_kakao(deps: &Deps, state: Option<&str>) -> Option<String> {
+pub(crate) fn after_kakao(deps: &Deps, state: Option<&str>) -> Option<String> {
     let target: PostLogoutTarget = serde_json::from_slice(&deps.keys.decrypt_logout_state(state?)?).ok()?;
     Some(target.to)
 }

@@ -3,39 +3,39 @@
 //! Stands on `kakao`, `keys`, `store` and `cache`. Knows nothing of HTTP: it takes what was asked and answers what is
 //! to be said, or a [`Refusal`] that `web::error` turns into a status and a code.
 
-pub mod admin;
+pub(crate) mod admin;
 pub mod backchannel_logout;
-pub mod bearer;
+pub(crate) mod bearer;
 pub mod delete_account;
-pub mod doctor;
-pub mod error;
+pub(crate) mod doctor;
+pub(crate) mod error;
 pub(crate) mod gauges;
 mod health;
-pub mod id_token_hint;
+pub(crate) mod id_token_hint;
 mod jwks;
 pub mod kakao;
 pub(crate) mod login;
-pub mod logout;
-pub mod nonces;
+pub(crate) mod logout;
+pub(crate) mod nonces;
 mod outbox;
-pub mod params;
-pub mod refusal;
+pub(crate) mod params;
+pub(crate) mod refusal;
 pub mod revocations;
-pub mod sessions;
+pub(crate) mod sessions;
 mod signals;
 pub(crate) mod token;
-pub mod userinfo;
-pub mod users;
+pub(crate) mod userinfo;
+pub(crate) mod users;
 
-pub use bearer::{Bearer, Service, bearer};
-pub use delete_account::delete_account;
-pub use error::{Error, chain};
+pub(crate) use bearer::{Bearer, Service, bearer};
+pub(crate) use delete_account::delete_account;
+pub(crate) use error::{Error, chain};
 pub(crate) use health::{Health, health};
 pub(crate) use jwks::jwks;
-pub use kakao::broker::broker_kakao_token;
+pub(crate) use kakao::broker::broker_kakao_token;
 pub(crate) use login::callback::{Callback, Finished, finish_login};
-pub use params::Params;
-pub use refusal::Refusal;
+pub(crate) use params::Params;
+pub(crate) use refusal::Refusal;
 pub(crate) use signals::Signals;
 pub(crate) use signals::bell::Bell;
 pub(crate) use signals::feed::Feed;
@@ -46,7 +46,7 @@ pub(crate) use token::exchange::{KakaoTokenExchange, exchange_kakao_token};
 pub(crate) use token::introspect::introspect;
 pub(crate) use token::refresh::{Refresh, refresh};
 pub(crate) use token::revoke::revoke;
-pub use userinfo::userinfo;
+pub(crate) use userinfo::userinfo;
 
 use crate::cache::Cache;
 use crate::domain::{Clients, Clock, EndReason, Ending, Policy};

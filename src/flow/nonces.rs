@@ -23,13 +23,13 @@ const TAG: usize = 16;
 
 /// A fresh nonce.
 #[derive(Serialize)]
-pub struct Issued {
+pub(crate) struct Issued {
     nonce: String,
     expires_in: u64,
 }
 
 /// Issues a nonce.
-pub fn issue(deps: &Deps) -> Result<Issued, keys::Error> {
+pub(crate) fn issue(deps: &Deps) -> Result<Issued, keys::Error> {
     let mut bytes = [0; BODY + TAG];
     bytes[..16].copy_from_slice(&random::<16>()?);
     bytes[16..BODY].copy_from_slice(&(deps.clock.now() + LIFE).micros().to_be_bytes());
@@ -40,7 +40,7 @@ pub fn issue(deps: &Deps) -> Result<Issued, keys::Error> {
 
 /// What a nonce is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// Somebody else's: an app's own.
     Foreign,
     /// Ours, good until then unless it was used.
@@ -50,7 +50,7 @@ pub enum Origin {
 }
 
 /// Whether we issued this nonce.
-pub fn origin(deps: &Deps, nonce: &str) -> Origin {
+pub(crate) fn origin(deps: &Deps, nonce: &str) -> Origin {
     let mut bytes = [0; BODY + TAG];
     let ours = URL_SAFE_NO_PAD.decode_slice(nonce, &mut bytes).is_ok_and(|length| length == BODY + TAG)
         && deps.keys.master.nonce_tag_fits(&bytes[..BODY], &bytes[BODY..]);
@@ -67,7 +67,7 @@ pub fn origin(deps: &Deps, nonce: &str) -> Origin {
 ///
 /// Whoever holds an ID token whose nonce was hashed can pass the hash off as a nonce of its own ([`spend_foreign`]): each of the
 /// two leaves its mark before it looks for the other's, so that at most one is let in.
-pub async fn spend(
+pub(crate) async fn spend(
     deps: &Deps,
     db: &mut Db,
     nonce: &str,
@@ -84,7 +84,7 @@ pub async fn spend(
 }
 
 /// Whether a nonce that is not ours may be used: yes, unless it is the hash of one of ours that was.
-pub async fn spend_foreign(deps: &Deps, db: &mut Db, carried: &str) -> Result<bool, keys::Error> {
+pub(crate) async fn spend_foreign(deps: &Deps, db: &mut Db, carried: &str) -> Result<bool, keys::Error> {
     if !matches!(carried.len(), 43 | 64) {
         return Ok(true);
     }

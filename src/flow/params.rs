@@ -2,11 +2,11 @@
 
 /// The decoded parameters of one request, in order.
 #[derive(Clone, Default)]
-pub struct Params(Vec<(String, String)>);
+pub(crate) struct Params(Vec<(String, String)>);
 
 /// Why a query or form cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub(crate) enum Unreadable {
     /// A percent-encoded byte sequence that is not UTF-8.
     #[error("a parameter is not valid UTF-8")]
     NotUtf8,
@@ -17,7 +17,7 @@ pub enum Unreadable {
 
 /// The parameter stands in the request more than once (RFC 6749 §3.1).
 #[derive(Debug, PartialEq, Eq)]
-pub struct Repeated(pub &'static str);
+pub(crate) struct Repeated(pub(crate) &'static str);
 
 impl Params {
     /// Reads `application/x-www-form-urlencoded` bytes, of a query or a body.
@@ -25,7 +25,7 @@ impl Params {
     /// # Errors
     /// When a name or value is not UTF-8 or holds a NUL: guessing what was meant could pass a check that the real
     /// value would not.
-    pub fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
         let pairs: Vec<(String, String)> = url::form_urlencoded::parse(bytes).into_owned().collect();
         // The decoder puts U+FFFD where the bytes were not UTF-8; a U+FFFD that was really sent is not worth telling apart.
         let any = |c: char| pairs.iter().any(|(name, value)| name.contains(c) || value.contains(c));
@@ -42,7 +42,7 @@ impl Params {
     ///
     /// # Errors
     /// When it stands more than once, even with the same value.
-    pub fn one(&self, name: &'static str) -> Result<Option<&str>, Repeated> {
+    pub(crate) fn one(&self, name: &'static str) -> Result<Option<&str>, Repeated> {
         let mut values = self.0.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_str());
         let first = values.next();
         if values.next().is_some() {
@@ -55,12 +55,12 @@ impl Params {
     ///
     /// # Errors
     /// The first that does.
-    pub fn refuse_repeated(&self, names: &[&'static str]) -> Result<(), Repeated> {
+    pub(crate) fn refuse_repeated(&self, names: &[&'static str]) -> Result<(), Repeated> {
         names.iter().try_for_each(|name| self.one(name).map(drop))
     }
 
     /// All values of `resource`, the one parameter that may stand more than once (RFC 8707 §2).
-    pub fn resources(&self) -> Vec<String> {
+    pub(crate) fn resources(&self) -> Vec<String> {
         self.0
             .iter()
             .filter(|(name, value)| name == "resource" && !value.is_empty())
@@ -69,7 +69,7 @@ impl Params {
     }
 
     /// Whether any parameter but `resource` stands more than once (RFC 6749 §3.2).
-    pub fn any_repeated(&self) -> bool {
+    pub(crate) fn any_repeated(&self) -> bool {
         self.0.iter().enumerate().any(|(i, (name, _))| {
             name != "resource" && self.0[..i].iter().any(|(earlier, _)| earlier == name)
         })

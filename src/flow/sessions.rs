@@ -13,26 +13,26 @@ use crate::store::{self, Db, Tx, audit, browser_sessions, grants, users};
 
 /// A login, as its person sees it.
 #[derive(Serialize)]
-pub struct SessionEntry {
+pub(crate) struct SessionEntry {
     /// Ends it: `DELETE /v1/me/sessions/{id}`.
-    pub id: GrantId,
+    pub(crate) id: GrantId,
     /// At which client.
-    pub client_id: String,
+    pub(crate) client_id: String,
     /// That client's name.
-    pub client_name: Option<String>,
+    pub(crate) client_name: Option<String>,
     /// The browser, as it named itself.
-    pub user_agent: Option<String>,
+    pub(crate) user_agent: Option<String>,
     /// When it began, seconds since the epoch.
-    pub created_at: i64,
+    pub(crate) created_at: i64,
     /// When it was last refreshed, seconds since the epoch.
-    pub last_used_at: i64,
+    pub(crate) last_used_at: i64,
     /// The one that asks.
-    pub current: bool,
+    pub(crate) current: bool,
 }
 
 /// Which logins to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub(crate) enum Which {
     /// All, the one that asks among them.
     All,
     /// All but the one that asks and those of its browser.
@@ -40,7 +40,11 @@ pub enum Which {
 }
 
 /// The living logins of the caller, the last used first.
-pub async fn list(deps: &Deps, db: &mut Db, caller: &Bearer) -> Result<Vec<SessionEntry>, store::Error> {
+pub(crate) async fn list(
+    deps: &Deps,
+    db: &mut Db,
+    caller: &Bearer,
+) -> Result<Vec<SessionEntry>, store::Error> {
     let logins = grants::of_user(db, caller.user, deps.clock.now()).await?;
     let entry = |login: GrantSummary| SessionEntry {
         id: login.id,
@@ -56,7 +60,7 @@ pub async fn list(deps: &Deps, db: &mut Db, caller: &Bearer) -> Result<Vec<Sessi
 
 /// Ends one of the caller's logins, with the browser session that it belongs to: else that browser would be back without a
 /// page.
-pub async fn end_one(
+pub(crate) async fn end_one(
     deps: &Deps,
     db: &mut Db,
     caller: &Bearer,
@@ -71,7 +75,7 @@ pub async fn end_one(
 }
 
 /// Ends the caller's other logins, or all of them, in one transaction.
-pub async fn end_many(
+pub(crate) async fn end_many(
     deps: &Deps,
     db: &mut Db,
     caller: &Bearer,

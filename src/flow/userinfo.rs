@@ -11,7 +11,7 @@ use crate::store::Db;
 use crate::store::users;
 
 /// The claims that the token's scopes tell, always with `sub`.
-pub async fn userinfo(db: &mut Db, caller: &Bearer) -> Result<Value, Error<BearerRefusal>> {
+pub(crate) async fn userinfo(db: &mut Db, caller: &Bearer) -> Result<Value, Error<BearerRefusal>> {
     if !caller.scope.contains("openid") {
         return Err(BearerRefusal::ScopeMissing("openid").into());
     }
@@ -26,7 +26,7 @@ pub async fn userinfo(db: &mut Db, caller: &Bearer) -> Result<Value, Error<Beare
 }
 
 /// The claims that the token's scopes tell, with what is the service's own: roles, and when the account was made.
-pub async fn me(db: &mut Db, caller: &Bearer) -> Result<Value, Error<BearerRefusal>> {
+pub(crate) async fn me(db: &mut Db, caller: &Bearer) -> Result<Value, Error<BearerRefusal>> {
     let user = users::find(db, caller.user).await?.ok_or(BearerRefusal::TokenInvalid)?;
     let mut claims =
         serde_json::to_value(ProfileClaims::of_scope(&user, &caller.scope)).map_err(keys::Error::from)?;

@@ -9,7 +9,7 @@ use crate::store::Db;
 use crate::store::users;
 
 /// What a backend service is told of a user.
-pub async fn profile(db: &mut Db, id: UserId) -> Result<Value, Error<AccountRefusal>> {
+pub(crate) async fn profile(db: &mut Db, id: UserId) -> Result<Value, Error<AccountRefusal>> {
     let user = users::find(db, id).await?.ok_or(AccountRefusal::NotFound)?;
     if user.deleted_at.is_some() {
         return Err(AccountRefusal::UserDeleted.into());
@@ -33,7 +33,7 @@ pub async fn profile(db: &mut Db, id: UserId) -> Result<Value, Error<AccountRefu
 }
 
 /// The link to Kakao and the consent that goes with it.
-pub fn kakao(user: &User) -> Value {
+pub(crate) fn kakao(user: &User) -> Value {
     json!({
         "linked": user.kakao_id.is_some() && user.unlinked_at.is_none(),
         "unlinked_at": user.unlinked_at.map(Timestamp::secs),

@@ -12,7 +12,7 @@ mod profiles;
 pub mod renewal;
 mod revocation_feed;
 pub mod signing_keys;
-pub mod sweep;
+pub(crate) mod sweep;
 mod webhook_events;
 
 mod running;

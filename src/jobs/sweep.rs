@@ -26,7 +26,7 @@ async fn step(context: Arc<Context>) -> std::result::Result<Again, Failure> {
 }
 
 /// Deletes what is over, if this replica has the lease; `None` if another has it.
-pub async fn sweep_once(deps: &Deps, db: &mut Db, holder: Uuid) -> Result<Option<Swept>> {
+pub(crate) async fn sweep_once(deps: &Deps, db: &mut Db, holder: Uuid) -> Result<Option<Swept>> {
     let now = deps.clock.now();
     if leases::acquire(db, Lease::Sweep, holder, now, now + PERIOD * 2).await? {
         Ok(Some(sweep::expired(db, now).await?))

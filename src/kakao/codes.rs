@@ -26,7 +26,7 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// The stable machine code: what our API answers, and what the store keeps of a login that ended so.
-    pub const fn code(self) -> &'static str {
+    pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::Cancelled => "person_cancelled",
             Self::UnderAge => "person_under_age",
@@ -80,7 +80,7 @@ pub struct KnownFault {
     /// Stable: `KOE010`, `KAPI-401`, `redirect.consent_required`, `network.timeout`.
     pub id: &'static str,
     /// What it means for a login.
-    pub kind: FaultKind,
+    pub(crate) kind: FaultKind,
     /// Who must act.
     pub actor: Actor,
     en: &'static str,
@@ -92,7 +92,7 @@ impl KnownFault {
     pub const ALL: &'static [Self] = ROWS;
 
     /// The row of an id.
-    pub fn find(id: &str) -> Option<&'static Self> {
+    pub(crate) fn find(id: &str) -> Option<&'static Self> {
         ROWS.iter().find(|row| row.id == id)
     }
 

@@ -16,7 +16,7 @@ use crate::domain::Locale;
 
 /// A code of Kakao's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Code {
+pub(crate) enum Code {
     /// Of kauth: `KOE320`.
     Koe(u32),
     /// Of kapi: `-401`.
@@ -37,15 +37,15 @@ impl fmt::Display for Code {
 
 /// Something that went wrong at Kakao, without a word of Kakao's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// Its row in the table.
-    pub known: &'static KnownFault,
+    pub(crate) known: &'static KnownFault,
     /// Kakao's code, if it gave one.
-    pub code: Option<Code>,
+    pub(crate) code: Option<Code>,
     /// For the log: the row's sentence, or something more exact.
-    pub cause: &'static str,
+    pub(crate) cause: &'static str,
     /// How long to wait, where Kakao says it.
-    pub retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
 }
 
 #[derive(Deserialize)]
@@ -133,12 +133,12 @@ impl Fault {
     }
 
     /// The calls of one login together took longer than one call may.
-    pub fn late() -> Self {
+    pub(crate) fn late() -> Self {
         Self::of(codes::TIMEOUT).because("the calls to Kakao together took too long")
     }
 
     /// The ID token and the profile name different people.
-    pub fn other_person() -> Self {
+    pub(crate) fn other_person() -> Self {
         Self::id_token(codes::ID_TOKEN_PERSON, "Kakao's ID token and /v2/user/me name different people")
     }
 
@@ -160,22 +160,22 @@ impl Fault {
     }
 
     /// What it means.
-    pub fn kind(&self) -> FaultKind {
+    pub(crate) fn kind(&self) -> FaultKind {
         self.known.kind
     }
 
     /// The stable id of its row.
-    pub fn id(&self) -> &'static str {
+    pub(crate) fn id(&self) -> &'static str {
         self.known.id
     }
 
     /// Who must act.
-    pub fn actor(&self) -> Actor {
+    pub(crate) fn actor(&self) -> Actor {
         self.known.actor
     }
 
     /// What is wrong and what to do, for people.
-    pub fn sentence(&self, locale: Locale) -> &'static str {
+    pub(crate) fn sentence(&self, locale: Locale) -> &'static str {
         self.known.sentence(locale)
     }
 
@@ -185,33 +185,33 @@ impl Fault {
     }
 
     /// Whether Kakao would have logged the person in with a page, and was asked not to show one.
-    pub fn wants_page(&self) -> bool {
+    pub(crate) fn wants_page(&self) -> bool {
         const WITHOUT_PAGE: [&str; 3] = ["login_required", "consent_required", "interaction_required"];
         matches!(self.code, Some(Code::Redirect(error)) if WITHOUT_PAGE.contains(&error))
     }
 
     /// Whether it is Kakao's own, and the same call may succeed later.
-    pub fn may_pass(&self) -> bool {
+    pub(crate) fn may_pass(&self) -> bool {
         matches!(self.kind(), FaultKind::TryLater | FaultKind::KakaoBroken)
     }
 
     /// Whether the key or the app may not call this API: −3.
-    pub fn is_not_allowed(&self) -> bool {
+    pub(crate) fn is_not_allowed(&self) -> bool {
         self.code == Some(Code::Api(-3))
     }
 
     /// Whether the person is not linked to the app: −101.
-    pub fn is_not_linked(&self) -> bool {
+    pub(crate) fn is_not_linked(&self) -> bool {
         self.code == Some(Code::Api(-101))
     }
 
     /// Whether the access token is dead: −401.
-    pub fn is_dead_token(&self) -> bool {
+    pub(crate) fn is_dead_token(&self) -> bool {
         self.known == codes::DEAD_TOKEN
     }
 
     /// Whether one person's tokens were asked for too often: KOE237.
-    pub fn is_token_limit(&self) -> bool {
+    pub(crate) fn is_token_limit(&self) -> bool {
         self.code == Some(Code::Koe(237))
     }
 
@@ -226,7 +226,7 @@ impl Fault {
     }
 
     /// Whether a consent item is not switched on in the console: KOE205.
-    pub fn is_scope_off(&self) -> bool {
+    pub(crate) fn is_scope_off(&self) -> bool {
         self.code == Some(Code::Koe(205))
     }
 
@@ -236,7 +236,7 @@ impl Fault {
     }
 
     /// Whether Kakao refused the person for being under 14.
-    pub fn is_under_age(&self) -> bool {
+    pub(crate) fn is_under_age(&self) -> bool {
         self.kind() == FaultKind::UnderAge
     }
 }
@@ -260,7 +260,7 @@ fn by_status(status: u16) -> &'static KnownFault {
 
 /// What an `error` in Kakao's redirect means. A cancel and an under-14 refusal are both `access_denied`; only the
 /// description tells them apart.
-pub fn callback_fault(error: &str, description: Option<&str>) -> Fault {
+pub(crate) fn callback_fault(error: &str, description: Option<&str>) -> Fault {
     let is_under_age = || description.is_some_and(|text| text.to_ascii_lowercase().contains("under age"));
     let known = match error {
         "access_denied" if is_under_age() => Some(codes::REDIRECT_UNDER_14),

@@ -15,20 +15,20 @@ const LEEWAY: Duration = Duration::from_mins(1);
 
 /// What a verified ID token says.
 #[derive(Clone, Debug)]
-pub struct IdToken {
+pub(crate) struct IdToken {
     /// The member number.
-    pub sub: KakaoId,
+    pub(crate) sub: KakaoId,
     /// For which app key.
-    pub audience: Audience,
+    pub(crate) audience: Audience,
     /// The nonce of its login, if it had one.
-    pub nonce: Option<KakaoNonce>,
+    pub(crate) nonce: Option<KakaoNonce>,
     /// When the person proved who they are.
-    pub auth_time: Option<Timestamp>,
+    pub(crate) auth_time: Option<Timestamp>,
     /// When Kakao issued it.
-    pub issued_at: Timestamp,
+    pub(crate) issued_at: Timestamp,
     /// What it tells of the person: nickname and picture with consent; an address with consent only if it is valid and
     /// verified.
-    pub profile: Profile,
+    pub(crate) profile: Profile,
 }
 
 #[derive(Deserialize)]

@@ -3,13 +3,13 @@
 //! [`wire`] builds requests and reads replies as plain values; [`codes`] is the table of what can go wrong, [`faults`] finds
 //! the row; [`id_token`] and [`security_event`] verify; this file puts them on the network, within a deadline and a size.
 
-pub mod codes;
-pub mod faults;
-pub mod id_token;
+pub(crate) mod codes;
+pub(crate) mod faults;
+pub(crate) mod id_token;
 mod jwks;
-pub mod probe;
-pub mod security_event;
-pub mod wire;
+pub(crate) mod probe;
+pub(crate) mod security_event;
+pub(crate) mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -26,11 +26,11 @@ use crate::domain::{
     Timestamp, Verifier,
 };
 pub use codes::{Actor, FaultKind, KnownFault};
-pub use faults::{Code, Fault, callback_fault};
-pub use id_token::IdToken;
+pub(crate) use faults::{Fault, callback_fault};
+pub(crate) use id_token::IdToken;
 use jwks::{Jwks, Kind, Unverified};
-pub use security_event::{EventRefused, SecurityEvents};
-pub use wire::{Authorize, Person, TokenInfo, Tokens};
+pub(crate) use security_event::{EventRefused, SecurityEvents};
+pub(crate) use wire::{Authorize, Person, TokenInfo, Tokens};
 
 /// The largest reply that is read. Kakao's have a few kilobytes.
 const LARGEST_REPLY: usize = 1024 * 1024;
@@ -51,7 +51,7 @@ pub(crate) fn describe_metrics() {
 
 /// A client of Kakao's APIs. Cheap to clone.
 #[derive(Clone)]
-pub struct Kakao(Arc<Inner>);
+pub(crate) struct Kakao(Arc<Inner>);
 
 struct Inner {
     app: KakaoApp,
@@ -69,7 +69,7 @@ impl Kakao {
     ///
     /// # Errors
     /// When the TLS set-up of this machine is unusable.
-    pub fn new(app: KakaoApp, clock: Clock) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(app: KakaoApp, clock: Clock) -> Result<Self, reqwest::Error> {
         let http = Client::builder()
             .connect_timeout(Duration::from_secs(2))
             .timeout(app.timeout)
@@ -83,14 +83,14 @@ impl Kakao {
     }
 
     /// How long one call may take in all.
-    pub fn timeout(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         self.0.app.timeout
     }
 
     /// A client of the same app that asks for other consent items. Its back-off and Kakao's keys are its own: it is for a
     /// probe beside the service, whose outcome must not stop logins.
     #[must_use]
-    pub fn with_scopes(&self, scopes: &[String]) -> Self {
+    pub(crate) fn with_scopes(&self, scopes: &[String]) -> Self {
         let inner = &self.0;
         Self(Arc::new(Inner {
             app: KakaoApp { scopes: scopes.to_vec(), ..inner.app.clone() },
@@ -103,12 +103,12 @@ impl Kakao {
     }
 
     /// Where to send a person to log in.
-    pub fn authorize_url(&self, request: &Authorize<'_>) -> String {
+    pub(crate) fn authorize_url(&self, request: &Authorize<'_>) -> String {
         wire::authorize_url(&self.0.app, request)
     }
 
     /// Where to send a person to end the Kakao account's own session in this browser (`GET /oauth/logout` of kauth).
-    pub fn logout_url(&self, state: Option<&str>) -> String {
+    pub(crate) fn logout_url(&self, state: Option<&str>) -> String {
         wire::logout_url(&self.0.app, state)
     }
 
@@ -116,7 +116,7 @@ impl Kakao {
     ///
     /// # Errors
     /// What Kakao answered instead, as a row of [`codes`].
-    pub async fn exchange_code(&self, code: &KakaoCode, verifier: &Verifier) -> Result<Tokens, Fault> {
+    pub(crate) async fn exchange_code(&self, code: &KakaoCode, verifier: &Verifier) -> Result<Tokens, Fault> {
         let form = wire::code_form(&self.0.app, code, verifier);
         let url = self.auth("/oauth/token")?;
         self.call(self.0.http.post(url).form(&form), wire::read_tokens).await
@@ -126,7 +126,7 @@ impl Kakao {
     ///
     /// # Errors
     /// What Kakao answered instead, as a row of [`codes`].
-    pub async fn me(&self, access_token: &KakaoAccessToken) -> Result<Person, Fault> {
+    pub(crate) async fn me(&self, access_token: &KakaoAccessToken) -> Result<Person, Fault> {
         let url = self.api("/v2/user/me")?;
         let request = self.0.http.get(url).query(&[("secure_resource", "true")]);
         self.call(request.bearer_auth(access_token.reveal()), wire::read_person).await
@@ -137,7 +137,7 @@ impl Kakao {
     /// # Errors
     /// [`FaultKind::KakaoBroken`] for a token that is not what Kakao would send us; [`FaultKind::TryLater`] when its keys
     /// cannot be had.
-    pub async fn verify_id_token(&self, token: &KakaoIdToken, nonce: &str) -> Result<IdToken, Fault> {
+    pub(crate) async fn verify_id_token(&self, token: &KakaoIdToken, nonce: &str) -> Result<IdToken, Fault> {
         let id_token = self.read_id_token(token).await?;
         id_token.of_login(&self.0.app.client_id, nonce).map_err(|fault| self.record("id_token", fault))?;
         Ok(id_token)
@@ -148,7 +148,7 @@ impl Kakao {
     ///
     /// # Errors
     /// As for [`Kakao::verify_id_token`].
-    pub async fn read_id_token(&self, token: &KakaoIdToken) -> Result<IdToken, Fault> {
+    pub(crate) async fn read_id_token(&self, token: &KakaoIdToken) -> Result<IdToken, Fault> {
         let now = self.0.clock.now();
         let claims = self.0.jwks.verify(Kind::IdToken, token.reveal(), &self.0.clock, || self.jwks()).await;
         let id_token =
@@ -160,7 +160,7 @@ impl Kakao {
     ///
     /// # Errors
     /// What is wrong with it, or that Kakao's keys cannot be had.
-    pub async fn read_security_events(&self, token: &str) -> Result<SecurityEvents, EventRefused> {
+    pub(crate) async fn read_security_events(&self, token: &str) -> Result<SecurityEvents, EventRefused> {
         let claims = self.0.jwks.verify(Kind::SecurityEvent, token, &self.0.clock, || self.jwks()).await;
         let claims = claims.map_err(|unverified| match unverified {
             Unverified::Later(fault) => Unverified::Later(self.record("security event", fault)),
@@ -173,23 +173,23 @@ impl Kakao {
     }
 
     /// All keys of the app whose tokens are ours: the REST API key first.
-    pub fn app_keys(&self) -> Vec<&str> {
+    pub(crate) fn app_keys(&self) -> Vec<&str> {
         let app = &self.0.app;
         std::iter::once(&app.client_id).chain(&app.app_keys).map(String::as_str).collect()
     }
 
     /// The app's number, if the settings know it.
-    pub fn app_id(&self) -> Option<i64> {
+    pub(crate) fn app_id(&self) -> Option<i64> {
         self.0.app.app_id
     }
 
     /// Whether the settings hold an admin key.
-    pub fn has_admin_key(&self) -> bool {
+    pub(crate) fn has_admin_key(&self) -> bool {
         self.0.app.admin_key.is_some()
     }
 
     /// Whether this is `KakaoAK` and our admin key, in time that does not tell how much of it fits.
-    pub fn is_admin_key(&self, authorization: &str) -> bool {
+    pub(crate) fn is_admin_key(&self, authorization: &str) -> bool {
         let Some((scheme, key)) = authorization.split_once(' ') else { return false };
         let Some(ours) = &self.0.app.admin_key else { return false };
         scheme.eq_ignore_ascii_case("KakaoAK") && ours.matches(key.trim())
@@ -199,7 +199,7 @@ impl Kakao {
     ///
     /// # Errors
     /// What Kakao answered instead, as a row of [`codes`].
-    pub async fn refresh(&self, refresh_token: &KakaoRefreshToken) -> Result<Tokens, Fault> {
+    pub(crate) async fn refresh(&self, refresh_token: &KakaoRefreshToken) -> Result<Tokens, Fault> {
         let form = wire::refresh_form(&self.0.app, refresh_token);
         let url = self.auth("/oauth/token")?;
         self.call(self.0.http.post(url).form(&form), wire::read_tokens).await
@@ -209,7 +209,7 @@ impl Kakao {
     ///
     /// # Errors
     /// What Kakao answered instead, as a row of [`codes`].
-    pub async fn token_info(&self, access_token: &KakaoAccessToken) -> Result<TokenInfo, Fault> {
+    pub(crate) async fn token_info(&self, access_token: &KakaoAccessToken) -> Result<TokenInfo, Fault> {
         let url = self.api("/v1/user/access_token_info")?;
         self.call(self.0.http.get(url).bearer_auth(access_token.reveal()), wire::read_token_info).await
     }
@@ -218,7 +218,7 @@ impl Kakao {
     ///
     /// # Errors
     /// What Kakao answered instead; [`FaultKind::SetupWrong`] without an admin key.
-    pub async fn me_by_admin(&self, user: KakaoId) -> Result<Person, Fault> {
+    pub(crate) async fn me_by_admin(&self, user: KakaoId) -> Result<Person, Fault> {
         let url = self.api("/v2/user/me")?;
         let request = self
             .by_admin(self.0.http.get(url))?
@@ -231,7 +231,7 @@ impl Kakao {
     ///
     /// # Errors
     /// What Kakao answered instead, as a row of [`codes`].
-    pub async fn scopes(&self, access_token: &KakaoAccessToken) -> Result<Vec<String>, Fault> {
+    pub(crate) async fn scopes(&self, access_token: &KakaoAccessToken) -> Result<Vec<String>, Fault> {
         let url = self.api("/v2/user/scopes")?;
         self.call(self.0.http.get(url).bearer_auth(access_token.reveal()), wire::read_scopes).await
     }
@@ -240,7 +240,7 @@ impl Kakao {
     ///
     /// # Errors
     /// What Kakao answered instead; [`FaultKind::SetupWrong`] without an admin key.
-    pub async fn scopes_by_admin(&self, user: KakaoId) -> Result<Vec<String>, Fault> {
+    pub(crate) async fn scopes_by_admin(&self, user: KakaoId) -> Result<Vec<String>, Fault> {
         let url = self.api("/v2/user/scopes")?;
         let request = self.by_admin(self.0.http.get(url))?.query(&wire::target(user));
         self.call(request, wire::read_scopes).await
@@ -250,7 +250,10 @@ impl Kakao {
     ///
     /// # Errors
     /// What Kakao answered instead, as a row of [`codes`].
-    pub async fn service_terms(&self, access_token: &KakaoAccessToken) -> Result<Vec<ServiceTerm>, Fault> {
+    pub(crate) async fn service_terms(
+        &self,
+        access_token: &KakaoAccessToken,
+    ) -> Result<Vec<ServiceTerm>, Fault> {
         let url = self.api("/v2/user/service_terms")?;
         let request =
             self.0.http.get(url).query(&[("result", "app_service_terms")]).bearer_auth(access_token.reveal());
@@ -261,7 +264,7 @@ impl Kakao {
     ///
     /// # Errors
     /// What Kakao answered instead; −101 means that there is nothing left to do.
-    pub async fn unlink(&self, access_token: &KakaoAccessToken) -> Result<(), Fault> {
+    pub(crate) async fn unlink(&self, access_token: &KakaoAccessToken) -> Result<(), Fault> {
         let url = self.api("/v1/user/unlink")?;
         self.call(self.0.http.post(url).bearer_auth(access_token.reveal()), wire::read_done).await
     }
@@ -270,7 +273,7 @@ impl Kakao {
     ///
     /// # Errors
     /// As for [`Kakao::unlink`]; [`FaultKind::SetupWrong`] without an admin key.
-    pub async fn unlink_by_admin(&self, user: KakaoId) -> Result<(), Fault> {
+    pub(crate) async fn unlink_by_admin(&self, user: KakaoId) -> Result<(), Fault> {
         let url = self.api("/v1/user/unlink")?;
         let request = self.by_admin(self.0.http.post(url))?.form(&wire::target(user));
         self.call(request, wire::read_done).await
@@ -372,7 +375,7 @@ impl Kakao {
                 warn!(id, actor, code, cause, during, "Kakao does not allow this call");
             }
             FaultKind::SetupWrong => {
-                error!(id, actor, code, cause, during, "the Kakao app is not set up correctly")
+                error!(id, actor, code, cause, during, "the Kakao app is not set up correctly");
             }
         }
         fault

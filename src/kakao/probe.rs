@@ -13,7 +13,7 @@ use crate::domain::{KakaoCode, Timestamp, Verifier};
 
 /// How far two clocks are apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Skew {
+pub(crate) enum Skew {
     /// Kakao's clock is ahead of ours by so much.
     Ahead(Duration),
     /// Kakao's clock is behind ours by so much.
@@ -22,7 +22,7 @@ pub enum Skew {
 
 impl Skew {
     /// How far, either way.
-    pub fn length(self) -> Duration {
+    pub(crate) fn length(self) -> Duration {
         match self {
             Self::Ahead(length) | Self::Behind(length) => length,
         }
@@ -37,7 +37,7 @@ impl Kakao {
     ///
     /// # Errors
     /// When it does not answer, or not with its keys.
-    pub async fn probe_clock(&self) -> Result<Option<Skew>, Fault> {
+    pub(crate) async fn probe_clock(&self) -> Result<Option<Skew>, Fault> {
         let before = self.0.clock.now();
         let reply = self.0.http.get(self.auth("/.well-known/jwks.json")?).send().await;
         let reply = reply.map_err(|error| Fault::network(&error))?;
@@ -56,7 +56,7 @@ impl Kakao {
     ///
     /// # Errors
     /// What Kakao's error page says.
-    pub async fn probe_authorize(&self, more_scopes: &[String]) -> Result<(), Fault> {
+    pub(crate) async fn probe_authorize(&self, more_scopes: &[String]) -> Result<(), Fault> {
         let url = self.authorize_url(&Authorize {
             state: NO_CODE,
             nonce: NO_CODE,
@@ -81,7 +81,7 @@ impl Kakao {
     ///
     /// # Errors
     /// KOE101 or KOE010 for a key or secret that is not right; a fault of Kakao's.
-    pub async fn probe_secret(&self, with_secret: bool) -> Result<(), Fault> {
+    pub(crate) async fn probe_secret(&self, with_secret: bool) -> Result<(), Fault> {
         let mut form = wire::code_form(&self.0.app, &KakaoCode::new(NO_CODE), &Verifier::new("a".repeat(43)));
         if !with_secret {
             form.retain(|(name, _)| *name != "client_secret");
@@ -98,7 +98,7 @@ impl Kakao {
     ///
     /// # Errors
     /// −401 for a wrong key, −3 for one that may not; a fault of Kakao's.
-    pub async fn probe_admin_key(&self) -> Result<(), Fault> {
+    pub(crate) async fn probe_admin_key(&self) -> Result<(), Fault> {
         let nobody = [("target_id_type", "user_id")];
         let request = self.by_admin(self.0.http.post(self.api("/v1/user/unlink")?))?;
         let (status, body) = self.raw(request.form(&nobody)).await?;

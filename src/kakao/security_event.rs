@@ -19,23 +19,18 @@ const MOST_EVENTS: usize = 8;
 
 /// A verified security event token.
 #[derive(Debug)]
-pub struct SecurityEvents {
+pub(crate) struct SecurityEvents {
     /// Its id: the same token may come again.
-    pub jti: String,
+    pub(crate) jti: String,
     /// What it tells.
-    pub events: Vec<KakaoEvent>,
+    pub(crate) events: Vec<KakaoEvent>,
 }
 
 /// Why a security event token was not accepted.
 #[derive(Debug)]
-pub enum EventRefused {
+pub(crate) enum EventRefused {
     /// It is wrong: the code of RFC 8935 §2.4 and a sentence.
-    Invalid {
-        /// `err`
-        err: &'static str,
-        /// `description`
-        description: &'static str,
-    },
+    Invalid { err: &'static str, description: &'static str },
     /// Kakao's keys cannot be had now, so nothing can be said about it.
     Later(Fault),
 }

@@ -16,60 +16,59 @@ use crate::domain::{
 };
 
 /// What a login sends along to Kakao's authorize page.
-pub struct Authorize<'a> {
+pub(crate) struct Authorize<'a> {
     /// Ours, returned unchanged.
-    pub state: &'a str,
+    pub(crate) state: &'a str,
     /// Ours, copied into the ID token.
-    pub nonce: &'a str,
+    pub(crate) nonce: &'a str,
     /// S256 challenge of our verifier.
-    pub challenge: &'a str,
+    pub(crate) challenge: &'a str,
     /// `login`, `select_account`, `create`.
-    pub prompt: Option<&'a str>,
+    pub(crate) prompt: Option<&'a str>,
     /// Pre-fills the login form.
-    pub login_hint: Option<&'a str>,
+    pub(crate) login_hint: Option<&'a str>,
     /// Consent items to ask for beyond those that are configured.
-    pub more_scopes: &'a [String],
+    pub(crate) more_scopes: &'a [String],
 }
 
 /// The reply of `POST /oauth/token`.
 #[derive(Debug)]
-pub struct Tokens {
-    /// Opaque.
-    pub access_token: KakaoAccessToken,
+pub(crate) struct Tokens {
+    pub(crate) access_token: KakaoAccessToken,
     /// Its life.
-    pub expires_in: Duration,
+    pub(crate) expires_in: Duration,
     /// Opaque; absent on a refresh while the old one has more than a month.
-    pub refresh_token: Option<KakaoRefreshToken>,
+    pub(crate) refresh_token: Option<KakaoRefreshToken>,
     /// Its life.
-    pub refresh_token_expires_in: Option<Duration>,
+    pub(crate) refresh_token_expires_in: Option<Duration>,
     /// Granted consent items.
-    pub scope: Option<String>,
+    pub(crate) scope: Option<String>,
     /// When the app uses OpenID Connect.
-    pub id_token: Option<KakaoIdToken>,
+    pub(crate) id_token: Option<KakaoIdToken>,
 }
 
 /// The reply of `/v2/user/me`, as far as a login needs it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Person {
+pub(crate) struct Person {
     /// The member number.
-    pub id: KakaoId,
+    pub(crate) id: KakaoId,
     /// What the person shares.
-    pub profile: Profile,
+    pub(crate) profile: Profile,
     /// Consent items that the app has and the person has not agreed to.
-    pub needs_agreement: Vec<String>,
+    pub(crate) needs_agreement: Vec<String>,
     /// Since when the person is linked to the app, if Kakao says so.
-    pub connected_at: Option<Timestamp>,
+    pub(crate) connected_at: Option<Timestamp>,
 }
 
 /// The reply of `/v1/user/access_token_info`.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
-pub struct TokenInfo {
+pub(crate) struct TokenInfo {
     /// The member number; Kakao's own SDK takes it for optional.
-    pub id: Option<i64>,
+    pub(crate) id: Option<i64>,
     /// What is left of its life, seconds.
-    pub expires_in: u64,
+    pub(crate) expires_in: u64,
     /// The app's number.
-    pub app_id: i64,
+    pub(crate) app_id: i64,
 }
 
 pub(super) fn authorize_url(app: &KakaoApp, request: &Authorize<'_>) -> String {
@@ -238,7 +237,6 @@ struct AccountProfile {
     profile_image_url: Option<String>,
 }
 
-/// `2022-04-11T01:45:28Z`
 fn instant(text: &str) -> Option<Timestamp> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(|time| Timestamp::from_secs(time.unix_timestamp()))
 }

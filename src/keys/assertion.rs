@@ -16,21 +16,19 @@ const LARGEST: usize = 8 * 1024;
 
 /// What an assertion says; the caller judges it.
 #[derive(Debug, Deserialize)]
-pub struct Assertion {
+pub(crate) struct Assertion {
     /// The client.
-    pub iss: String,
+    pub(crate) iss: String,
     /// The client.
-    pub sub: String,
-    /// Us.
-    pub aud: Audience,
+    pub(crate) sub: String,
+    pub(crate) aud: Audience,
     /// Seconds since the epoch.
-    pub exp: i64,
+    pub(crate) exp: i64,
     /// Seconds since the epoch.
-    pub nbf: Option<i64>,
+    pub(crate) nbf: Option<i64>,
     /// Seconds since the epoch.
-    pub iat: Option<i64>,
-    /// Unique.
-    pub jti: String,
+    pub(crate) iat: Option<i64>,
+    pub(crate) jti: String,
 }
 
 #[derive(Deserialize)]
@@ -41,14 +39,14 @@ struct Header {
 }
 
 /// Who the assertion says it is of, unproven: finds the client whose keys prove it.
-pub fn subject(text: &str) -> Option<String> {
+pub(crate) fn subject(text: &str) -> Option<String> {
     let payload = text.split('.').nth(1).filter(|_| text.len() <= LARGEST)?;
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
     claims.get("sub")?.as_str().map(str::to_owned)
 }
 
 /// The claims, if one of these keys signed them. The key knows its algorithm; the assertion's word for it must agree.
-pub fn verify(keys: &[ClientJwk], text: &str) -> Option<Assertion> {
+pub(crate) fn verify(keys: &[ClientJwk], text: &str) -> Option<Assertion> {
     if text.len() > LARGEST {
         return None;
     }

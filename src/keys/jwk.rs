@@ -11,26 +11,24 @@ use crate::domain::{Fingerprint, SigningAlg};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublicJwk {
     /// RFC 7638 thumbprint.
-    pub kid: String,
+    pub(crate) kid: String,
     /// The one algorithm it is for.
-    pub alg: SigningAlg,
+    pub(crate) alg: SigningAlg,
     /// Always `sig`.
     #[serde(rename = "use")]
-    pub usage: String,
+    pub(crate) usage: String,
     /// The numbers.
     #[serde(flatten)]
-    pub parts: Parts,
+    pub(crate) parts: Parts,
 }
 
 /// The key type and its numbers, base64url. Members stand in the order in which RFC 7638 hashes them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Parts {
+pub(crate) enum Parts {
     /// P-256 (RFC 7518 §6.2).
     Ec {
-        /// `P-256`
         crv: String,
-        /// `EC`
         kty: String,
         /// x coordinate
         x: String,
@@ -39,27 +37,18 @@ pub enum Parts {
     },
     /// Ed25519 (RFC 8037 §2).
     Okp {
-        /// `Ed25519`
         crv: String,
-        /// `OKP`
         kty: String,
         /// the public key
         x: String,
     },
     /// RSA (RFC 7518 §6.3).
-    Rsa {
-        /// exponent
-        e: String,
-        /// `RSA`
-        kty: String,
-        /// modulus
-        n: String,
-    },
+    Rsa { e: String, kty: String, n: String },
 }
 
 impl PublicJwk {
     /// Of a P-256 key pair.
-    pub fn ec(pair: &EcdsaKeyPair) -> Option<Self> {
+    pub(crate) fn ec(pair: &EcdsaKeyPair) -> Option<Self> {
         // Uncompressed point: 04 ‖ x ‖ y (SEC 1 §2.3.3).
         let point: &[u8; 65] = pair.public_key().as_ref().try_into().ok()?;
         let (x, y) = point[1..].split_at(32);
@@ -70,14 +59,14 @@ impl PublicJwk {
     }
 
     /// Of an Ed25519 key pair.
-    pub fn ed25519(pair: &Ed25519KeyPair) -> Self {
+    pub(crate) fn ed25519(pair: &Ed25519KeyPair) -> Self {
         let parts =
             Parts::Okp { crv: "Ed25519".into(), kty: "OKP".into(), x: encode(pair.public_key().as_ref()) };
         Self::new(SigningAlg::EdDsa, parts)
     }
 
     /// Of an RSA key pair.
-    pub fn rsa(pair: &RsaKeyPair) -> Self {
+    pub(crate) fn rsa(pair: &RsaKeyPair) -> Self {
         let public = pair.public_key();
         let n = encode(public.modulus().big_endian_without_leading_zero());
         let e = encode(public.exponent().big_endian_without_leading_zero());

@@ -18,15 +18,15 @@ use crate::store::signing_keys::{self, StoredKey};
 use crate::store::{Conn, Db};
 
 /// All that token endpoints and the JWKS endpoint need, immutable; a change swaps the whole.
-pub struct Keyring {
+pub(crate) struct Keyring {
     stages: Vec<(String, Stage)>,
     states: Vec<KeyState>,
     signing: Vec<SigningKey>,
     verifying: Vec<VerifyingKey>,
     /// The JWKS document (RFC 7517 §5), ready to send.
-    pub jwks: Vec<u8>,
+    pub(crate) jwks: Vec<u8>,
     /// Its entity tag, quoted.
-    pub jwks_etag: String,
+    pub(crate) jwks_etag: String,
 }
 
 impl Keyring {
@@ -34,7 +34,12 @@ impl Keyring {
     ///
     /// # Errors
     /// When no key signs with it, or signing fails.
-    pub fn sign(&self, alg: SigningAlg, typ: TokenType, claims: &impl Serialize) -> Result<String, Error> {
+    pub(crate) fn sign(
+        &self,
+        alg: SigningAlg,
+        typ: TokenType,
+        claims: &impl Serialize,
+    ) -> Result<String, Error> {
         self.signing
             .iter()
             .find(|key| key.public().alg == alg)
@@ -43,18 +48,13 @@ impl Keyring {
     }
 
     /// The claims of a token of this type that a key of the JWKS signed; the caller judges what they say.
-    pub fn verify<C: DeserializeOwned>(&self, typ: TokenType, token: &str) -> Option<C> {
+    pub(crate) fn verify<C: DeserializeOwned>(&self, typ: TokenType, token: &str) -> Option<C> {
         verify(&self.verifying, typ, token)
     }
 
     /// Every key of the database, also one that is gone since.
     pub(crate) fn states(&self) -> &[KeyState] {
         &self.states
-    }
-
-    /// The algorithms that can sign.
-    pub fn algorithms(&self) -> impl Iterator<Item = SigningAlg> {
-        self.signing.iter().map(|key| key.public().alg)
     }
 
     fn of(master: &MasterKeys, stored: &[StoredKey], now: Timestamp) -> Result<Self, Error> {
@@ -83,12 +83,12 @@ impl Keyring {
 
 /// The keyring that everybody shares: reading it takes no lock.
 #[derive(Clone)]
-pub struct Keys {
+pub(crate) struct Keys {
     current: Arc<ArcSwap<Keyring>>,
     /// Encrypts, opens and proves.
-    pub master: Arc<MasterKeys>,
+    pub(crate) master: Arc<MasterKeys>,
     /// When keys are made and go.
-    pub policy: Arc<KeyPolicy>,
+    pub(crate) policy: Arc<KeyPolicy>,
 }
 
 impl Keys {
@@ -99,7 +99,7 @@ impl Keys {
     ///
     /// # Errors
     /// When the store does not answer, or a key was encrypted with a master key that the settings do not list.
-    pub async fn load(
+    pub(crate) async fn load(
         db: &mut Db,
         master: Arc<MasterKeys>,
         policy: KeyPolicy,
@@ -115,7 +115,7 @@ impl Keys {
     ///
     /// # Errors
     /// As [`Keys::load`]; the keyring in memory stays as it is.
-    pub async fn reload(&self, conn: &mut Conn, now: Timestamp) -> Result<bool, Error> {
+    pub(crate) async fn reload(&self, conn: &mut Conn, now: Timestamp) -> Result<bool, Error> {
         let stored = signing_keys::all(conn).await?;
         if self.ring().stages == stages(&stored, now) {
             return Ok(false);
@@ -125,17 +125,17 @@ impl Keys {
     }
 
     /// Encrypts where a logout goes on, for a URL.
-    pub fn encrypt_logout_state(&self, bytes: &[u8]) -> Result<String, Error> {
+    pub(crate) fn encrypt_logout_state(&self, bytes: &[u8]) -> Result<String, Error> {
         Ok(URL_SAFE_NO_PAD.encode(self.master.encrypt(Purpose::LogoutState, b"", bytes)?))
     }
 
     /// Opens what [`Keys::encrypt_logout_state`] encrypted.
-    pub fn decrypt_logout_state(&self, text: &str) -> Option<Vec<u8>> {
+    pub(crate) fn decrypt_logout_state(&self, text: &str) -> Option<Vec<u8>> {
         self.master.decrypt(Purpose::LogoutState, b"", &URL_SAFE_NO_PAD.decode(text).ok()?)
     }
 
     /// The keyring of this moment.
-    pub fn ring(&self) -> Guard<Arc<Keyring>> {
+    pub(crate) fn ring(&self) -> Guard<Arc<Keyring>> {
         self.current.load()
     }
 }

@@ -22,7 +22,7 @@ pub enum Rotated {
 }
 
 /// Does what is due. Several replicas at once do it once: each change is conditional.
-pub async fn step(
+pub(crate) async fn step(
     db: &mut Db,
     master: &Arc<MasterKeys>,
     policy: &KeyPolicy,

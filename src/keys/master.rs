@@ -153,7 +153,7 @@ impl MasterKeys {
     }
 
     /// Names the key that encrypts now: the first bytes of what it encrypted.
-    pub fn key_id(&self, purpose: Purpose) -> &[u8] {
+    pub(crate) fn key_id(&self, purpose: Purpose) -> &[u8] {
         &self.current.encryption(purpose).1
     }
 
@@ -195,12 +195,12 @@ impl MasterKeys {
     }
 
     /// The tag of a nonce that we issue.
-    pub fn nonce_tag(&self, body: &[u8]) -> hmac::Tag {
+    pub(crate) fn nonce_tag(&self, body: &[u8]) -> hmac::Tag {
         hmac::sign(&self.current.nonce, body)
     }
 
     /// Whether this is the beginning of a nonce's tag, under the current or an older master key.
-    pub fn nonce_tag_fits(&self, body: &[u8], tag: &[u8]) -> bool {
+    pub(crate) fn nonce_tag_fits(&self, body: &[u8], tag: &[u8]) -> bool {
         self.all().any(|derived| {
             let whole = hmac::sign(&derived.nonce, body);
             whole.as_ref().get(..tag.len()).is_some_and(|mine| verify_slices_are_equal(mine, tag).is_ok())

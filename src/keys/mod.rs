@@ -3,18 +3,18 @@
 //! Two kinds: the master key of the settings, from which every symmetric key is derived ([`master`]), and the signing
 //! keys of the database, served from memory ([`Keyring`]).
 
-pub mod assertion;
+pub(crate) mod assertion;
 pub(crate) mod attempt;
 pub(crate) mod code;
-pub mod jwk;
-pub mod keyring;
+pub(crate) mod jwk;
+pub(crate) mod keyring;
 pub mod lifecycle;
-pub mod master;
+pub(crate) mod master;
 pub mod refresh_token;
 pub mod signer;
 mod verify;
 
-pub use keyring::{Keyring, Keys};
+pub(crate) use keyring::{Keyring, Keys};
 pub use master::{MasterKeys, Purpose};
 
 use aws_lc_rs::rand::fill;

@@ -18,9 +18,9 @@ const TAG: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Presented {
     /// Its grant.
-    pub grant: GrantId,
+    pub(crate) grant: GrantId,
     /// Its generation.
-    pub generation: i64,
+    pub(crate) generation: i64,
 }
 
 /// Writes the refresh token of a grant's generation. The same arguments give the same token.

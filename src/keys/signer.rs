@@ -44,7 +44,7 @@ impl TokenType {
     const ALL: [Self; 4] = [Self::AccessToken, Self::IdToken, Self::Revocations, Self::LogoutToken];
 
     /// The value of `typ`.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::AccessToken => "at+jwt",
             Self::IdToken => "JWT",

@@ -18,9 +18,9 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use layers::DEFAULTS;
-pub use problem::{Problem, Problems};
-pub use server::{Cache, Database, Secrets, Server};
-pub use telemetry::{LogFormat, Telemetry};
+pub(crate) use problem::Problems;
+pub(crate) use server::{Cache, Database, Secrets, Server};
+pub(crate) use telemetry::{LogFormat, Telemetry};
 
 use crate::domain::rotation::KeyPolicy;
 use crate::domain::{Clients, Issuer, KakaoApp, Lifetimes, Policy};
@@ -32,11 +32,11 @@ pub struct Settings {
     /// `[server]`, but for the issuer.
     pub server: Server,
     /// `[database]`
-    pub database: Database,
+    pub(crate) database: Database,
     /// `[cache]`
-    pub cache: Cache,
+    pub(crate) cache: Cache,
     /// `[secrets]`
-    pub secrets: Secrets,
+    pub(crate) secrets: Secrets,
     /// `[kakao]`: the app.
     pub kakao: KakaoApp,
     /// `[keys]`
@@ -44,9 +44,9 @@ pub struct Settings {
     /// What flows go by: the issuer, `[refresh]`, `[session]`, `[account]`, `[limits]` and the rest of `[kakao]`.
     pub policy: Policy,
     /// `[telemetry]`
-    pub telemetry: Telemetry,
+    pub(crate) telemetry: Telemetry,
     /// `[[clients]]`
-    pub clients: Clients,
+    pub(crate) clients: Clients,
 }
 
 impl Settings {

@@ -4,13 +4,12 @@ use std::fmt;
 
 /// One thing wrong with one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// `section.key`
-    pub key: String,
+pub(crate) struct Problem {
+    pub(crate) key: String,
     /// The variable it came from; empty when it came from a file or from nowhere.
-    pub origin: String,
+    pub(crate) origin: String,
     /// What is wrong, and what to write instead.
-    pub sentence: String,
+    pub(crate) sentence: String,
 }
 
 impl Problem {
@@ -26,11 +25,6 @@ pub struct Problems(Vec<Problem>);
 impl Problems {
     pub(super) fn new(problems: Vec<Problem>) -> Self {
         Self(problems)
-    }
-
-    /// One by one.
-    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
     }
 }
 

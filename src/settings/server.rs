@@ -17,37 +17,37 @@ pub struct Server {
     /// Where the service listens.
     pub bind: SocketAddr,
     /// Where operators' endpoints listen.
-    pub management_bind: SocketAddr,
+    pub(crate) management_bind: SocketAddr,
     /// Peers whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpNet>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
     /// Processes that share the database.
-    pub replicas: u32,
+    pub(crate) replicas: u32,
     /// How long requests under way may take after SIGTERM.
-    pub shutdown_grace: Duration,
+    pub(crate) shutdown_grace: Duration,
 }
 
 /// `[database]`
 #[derive(Debug)]
-pub struct Database {
+pub(crate) struct Database {
     /// `postgres://…` or `sqlite://…`; holds a password.
-    pub url: StoreUrl,
+    pub(crate) url: StoreUrl,
     /// Connections of this process.
-    pub max_connections: u32,
+    pub(crate) max_connections: u32,
 }
 
 /// `[cache]`
 #[derive(Debug)]
-pub struct Cache {
+pub(crate) struct Cache {
     /// `redis://…`, `rediss://…` or `memory:`; may hold a password.
-    pub url: StoreUrl,
+    pub(crate) url: StoreUrl,
 }
 
 /// `[secrets]`
-pub struct Secrets {
+pub(crate) struct Secrets {
     /// Every symmetric key is derived from it.
-    pub master_key: Zeroizing<[u8; 32]>,
+    pub(crate) master_key: Zeroizing<[u8; 32]>,
     /// What these encrypted can still be decrypted.
-    pub previous_master_keys: Vec<Zeroizing<[u8; 32]>>,
+    pub(crate) previous_master_keys: Vec<Zeroizing<[u8; 32]>>,
 }
 
 impl fmt::Debug for Secrets {

@@ -4,16 +4,16 @@ use super::reader::Reader;
 
 /// `[telemetry]`
 #[derive(Debug)]
-pub struct Telemetry {
+pub(crate) struct Telemetry {
     /// How log lines look.
-    pub log_format: LogFormat,
+    pub(crate) log_format: LogFormat,
     /// What is logged: a level, or directives such as `info,kakao_auth::flow=debug`.
-    pub log_level: String,
+    pub(crate) log_level: String,
 }
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// Pretty on a terminal, JSON elsewhere.
     Auto,
     /// One JSON object a line.

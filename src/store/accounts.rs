@@ -27,7 +27,7 @@ pub async fn mark_deleted(
 
 /// Erases all that is personal of an account that is marked as deleted. The id stays; Kakao's number if the same user is
 /// to return, or is kept out: nobody gets rid of that by unlinking.
-pub async fn erase(tx: &mut Tx<'_>, user: UserId, keep_number: bool) -> Result<()> {
+pub(crate) async fn erase(tx: &mut Tx<'_>, user: UserId, keep_number: bool) -> Result<()> {
     // A number that is forgotten is forgotten here too. Events that are still to be processed forget it afterwards.
     const EVENTS: &str = "DELETE FROM outbox WHERE queue = $4 AND set_aside_at IS NOT NULL AND $2 = $3
                             AND lane = (SELECT CAST(kakao_id AS TEXT) FROM users WHERE id = $1 AND disabled_at IS NULL)";

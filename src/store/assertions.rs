@@ -13,7 +13,7 @@ pub async fn spend(conn: &mut Conn, assertion: &Fingerprint, expires_at: Timesta
 }
 
 /// Whether an assertion was shown.
-pub async fn is_spent(conn: &mut Conn, assertion: &Fingerprint) -> Result<bool> {
+pub(crate) async fn is_spent(conn: &mut Conn, assertion: &Fingerprint) -> Result<bool> {
     const SQL: &str = "SELECT id FROM client_assertions WHERE id = $1";
     Ok(on!(conn, c => sqlx::query(SQL).bind(assertion.as_bytes())
         .fetch_optional(c).await.map(|row| row.is_some()))?)

@@ -21,7 +21,7 @@ pub(super) fn new_row<'q>(event: &'q AuditEvent, initiator: &'q Initiator, now: 
 }
 
 /// Records an event together with what the transaction has written, for whoever the connection was handed to.
-pub async fn record(tx: &mut Tx<'_>, now: Timestamp, event: &AuditEvent) -> Result<()> {
+pub(crate) async fn record(tx: &mut Tx<'_>, now: Timestamp, event: &AuditEvent) -> Result<()> {
     let initiator = tx.initiator().clone();
     let row = new_row(event, &initiator, now).set("user_id", event.user().map(|user| user.0));
     let mut insert = Statement::default();

@@ -64,7 +64,7 @@ row!(RolesRow { roles: Json<Vec<String>> });
 /// Makes a grant out of a session, without Kakao, and notes that the session was used: in one statement or transaction, which
 /// holds the session's row, so that whoever ends the sessions of a user, and then the grants, comes before it or finds the
 /// grant. `None` if the session has ended, or the user is kept out.
-pub async fn grant(
+pub(crate) async fn grant(
     db: &mut Db,
     session: &BrowserSession,
     grant: &NewGrant,
@@ -118,7 +118,7 @@ fn use_session(
 
 /// Puts a new session in the place of the one that the browser had before: the same person's logins move over, and the
 /// old cookie is dead.
-pub async fn replace(
+pub(crate) async fn replace(
     db: &mut Db,
     old: &Fingerprint,
     new: BrowserSessionId,
@@ -136,14 +136,14 @@ pub async fn replace(
 }
 
 /// Ends a session and all grants that came of it; how many grants.
-pub async fn end(tx: &mut Tx<'_>, session: BrowserSessionId, ending: &Ending<'_>) -> Result<u64> {
+pub(crate) async fn end(tx: &mut Tx<'_>, session: BrowserSessionId, ending: &Ending<'_>) -> Result<u64> {
     const SQL: &str = "UPDATE browser_sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
     on!(tx, c => sqlx::query(SQL).bind(session.0).bind(ending.at).execute(c).await.map(drop))?;
     grants::end_of_session(tx, session, ending).await
 }
 
 /// Ends all sessions of a user, save the one to keep.
-pub async fn end_of_user(
+pub(crate) async fn end_of_user(
     tx: &mut Tx<'_>,
     user: UserId,
     keep: Option<BrowserSessionId>,
@@ -157,7 +157,7 @@ pub async fn end_of_user(
 }
 
 /// Ends the sessions of a user whose login no longer counts. What voided it comes first.
-pub async fn end_void(tx: &mut Tx<'_>, user: UserId, now: Timestamp) -> Result<()> {
+pub(crate) async fn end_void(tx: &mut Tx<'_>, user: UserId, now: Timestamp) -> Result<()> {
     const SQL: &str = concat!(
         "UPDATE browser_sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL
            AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = $1 AND ",

@@ -85,7 +85,7 @@ impl Pool {
     }
 
     /// Connections of the pool: open, and idle among them.
-    pub fn connections(&self) -> (u32, usize) {
+    pub(crate) fn connections(&self) -> (u32, usize) {
         match self {
             Self::Postgres(pool) => (pool.size(), pool.num_idle()),
             Self::Sqlite(pool) => (pool.size(), pool.num_idle()),
@@ -197,14 +197,14 @@ impl Drop for Tx<'_> {
 
 impl Conn {
     /// Whether the database answers.
-    pub async fn ping(&mut self) -> Result<()> {
+    pub(crate) async fn ping(&mut self) -> Result<()> {
         const SQL: &str = "SELECT 1";
         on!(self, c => sqlx::query(SQL).execute(c).await.map(drop))?;
         Ok(())
     }
 
     /// The server's version, as Postgres counts it (170002 is 17.2); SQLite comes with us.
-    pub async fn server_version(&mut self) -> Result<Option<i32>> {
+    pub(crate) async fn server_version(&mut self) -> Result<Option<i32>> {
         const SQL: &str = "SELECT current_setting('server_version_num')::int4";
         match self.lend().await? {
             Lent::Postgres(mut c) => Ok(Some(sqlx::query_scalar(SQL).fetch_one(&mut *c).await?)),

@@ -3,7 +3,7 @@
 use sqlx::error::DatabaseError;
 
 /// The result of a store function.
-pub type Result<T> = std::result::Result<T, Error>;
+pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

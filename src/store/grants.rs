@@ -164,7 +164,7 @@ pub(super) fn new_row(grant: &NewGrant) -> Row<'_> {
 
 /// Spends a code: the one caller that finds it unspent, in time, and its own gets the grant, which then lives until
 /// `idle_expires_at` (RFC 6749 §4.1.2).
-pub async fn spend_code(
+pub(crate) async fn spend_code(
     conn: &mut Conn,
     code: &Fingerprint,
     client: &ClientId,
@@ -222,7 +222,7 @@ pub async fn find(conn: &mut Conn, grant: GrantId) -> Result<Option<Grant>> {
 }
 
 /// This code, spent or not.
-pub async fn find_code(conn: &mut Conn, code: &Fingerprint) -> Result<Option<StoredCode>> {
+pub(crate) async fn find_code(conn: &mut Conn, code: &Fingerprint) -> Result<Option<StoredCode>> {
     const SQL: &str = concat!("SELECT ", columns!(), " FROM grants WHERE code_hash = $1");
     let row: Option<GrantRow> =
         on!(conn, c => sqlx::query_as(SQL).bind(code.as_bytes()).fetch_optional(c).await)?;
@@ -284,7 +284,11 @@ pub async fn of_user(conn: &mut Conn, user: UserId, now: Timestamp) -> Result<Ve
 }
 
 /// The grant of this id, if it is this user's and was not ended.
-pub async fn of_user_by_id(conn: &mut Conn, user: UserId, grant: GrantId) -> Result<Option<GrantSummary>> {
+pub(crate) async fn of_user_by_id(
+    conn: &mut Conn,
+    user: UserId,
+    grant: GrantId,
+) -> Result<Option<GrantSummary>> {
     const SQL: &str = concat!(
         "SELECT id, client_id, user_agent, created_at, refreshed_at, session_id FROM grants
          WHERE id = $1 AND user_id = $2 AND ",
@@ -296,7 +300,7 @@ pub async fn of_user_by_id(conn: &mut Conn, user: UserId, grant: GrantId) -> Res
 }
 
 /// Ends the logins of a user, save one and those of its browser session; returns how many.
-pub async fn end_others(
+pub(crate) async fn end_others(
     tx: &mut Tx<'_>,
     user: UserId,
     keep: &GrantSummary,
@@ -327,7 +331,7 @@ pub(super) async fn end_of_session(
 }
 
 /// Ends all grants of a user that still live; returns how many.
-pub async fn end_of_user(tx: &mut Tx<'_>, user: UserId, ending: &Ending<'_>) -> Result<u64> {
+pub(crate) async fn end_of_user(tx: &mut Tx<'_>, user: UserId, ending: &Ending<'_>) -> Result<u64> {
     const SQL: &str =
         "UPDATE grants SET ended_at = $3, end_reason = $2 WHERE user_id = $1 AND ended_at IS NULL";
     let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(ending.reason.name()).bind(ending.at)

@@ -1,6 +1,6 @@
 //! Users that come from another product: many at a time into `users`, and (in [`foreign`]) out of the tables of others.
 
-pub mod foreign;
+pub(crate) mod foreign;
 mod shape;
 
 use std::collections::{HashMap, HashSet};
@@ -16,11 +16,11 @@ use crate::domain::import::NewUser;
 use crate::domain::{KakaoId, Timestamp, UserId};
 
 /// Users of one statement. Their columns each stay below `SQLite`'s 32,766 and Postgres' 65,535.
-pub const BATCH: usize = 500;
+pub(crate) const BATCH: usize = 500;
 
 /// How a user to be made stands to those there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// Neither its number nor its id was known: it is made, or could be.
     New,
     /// Its Kakao number belongs to this user, who stays as it is.
@@ -30,7 +30,7 @@ pub enum Standing {
 }
 
 /// Whether the schema has the table; asks nothing of its rows.
-pub async fn is_migrated(conn: &mut Conn) -> Result<bool> {
+pub(crate) async fn is_migrated(conn: &mut Conn) -> Result<bool> {
     const SQL: &str = "SELECT kakao_id FROM users WHERE 1 = 0";
     match on!(conn, c => sqlx::query(SQL).execute(c).await.map(drop)) {
         Ok(()) => Ok(true),
@@ -47,7 +47,7 @@ pub async fn is_migrated(conn: &mut Conn) -> Result<bool> {
 row!(CreatedRow { kakao_id: i64 });
 
 /// Makes those users who are new, in one statement, and says of each how it stood. The others are not touched.
-pub async fn insert(conn: &mut Conn, users: &[NewUser], now: Timestamp) -> Result<Vec<Standing>> {
+pub(crate) async fn insert(conn: &mut Conn, users: &[NewUser], now: Timestamp) -> Result<Vec<Standing>> {
     if users.is_empty() {
         return Ok(Vec::new());
     }
@@ -74,7 +74,7 @@ pub async fn insert(conn: &mut Conn, users: &[NewUser], now: Timestamp) -> Resul
 row!(KnownRow { id: Uuid, kakao_id: Option<i64> });
 
 /// How users stand, without making any.
-pub async fn standing(conn: &mut Conn, users: &[&NewUser]) -> Result<Vec<Standing>> {
+pub(crate) async fn standing(conn: &mut Conn, users: &[&NewUser]) -> Result<Vec<Standing>> {
     macro_rules! select {
         ($database:ty, $conn:expr) => {{
             let mut query =

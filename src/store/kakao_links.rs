@@ -19,23 +19,22 @@ row!(LinkRow {
 });
 
 /// The link of a user, as the token broker needs it.
-pub struct Link {
+pub(crate) struct Link {
     /// Kakao's number.
-    pub kakao_id: Option<KakaoId>,
-    /// Encrypted.
-    pub refresh_token: Option<Vec<u8>>,
+    pub(crate) kakao_id: Option<KakaoId>,
+    pub(crate) refresh_token: Option<Vec<u8>>,
     /// Consent items, where Kakao said which.
-    pub scope: Option<String>,
+    pub(crate) scope: Option<String>,
     /// No longer linked.
-    pub unlinked: bool,
+    pub(crate) unlinked: bool,
     /// The account is deleted.
-    pub deleted: bool,
+    pub(crate) deleted: bool,
     /// The operator keeps the user out.
-    pub disabled: bool,
+    pub(crate) disabled: bool,
 }
 
 /// The link of a user.
-pub async fn find(conn: &mut Conn, user: UserId) -> Result<Option<Link>> {
+pub(crate) async fn find(conn: &mut Conn, user: UserId) -> Result<Option<Link>> {
     const SQL: &str =
         "SELECT kakao_id, kakao_refresh_token, kakao_scope, unlinked_at, deleted_at, disabled_at
                        FROM users WHERE id = $1";
@@ -52,17 +51,21 @@ pub async fn find(conn: &mut Conn, user: UserId) -> Result<Option<Link>> {
 
 /// A refresh token that Kakao sent.
 #[derive(Clone, Copy, Debug)]
-pub struct NewToken<'a> {
-    /// Encrypted.
-    pub encrypted: &'a [u8],
+pub(crate) struct NewToken<'a> {
+    pub(crate) encrypted: &'a [u8],
     /// When it expires, if Kakao said so.
-    pub expires_at: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
     /// When it came.
-    pub came_at: Timestamp,
+    pub(crate) came_at: Timestamp,
 }
 
 /// Puts the refresh token that Kakao sent in the place of the one that it was sent for. A login that came in between stays.
-pub async fn replace_token(conn: &mut Conn, user: UserId, old: &[u8], new: &NewToken<'_>) -> Result<bool> {
+pub(crate) async fn replace_token(
+    conn: &mut Conn,
+    user: UserId,
+    old: &[u8],
+    new: &NewToken<'_>,
+) -> Result<bool> {
     const SQL: &str =
         "UPDATE users SET kakao_refresh_token = $3, kakao_refresh_expires_at = $4, kakao_token_at = $5
                        WHERE id = $1 AND kakao_refresh_token = $2";
@@ -72,7 +75,7 @@ pub async fn replace_token(conn: &mut Conn, user: UserId, old: &[u8], new: &NewT
 }
 
 /// Forgets a refresh token that Kakao no longer takes, if it is still the one that we have.
-pub async fn forget_token(conn: &mut Conn, user: UserId, old: &[u8]) -> Result<bool> {
+pub(crate) async fn forget_token(conn: &mut Conn, user: UserId, old: &[u8]) -> Result<bool> {
     const SQL: &str = "UPDATE users SET kakao_refresh_token = NULL, kakao_refresh_expires_at = NULL
                        WHERE id = $1 AND kakao_refresh_token = $2";
     let done = on!(conn, c => sqlx::query(SQL).bind(user.0).bind(old)
@@ -81,7 +84,7 @@ pub async fn forget_token(conn: &mut Conn, user: UserId, old: &[u8]) -> Result<b
 }
 
 /// Records which consent items Kakao says are granted.
-pub async fn set_scope(conn: &mut Conn, user: UserId, scope: &str) -> Result<()> {
+pub(crate) async fn set_scope(conn: &mut Conn, user: UserId, scope: &str) -> Result<()> {
     const SQL: &str =
         "UPDATE users SET kakao_scope = $2 WHERE id = $1 AND unlinked_at IS NULL AND deleted_at IS NULL";
     on!(conn, c => sqlx::query(SQL).bind(user.0).bind(scope).execute(c).await.map(drop))?;
@@ -91,7 +94,7 @@ pub async fn set_scope(conn: &mut Conn, user: UserId, scope: &str) -> Result<()>
 row!(IdRow { id: Uuid });
 
 /// Claims some users whose refresh token dies before `horizon` and who were not tried since `tried_before`.
-pub async fn claim_for_renewal(
+pub(crate) async fn claim_for_renewal(
     conn: &mut Conn,
     horizon: Timestamp,
     tried_before: Timestamp,
@@ -114,7 +117,7 @@ pub async fn claim_for_renewal(
 row!(StaleRow { id: Uuid, kakao_id: i64 });
 
 /// Claims some users whose profile has changed at Kakao since it was read.
-pub async fn claim_stale(
+pub(crate) async fn claim_stale(
     conn: &mut Conn,
     tried_before: Timestamp,
     now: Timestamp,
@@ -133,7 +136,7 @@ pub async fn claim_stale(
 }
 
 /// Writes the profile that was read at `read_at`; what is absent is forgotten. A login since then knows better.
-pub async fn write_profile(
+pub(crate) async fn write_profile(
     conn: &mut Conn,
     user: UserId,
     profile: &Profile,
@@ -153,21 +156,21 @@ pub async fn write_profile(
 }
 
 /// Nobody can read the profile now: the next login will.
-pub async fn give_up_stale(conn: &mut Conn, user: UserId, at: Timestamp) -> Result<()> {
+pub(crate) async fn give_up_stale(conn: &mut Conn, user: UserId, at: Timestamp) -> Result<()> {
     const SQL: &str = "UPDATE users SET profile_stale_at = NULL WHERE id = $1 AND profile_stale_at <= $2";
     on!(conn, c => sqlx::query(SQL).bind(user.0).bind(at).execute(c).await.map(drop))?;
     Ok(())
 }
 
 /// Kakao refused this person for being under 14.
-pub async fn refused_under_age(conn: &mut Conn, kakao_id: KakaoId, now: Timestamp) -> Result<()> {
+pub(crate) async fn refused_under_age(conn: &mut Conn, kakao_id: KakaoId, now: Timestamp) -> Result<()> {
     const SQL: &str = "UPDATE users SET under_age_at = $2 WHERE kakao_id = $1 AND deleted_at IS NULL";
     on!(conn, c => sqlx::query(SQL).bind(kakao_id.0).bind(now).execute(c).await.map(drop))?;
     Ok(())
 }
 
 /// Whether somebody of this number has logged in since.
-pub async fn returned_since(conn: &mut Conn, kakao_id: KakaoId, since: Timestamp) -> Result<bool> {
+pub(crate) async fn returned_since(conn: &mut Conn, kakao_id: KakaoId, since: Timestamp) -> Result<bool> {
     const SQL: &str =
         "SELECT id FROM users WHERE kakao_id = $1 AND deleted_at IS NULL AND last_login_at > $2";
     let row: Option<IdRow> =
@@ -176,7 +179,7 @@ pub async fn returned_since(conn: &mut Conn, kakao_id: KakaoId, since: Timestamp
 }
 
 /// Whether a login of this person at `at` no longer counts, be the account still there or not.
-pub async fn ended_since(conn: &mut Conn, kakao_id: KakaoId, at: Timestamp) -> Result<bool> {
+pub(crate) async fn ended_since(conn: &mut Conn, kakao_id: KakaoId, at: Timestamp) -> Result<bool> {
     const SQL: &str = concat!(
         "SELECT id FROM users WHERE kakao_id = $1 AND disabled_at IS NULL AND NOT ",
         login_counts!("users", "$2"),
@@ -189,7 +192,7 @@ pub async fn ended_since(conn: &mut Conn, kakao_id: KakaoId, at: Timestamp) -> R
 }
 
 /// The user of a number, inside a transaction; none after a deletion.
-pub async fn of_kakao_id(tx: &mut Tx<'_>, kakao_id: KakaoId) -> Result<Option<UserId>> {
+pub(crate) async fn of_kakao_id(tx: &mut Tx<'_>, kakao_id: KakaoId) -> Result<Option<UserId>> {
     const SQL: &str = "SELECT id FROM users WHERE kakao_id = $1 AND deleted_at IS NULL";
     let row: Option<IdRow> = on!(tx, c => sqlx::query_as(SQL).bind(kakao_id.0).fetch_optional(c).await)?;
     Ok(row.map(|row| UserId(row.id)))
@@ -216,7 +219,7 @@ pub async fn unlink(
 }
 
 /// Forgets a refresh token that was stored before `at`.
-pub async fn forget_older_token(tx: &mut Tx<'_>, user: UserId, at: Timestamp) -> Result<bool> {
+pub(crate) async fn forget_older_token(tx: &mut Tx<'_>, user: UserId, at: Timestamp) -> Result<bool> {
     const SQL: &str = "UPDATE users SET kakao_refresh_token = NULL, kakao_refresh_expires_at = NULL
                        WHERE id = $1 AND kakao_refresh_token IS NOT NULL
                          AND (kakao_token_at IS NULL OR kakao_token_at < $2)";
@@ -226,7 +229,7 @@ pub async fn forget_older_token(tx: &mut Tx<'_>, user: UserId, at: Timestamp) ->
 }
 
 /// The profile that was read before `at` is to be read again.
-pub async fn mark_stale(tx: &mut Tx<'_>, user: UserId, at: Timestamp) -> Result<bool> {
+pub(crate) async fn mark_stale(tx: &mut Tx<'_>, user: UserId, at: Timestamp) -> Result<bool> {
     const SQL: &str = "UPDATE users SET profile_stale_at = $2
                        WHERE id = $1 AND unlinked_at IS NULL AND (profile_read_at IS NULL OR profile_read_at < $2)
                          AND (profile_stale_at IS NULL OR profile_stale_at < $2)";
@@ -236,7 +239,7 @@ pub async fn mark_stale(tx: &mut Tx<'_>, user: UserId, at: Timestamp) -> Result<
 }
 
 /// An address and number that were read before `at` are trusted no more.
-pub async fn distrust_identifiers(tx: &mut Tx<'_>, user: UserId, at: Timestamp) -> Result<()> {
+pub(crate) async fn distrust_identifiers(tx: &mut Tx<'_>, user: UserId, at: Timestamp) -> Result<()> {
     const SQL: &str = "UPDATE users SET email_verified = $3, phone_number = NULL
                        WHERE id = $1 AND (profile_read_at IS NULL OR profile_read_at < $2)";
     on!(tx, c => sqlx::query(SQL).bind(user.0).bind(at).bind(false).execute(c).await.map(drop))?;
@@ -244,7 +247,7 @@ pub async fn distrust_identifiers(tx: &mut Tx<'_>, user: UserId, at: Timestamp) 
 }
 
 /// Erases fields that were read before `at`.
-pub async fn erase_fields(
+pub(crate) async fn erase_fields(
     tx: &mut Tx<'_>,
     user: UserId,
     at: Timestamp,

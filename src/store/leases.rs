@@ -55,7 +55,7 @@ pub async fn acquire(
 }
 
 /// Gives a lease back.
-pub async fn release(conn: &mut Conn, lease: Lease, holder: Uuid) -> Result<()> {
+pub(crate) async fn release(conn: &mut Conn, lease: Lease, holder: Uuid) -> Result<()> {
     const SQL: &str = "DELETE FROM job_leases WHERE name = $1 AND holder = $2";
     let name = lease.name();
     on!(conn, c => sqlx::query(SQL).bind(&*name).bind(holder).execute(c).await.map(drop))?;
@@ -64,7 +64,7 @@ pub async fn release(conn: &mut Conn, lease: Lease, holder: Uuid) -> Result<()> 
 
 /// Has all replicas leave Kakao alone until then, about one user or altogether: a lease that nobody holds. A longer pause
 /// stands.
-pub async fn back_off(conn: &mut Conn, user: Option<UserId>, until: Timestamp) -> Result<()> {
+pub(crate) async fn back_off(conn: &mut Conn, user: Option<UserId>, until: Timestamp) -> Result<()> {
     const SQL: &str = "INSERT INTO job_leases AS l (name, holder, until) VALUES ($1, $2, $3)
                        ON CONFLICT (name) DO UPDATE SET until = excluded.until WHERE l.until < excluded.until";
     let name = pause_of(user);
@@ -75,7 +75,7 @@ pub async fn back_off(conn: &mut Conn, user: Option<UserId>, until: Timestamp) -
 row!(Until { until: Timestamp });
 
 /// Until when Kakao is left alone, altogether or about this user, if it is.
-pub async fn backoff_until(
+pub(crate) async fn backoff_until(
     conn: &mut Conn,
     user: Option<UserId>,
     now: Timestamp,

@@ -15,21 +15,21 @@ mod types;
 pub mod accounts;
 pub mod assertions;
 pub mod attempts;
-pub mod audit;
+pub(crate) mod audit;
 pub mod browser_sessions;
 pub mod grants;
-pub mod import;
+pub(crate) mod import;
 pub mod kakao_links;
 pub mod leases;
 pub mod logins;
 pub mod outbox;
-pub mod revocations;
+pub(crate) mod revocations;
 pub mod signing_keys;
 pub mod sweep;
 pub mod users;
 
 pub use db::{Conn, Db, Pool, Tx};
-pub use error::{Error, Result};
+pub(crate) use error::{Error, Result};
 
 /// Reads the columns of a row by name into a struct, for both databases. What stands behind `;` reads several columns itself.
 macro_rules! row {

@@ -20,9 +20,9 @@ use crate::domain::{Backoff, Ending, KakaoEvent, KakaoUnlink, Timestamp};
 /// A queue of items that say what is to be done by a `T`.
 pub struct Queue<T> {
     /// Its name in the table.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Items claimed at once.
-    pub batch: u32,
+    pub(crate) batch: u32,
     /// How long a claimed item is nobody else's: longer than an attempt takes.
     pub claim: Duration,
     /// When a failed attempt is followed by another.
@@ -48,7 +48,7 @@ pub const KAKAO_EVENTS: Queue<KakaoEvent> = Queue {
 
 /// Accounts that were deleted here and must still be unlinked at Kakao; the key is the user. A row stays for an hour, which is
 /// longer than any token of Kakao's that is taken for a login: meanwhile [`super::kakao_links::ended_since`] knows of it.
-pub const KAKAO_UNLINKS: Queue<KakaoUnlink> = Queue {
+pub(crate) const KAKAO_UNLINKS: Queue<KakaoUnlink> = Queue {
     name: "kakao_unlink",
     batch: 20,
     claim: Duration::from_mins(2),
@@ -66,7 +66,7 @@ pub struct Attempt {
     /// Which one this is, counted from 1; of an item that nobody is at, how many there were.
     pub number: u32,
     /// When the item was put.
-    pub put_at: Timestamp,
+    pub(crate) put_at: Timestamp,
 }
 
 /// An item that was claimed, or that an operator looks at.
@@ -77,16 +77,16 @@ pub struct Item<T> {
     /// What is to be done.
     pub payload: T,
     /// When it was due, or is.
-    pub next_at: Timestamp,
+    pub(crate) next_at: Timestamp,
     /// Since when it waits for the operator.
-    pub set_aside_at: Option<Timestamp>,
+    pub(crate) set_aside_at: Option<Timestamp>,
     /// What its last attempt failed of.
     pub last_error: Option<String>,
 }
 
 /// Ended grants that clients are told of (back-channel logout); the key is the grant, the lane its client. A client that was not
 /// told of a logout for a day has forgotten the login: `put_ended` says so, and it is not told any more.
-pub const BACKCHANNEL_LOGOUTS: Queue<()> = Queue {
+pub(crate) const BACKCHANNEL_LOGOUTS: Queue<()> = Queue {
     name: "backchannel_logout",
     batch: 50,
     claim: Duration::from_secs(30),
@@ -122,7 +122,7 @@ pub async fn put<T: Serialize + Sync>(
 }
 
 /// Puts an item in the place of the one of this key, whatever became of that.
-pub async fn put_anew<T: Serialize + Sync>(
+pub(crate) async fn put_anew<T: Serialize + Sync>(
     tx: &mut Tx<'_>,
     queue: &Queue<T>,
     new: &NewItem<'_, T>,
@@ -293,7 +293,7 @@ pub async fn fail<T>(
 }
 
 /// The next attempt comes at `next`.
-pub async fn reschedule<T>(
+pub(crate) async fn reschedule<T>(
     conn: &mut Conn,
     queue: &Queue<T>,
     attempt: &Attempt,
@@ -310,7 +310,7 @@ pub async fn reschedule<T>(
 }
 
 /// No attempt comes unless the operator says so.
-pub async fn set_aside<T>(
+pub(crate) async fn set_aside<T>(
     conn: &mut Conn,
     queue: &Queue<T>,
     attempt: &Attempt,

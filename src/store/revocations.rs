@@ -7,7 +7,7 @@ use crate::domain::{GrantId, Timestamp, UserId};
 
 /// A grant or user whose tokens are void.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Revoked {
+pub(crate) enum Revoked {
     /// All tokens of a grant.
     Grant(GrantId, Timestamp),
     /// All tokens of a user that were issued before.
@@ -17,7 +17,7 @@ pub enum Revoked {
 row!(Row { id: Uuid, at: Timestamp });
 
 /// Everything revoked since `from`.
-pub async fn since(conn: &mut Conn, from: Timestamp) -> Result<Vec<Revoked>> {
+pub(crate) async fn since(conn: &mut Conn, from: Timestamp) -> Result<Vec<Revoked>> {
     const GRANTS: &str =
         "SELECT id, ended_at AS at FROM grants WHERE ended_at IS NOT NULL AND ended_at >= $1";
     const USERS: &str = "SELECT id, logins_valid_from AS at FROM users

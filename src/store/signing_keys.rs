@@ -10,21 +10,21 @@ pub struct StoredKey {
     /// RFC 7638 thumbprint.
     pub kid: String,
     /// What it signs with.
-    pub alg: SigningAlg,
+    pub(crate) alg: SigningAlg,
     /// The public JWK, as JSON.
-    pub public_jwk: String,
+    pub(crate) public_jwk: String,
     /// The private key (PKCS#8), encrypted.
     pub private_key_encrypted: Vec<u8>,
     /// When it was made.
-    pub created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     /// When it first stood in the JWKS.
-    pub published_at: Timestamp,
+    pub(crate) published_at: Timestamp,
     /// When it began to sign.
-    pub activated_at: Option<Timestamp>,
+    pub(crate) activated_at: Option<Timestamp>,
     /// When another key took its place.
-    pub superseded_at: Option<Timestamp>,
+    pub(crate) superseded_at: Option<Timestamp>,
     /// When the last token it signed has expired.
-    pub expires_at: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
 }
 
 row!(KeyRow {
@@ -67,7 +67,7 @@ pub async fn all(conn: &mut Conn) -> Result<Vec<StoredKey>> {
 
 impl StoredKey {
     /// Without its secrets.
-    pub fn state(&self) -> KeyState {
+    pub(crate) fn state(&self) -> KeyState {
         KeyState {
             kid: self.kid.clone(),
             alg: self.alg,
@@ -81,7 +81,7 @@ impl StoredKey {
 
 /// Offers a key: one that signs at once, or the next one. True for the one caller whose key the database took; of several replicas that start
 /// on an empty database, the others read that one back.
-pub async fn insert(conn: &mut Conn, key: &StoredKey) -> Result<bool> {
+pub(crate) async fn insert(conn: &mut Conn, key: &StoredKey) -> Result<bool> {
     const SQL: &str = "
         INSERT INTO signing_keys (kid, alg, public_jwk, private_key_encrypted, created_at, published_at, activated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
@@ -116,7 +116,12 @@ pub async fn activate(
 }
 
 /// Takes a key out of signing; it is published until `expires_at`. False if there is no such key, or it was out already.
-pub async fn supersede(conn: &mut Conn, kid: &str, now: Timestamp, expires_at: Timestamp) -> Result<bool> {
+pub(crate) async fn supersede(
+    conn: &mut Conn,
+    kid: &str,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<bool> {
     const SQL: &str = "UPDATE signing_keys SET activated_at = COALESCE(activated_at, $2), superseded_at = $2, expires_at = $3
                        WHERE kid = $1 AND (expires_at IS NULL OR expires_at > $3)";
     let done = on!(conn, c => sqlx::query(SQL).bind(kid).bind(now).bind(expires_at)
@@ -133,7 +138,7 @@ pub async fn remove(conn: &mut Conn, kid: &str) -> Result<bool> {
 }
 
 /// Replaces the encrypted private part, if it is still the one that was read.
-pub async fn reencrypt(conn: &mut Conn, kid: &str, old: &[u8], new: &[u8]) -> Result<bool> {
+pub(crate) async fn reencrypt(conn: &mut Conn, kid: &str, old: &[u8], new: &[u8]) -> Result<bool> {
     const SQL: &str =
         "UPDATE signing_keys SET private_key_encrypted = $3 WHERE kid = $1 AND private_key_encrypted = $2";
     let done = on!(conn, c => sqlx::query(SQL).bind(kid).bind(old).bind(new)

@@ -105,17 +105,17 @@ pub async fn void_logins(tx: &mut Tx<'_>, user: UserId, at: Timestamp) -> Result
 row!(EncryptedTokenRow { id: Uuid, kakao_id: i64, kakao_refresh_token: Vec<u8> });
 
 /// A encrypted Kakao refresh token, with the user and the number that its seal is bound to.
-pub struct EncryptedToken {
+pub(crate) struct EncryptedToken {
     /// The user.
-    pub user: UserId,
+    pub(crate) user: UserId,
     /// Kakao's number.
-    pub kakao_id: KakaoId,
+    pub(crate) kakao_id: KakaoId,
     /// The token, encrypted.
-    pub encrypted: Vec<u8>,
+    pub(crate) encrypted: Vec<u8>,
 }
 
 /// Some of the Kakao refresh tokens that were not encrypted with this key (their first bytes name it).
-pub async fn encrypted_with_other_keys(
+pub(crate) async fn encrypted_with_other_keys(
     conn: &mut Conn,
     key_id: &[u8],
     most: i32,
@@ -134,7 +134,7 @@ pub async fn encrypted_with_other_keys(
 }
 
 /// Replaces a encrypted Kakao refresh token, if it is still the one that was read.
-pub async fn reencrypt(conn: &mut Conn, user: UserId, old: &[u8], new: &[u8]) -> Result<bool> {
+pub(crate) async fn reencrypt(conn: &mut Conn, user: UserId, old: &[u8], new: &[u8]) -> Result<bool> {
     const SQL: &str = "UPDATE users SET kakao_refresh_token = $3 WHERE id = $1 AND kakao_refresh_token = $2";
     let done = on!(conn, c => sqlx::query(SQL).bind(user.0).bind(old).bind(new)
         .execute(c).await.map(|done| done.rows_affected()))?;

@@ -21,7 +21,7 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use uuid::Uuid;
 
 /// The header of the request id, in and out.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Starts logging: JSON, one object a line, or pretty for people.
 ///
@@ -44,19 +44,19 @@ pub fn init(json: bool, level: &str) -> Result<(), TryInitError> {
 
 /// The id of a request: the caller's, if it is one, else ours.
 #[derive(Clone)]
-pub struct RequestId(Arc<str>);
+pub(crate) struct RequestId(Arc<str>);
 
 struct Began(Instant);
 
 /// The id that this request goes by in logs, headers and error bodies.
-pub fn request_id(request: &HttpRequest) -> Arc<str> {
+pub(crate) fn request_id(request: &HttpRequest) -> Arc<str> {
     request.extensions().get::<RequestId>().map(|id| Arc::clone(&id.0)).unwrap_or_default()
 }
 
 /// Gives each request its id, and the id to the response.
 ///
 /// A caller's id is taken over when it is 1 to 64 characters of `A-Z a-z 0-9 . _ -`: anything else could forge log lines.
-pub async fn identify<B: MessageBody>(
+pub(crate) async fn identify<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
@@ -79,7 +79,7 @@ fn is_id(text: &str) -> bool {
 }
 
 /// The span of a request: its id, method and route pattern. Never a path that no route has, a query, or a header.
-pub struct RequestSpan;
+pub(crate) struct RequestSpan;
 
 impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {

@@ -51,7 +51,7 @@ use crate::domain::paths::{self, V1};
 use crate::telemetry::RequestSpan;
 
 /// Every route.
-pub fn routes(config: &mut ServiceConfig, state: &Arc<AppState>) {
+pub(crate) fn routes(config: &mut ServiceConfig, state: &Arc<AppState>) {
     let base = state.base_path.as_str();
     let at = |path: &str| format!("{base}{path}");
     config.app_data(Data::from(Arc::clone(state)));
@@ -117,7 +117,7 @@ fn api(config: &mut ServiceConfig, origins: &[String]) {
 }
 
 /// Every route of the management address. Nothing here is for the internet.
-pub fn management_routes(config: &mut ServiceConfig, state: &Arc<AppState>) {
+pub(crate) fn management_routes(config: &mut ServiceConfig, state: &Arc<AppState>) {
     config
         .app_data(Data::from(Arc::clone(state)))
         .service(endpoint(OAuth, paths::METRICS).get(metrics::get))

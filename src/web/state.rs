@@ -24,14 +24,13 @@ pub struct AppState {
     /// The database, of which each flow gets a handle.
     pub pool: Pool,
     /// Whether the issuer is https: cookies are Secure and named `__Host-…`.
-    pub https: bool,
+    pub(crate) https: bool,
     /// The path of the issuer, mostly empty.
-    pub base_path: String,
+    pub(crate) base_path: String,
     /// Peers whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpNet>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may call the token endpoint.
-    pub allowed_origins: Vec<String>,
-    /// Discovery.
+    pub(crate) allowed_origins: Vec<String>,
     pub(super) documents: Documents,
 }
 

@@ -32,6 +32,7 @@ pub use webhooks::{Delivery, Event, KINDS, SetForgery, USER_UNLINKED};
 
 /// The keys of the simulated Kakao app.
 #[derive(Clone, Debug, serde::Serialize)]
+#[expect(clippy::struct_field_names, reason = "Kakao's word")]
 pub struct App {
     /// `client_id` of web logins.
     pub rest_api_key: String,

@@ -10,19 +10,19 @@ use crate::store::{self, Db};
 
 /// An account that Kakao was not told of yet, as an operator sees it. Times are seconds since the Unix epoch.
 #[derive(Debug, Serialize)]
-pub struct PendingUnlink {
+pub(crate) struct PendingUnlink {
     /// Whose it was.
-    pub user: UserId,
+    pub(crate) user: UserId,
     /// When the account was deleted.
-    pub asked_at: i64,
+    pub(crate) asked_at: i64,
     /// How often it was tried.
-    pub attempts: u32,
+    pub(crate) attempts: u32,
     /// When it is tried next, if it is by itself.
-    pub next_at: Option<i64>,
+    pub(crate) next_at: Option<i64>,
     /// Since when it waits for the operator.
-    pub dead_at: Option<i64>,
+    pub(crate) dead_at: Option<i64>,
     /// The id of the last fault.
-    pub last_fault: Option<String>,
+    pub(crate) last_fault: Option<String>,
 }
 
 impl From<Item<KakaoUnlink>> for PendingUnlink {
@@ -39,17 +39,17 @@ impl From<Item<KakaoUnlink>> for PendingUnlink {
 }
 
 /// What is not done yet, first what waits for the operator.
-pub async fn pending(db: &mut Db) -> store::Result<Vec<PendingUnlink>> {
+pub(crate) async fn pending(db: &mut Db) -> store::Result<Vec<PendingUnlink>> {
     Ok(store::outbox::pending(db, &KAKAO_UNLINKS).await?.into_iter().map(PendingUnlink::from).collect())
 }
 
 /// Has one tried again that waits for the operator.
-pub async fn retry(db: &mut Db, user: UserId, now: Timestamp) -> Result<(), Error<AccountRefusal>> {
+pub(crate) async fn retry(db: &mut Db, user: UserId, now: Timestamp) -> Result<(), Error<AccountRefusal>> {
     let revived = store::outbox::revive(db, &KAKAO_UNLINKS, user.0, now).await?;
     if revived { Ok(()) } else { Err(AccountRefusal::NotFound.into()) }
 }
 
 /// The same in a service that runs.
-pub async fn revive(deps: &Deps, db: &mut Db, user: UserId) -> Result<(), Error<AccountRefusal>> {
+pub(crate) async fn revive(deps: &Deps, db: &mut Db, user: UserId) -> Result<(), Error<AccountRefusal>> {
     retry(db, user, deps.clock.now()).await
 }

@@ -1,3 +1,3 @@
 //! What operators do, by `/v1/admin` and by command.
 
-pub mod kakao_unlinks;
+pub(crate) mod kakao_unlinks;

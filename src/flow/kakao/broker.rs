@@ -13,20 +13,20 @@ use crate::store::kakao_links::{self, Link};
 use crate::store::{Db, Tx, audit};
 
 /// What a backend service needs.
-pub struct KakaoTokenRequest {
+pub(crate) struct KakaoTokenRequest {
     /// Whose token.
-    pub user: UserId,
+    pub(crate) user: UserId,
     /// How long it must still live.
-    pub min_ttl: Duration,
+    pub(crate) min_ttl: Duration,
     /// Consent items that it must hold.
-    pub scopes: Vec<String>,
+    pub(crate) scopes: Vec<String>,
     /// The token that Kakao refused (−401): it is not handed out again.
-    pub refused: Option<KakaoAccessToken>,
+    pub(crate) refused: Option<KakaoAccessToken>,
 }
 
 /// What it gets.
 #[derive(Serialize)]
-pub struct HandedOut {
+pub(crate) struct HandedOut {
     access_token: String,
     token_type: &'static str,
     expires_in: u64,
@@ -35,7 +35,7 @@ pub struct HandedOut {
 }
 
 /// Hands a token out, and records that.
-pub async fn broker_kakao_token(
+pub(crate) async fn broker_kakao_token(
     deps: &Deps,
     db: &mut Db,
     caller: &Service,

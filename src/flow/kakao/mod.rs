@@ -2,10 +2,10 @@
 //! links that are renewed ([`renew_links`]) and profiles that have changed ([`profile`]), what Kakao's webhooks bring
 //! ([`receive_webhook`], [`process_webhook_events`]), and the unlink of deleted accounts ([`unlink`]).
 
-pub mod broker;
+pub(crate) mod broker;
 pub mod process_webhook_events;
 pub mod profile;
-pub mod receive_webhook;
+pub(crate) mod receive_webhook;
 pub mod renew_links;
 pub mod tokens;
 pub mod unlink;

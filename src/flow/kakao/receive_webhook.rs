@@ -24,7 +24,7 @@ const STORE_WITHIN: Duration = Duration::from_secs(2);
 /// # Errors
 /// When the admin key is not ours, the app is another one, or there is no member number. Trouble of ours is no error: Kakao is
 /// not known to call again.
-pub async fn receive_unlink(
+pub(crate) async fn receive_unlink(
     deps: &Deps,
     db: &mut Db,
     authorization: Option<&str>,
@@ -61,7 +61,11 @@ pub async fn receive_unlink(
 ///
 /// # Errors
 /// What is wrong with the token, or that it cannot be proven or stored now.
-pub async fn receive_events(deps: &Deps, db: &mut Db, token: &str) -> Result<(), Error<WebhookRefusal>> {
+pub(crate) async fn receive_events(
+    deps: &Deps,
+    db: &mut Db,
+    token: &str,
+) -> Result<(), Error<WebhookRefusal>> {
     let received = deps.kakao.read_security_events(token).await.map_err(|refused| match refused {
         EventRefused::Invalid { err, description } => {
             WebhookRefusal::EventTokenInvalid { err, description }.into()

@@ -34,9 +34,9 @@ const APP_BACKOFF: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct CachedToken {
     /// The token.
-    pub token: KakaoAccessToken,
+    pub(crate) token: KakaoAccessToken,
     /// When it dies.
-    pub expires_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
     /// When it came here.
     came_at: Timestamp,
 }
@@ -47,7 +47,12 @@ fn key_of(user: UserId) -> String {
 
 /// The access token goes into the cache for as long as Kakao says it lives; losing it loses nothing that a refresh at Kakao
 /// does not bring back, so a failure is logged and whoever asked goes on.
-pub async fn cache(deps: &Deps, user: UserId, token: &KakaoAccessToken, expires_in: Duration) -> CachedToken {
+pub(crate) async fn cache(
+    deps: &Deps,
+    user: UserId,
+    token: &KakaoAccessToken,
+    expires_in: Duration,
+) -> CachedToken {
     let key = key_of(user);
     let came_at = deps.clock.now();
     let expires_at = came_at + expires_in;
@@ -85,14 +90,14 @@ pub async fn evict(deps: &Deps, user: UserId) {
 }
 
 /// The same for a token that came before `at`: one that came after is not meant.
-pub async fn evict_older(deps: &Deps, user: UserId, at: Timestamp) {
+pub(crate) async fn evict_older(deps: &Deps, user: UserId, at: Timestamp) {
     if cached(deps, user).await.is_none_or(|found| found.came_at < at) {
         evict(deps, user).await;
     }
 }
 
 /// Encrypts a refresh token for the store.
-pub fn encrypt_refresh_token(
+pub(crate) fn encrypt_refresh_token(
     deps: &Deps,
     kakao_id: KakaoId,
     token: &KakaoRefreshToken,
@@ -101,7 +106,7 @@ pub fn encrypt_refresh_token(
 }
 
 /// Opens a refresh token of the store.
-pub fn decrypt_refresh_token(
+pub(crate) fn decrypt_refresh_token(
     deps: &Deps,
     kakao_id: KakaoId,
     encrypted: &[u8],
@@ -114,7 +119,7 @@ pub fn decrypt_refresh_token(
 }
 
 /// An access token that lives for at least `min_ttl` and is not `refused`: from the cache, else refreshed at Kakao once.
-pub async fn fresh(
+pub(crate) async fn fresh(
     deps: &Deps,
     db: &mut Db,
     user: UserId,
@@ -228,7 +233,11 @@ pub(super) async fn is_backing_off(deps: &Deps, db: &mut Db) -> Result<bool, sto
 }
 
 /// Refuses while Kakao wants to be left alone: by everybody, or for this person.
-pub async fn check_backoff(deps: &Deps, db: &mut Db, user: UserId) -> Result<(), Error<KakaoTokenRefusal>> {
+pub(crate) async fn check_backoff(
+    deps: &Deps,
+    db: &mut Db,
+    user: UserId,
+) -> Result<(), Error<KakaoTokenRefusal>> {
     let now = deps.clock.now();
     match leases::backoff_until(db, Some(user), now).await? {
         Some(until) => Err(KakaoTokenRefusal::Busy { retry_after: until.since(now) }.into()),

@@ -44,7 +44,6 @@ pub(crate) enum Begun {
 /// What the browser shows with a request.
 #[derive(Default)]
 pub(crate) struct FromBrowser {
-    /// `Accept-Language`
     pub(crate) language: Option<String>,
     /// Its name for itself: people recognise their devices by it.
     pub(crate) user_agent: Option<String>,

@@ -47,7 +47,6 @@ pub(crate) struct Callback {
 
 /// What Kakao answered.
 pub(crate) enum KakaoResponse {
-    /// `code`
     Code(KakaoCode),
     /// `error` and `error_description`, already classified.
     Error(Fault),

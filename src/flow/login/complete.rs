@@ -41,7 +41,6 @@ pub(crate) struct Identity {
 
 /// Who vouches for the user.
 pub(crate) enum Voucher<'a> {
-    /// Kakao.
     Kakao(&'a Identity, Option<SessionToBegin<'a>>),
     /// An earlier login in this browser.
     Session(BrowserSession),

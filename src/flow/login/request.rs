@@ -112,9 +112,7 @@ pub(crate) struct AuthorizationRequest<'a> {
     pub(crate) authn: AuthnRequirements,
     /// `id_token_hint`, unverified.
     pub(crate) id_token_hint: Option<&'a str>,
-    /// `login_hint`
     pub(crate) login_hint: Option<&'a str>,
-    /// `ui_locales`
     pub(crate) ui_locales: Option<&'a str>,
     /// Kakao consent items to ask for beyond the configured ones (`kakao_scope`).
     pub(crate) consent_items: Vec<String>,

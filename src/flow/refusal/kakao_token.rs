@@ -11,10 +11,7 @@ pub enum KakaoTokenRefusal {
     /// What we hold of the user's Kakao tokens is dead: the user must log in again.
     ReauthenticationRequired,
     /// The user has not agreed to these consent items.
-    ConsentRequired {
-        /// Which.
-        items: Vec<String>,
-    },
+    ConsentRequired { items: Vec<String> },
     /// Kakao asked to wait, and everybody does.
     Busy {
         /// When to try again.

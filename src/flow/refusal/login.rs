@@ -21,7 +21,7 @@ impl LoginRefusal {
     pub(crate) const WITHOUT_FAULT: [Self; 3] = [Self::UserDisabled, Self::OtherUser, Self::StartAgain];
 
     /// The stable machine code.
-    pub const fn code(self) -> &'static str {
+    pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::Kakao(fault) => fault.kind.code(),
             Self::UserDisabled => "user_disabled",
@@ -31,7 +31,7 @@ impl LoginRefusal {
     }
 
     /// The fault at Kakao behind it, if there is one.
-    pub const fn fault(self) -> Option<&'static KnownFault> {
+    pub(crate) const fn fault(self) -> Option<&'static KnownFault> {
         match self {
             Self::Kakao(fault) => Some(fault),
             Self::UserDisabled | Self::OtherUser | Self::StartAgain => None,

@@ -18,25 +18,25 @@ mod webhook;
 
 use std::fmt::Debug;
 
-pub use access::AccessRefusal;
-pub use account::AccountRefusal;
-pub use authorize::AuthorizeRefusal;
-pub use bearer::BearerRefusal;
-pub use callback::CallbackRefusal;
-pub use client::ClientRefusal;
-pub use kakao_token::KakaoTokenRefusal;
-pub use login::LoginRefusal;
-pub use logout::LogoutRefusal;
-pub use request::RequestRefusal;
-pub use subject_token::SubjectTokenRefusal;
-pub use token::TokenRefusal;
-pub use webhook::WebhookRefusal;
+pub(crate) use access::AccessRefusal;
+pub(crate) use account::AccountRefusal;
+pub(crate) use authorize::AuthorizeRefusal;
+pub(crate) use bearer::BearerRefusal;
+pub(crate) use callback::CallbackRefusal;
+pub(crate) use client::ClientRefusal;
+pub(crate) use kakao_token::KakaoTokenRefusal;
+pub(crate) use login::LoginRefusal;
+pub(crate) use logout::LogoutRefusal;
+pub(crate) use request::RequestRefusal;
+pub(crate) use subject_token::SubjectTokenRefusal;
+pub(crate) use token::TokenRefusal;
+pub(crate) use webhook::WebhookRefusal;
 
 use super::params::Repeated;
 use crate::domain::access::{ScopeError, UnknownResource};
 
 /// What one door may refuse.
-pub trait Door: Debug + Into<Refusal> {}
+pub(crate) trait Door: Debug + Into<Refusal> {}
 
 /// Declares [`Refusal`] out of the enums of the doors.
 macro_rules! refusal {
@@ -64,13 +64,11 @@ refusal! {
     Request(RequestRefusal),
     /// Whatever a client asks for.
     Access(AccessRefusal),
-    /// `/oauth/authorize`
     Authorize(AuthorizeRefusal),
     /// `/kakao/callback`, while there is no client to go back to.
     Callback(CallbackRefusal),
     /// `/kakao/callback`, once it is known which client asked.
     Login(LoginRefusal),
-    /// `/oauth/logout`
     Logout(LogoutRefusal),
     /// Client authentication.
     Client(ClientRefusal),
@@ -82,9 +80,7 @@ refusal! {
     Bearer(BearerRefusal),
     /// `/v1/me`, `/v1/users`, `/v1/admin`
     Account(AccountRefusal),
-    /// `/v1/users/{id}/kakao-token`
     KakaoToken(KakaoTokenRefusal),
-    /// `/kakao/webhooks/…`
     Webhook(WebhookRefusal),
 }
 

@@ -18,9 +18,7 @@ use crate::store::{self, Db, grants};
 pub(crate) struct CodeExchange {
     /// The authenticated client.
     pub(crate) client: Arc<Client>,
-    /// `code`
     pub(crate) code: AuthorizationCode,
-    /// `redirect_uri`
     pub(crate) redirect_uri: Option<String>,
     /// `code_verifier`, already of the right form.
     pub(crate) verifier: Option<CodeVerifier>,

@@ -51,7 +51,6 @@ pub(crate) struct KakaoTokenExchange {
     pub(crate) client: Arc<Client>,
     /// Kakao's token.
     pub(crate) subject: Subject,
-    /// `scope`
     pub(crate) scope: Option<Scope>,
     /// `resource`, `audience`
     pub(crate) resource: Vec<String>,
@@ -65,7 +64,6 @@ pub(crate) enum Subject {
     IdToken {
         /// The token.
         token: KakaoIdToken,
-        /// `nonce`
         nonce: Option<String>,
     },
     /// An access token.

@@ -19,10 +19,7 @@ use crate::store::grants;
 #[serde(untagged)]
 pub(crate) enum Introspection {
     /// `{"active":false}` and nothing else.
-    Inactive {
-        /// `false`
-        active: bool,
-    },
+    Inactive { active: bool },
     /// What the token says.
     Active(Box<Live>),
 }

@@ -24,7 +24,6 @@ use crate::store::grants::{self, Rotation};
 pub(crate) struct Refresh {
     /// The authenticated client.
     pub(crate) client: Arc<Client>,
-    /// `refresh_token`
     pub(crate) token: RefreshToken,
     /// `scope`: narrower than the grant, or absent for all of it.
     pub(crate) scope: Option<Scope>,

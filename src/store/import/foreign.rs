@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 use tokio::time::timeout;
 
 use super::BATCH;
-pub use super::shape::Product;
+pub(crate) use super::shape::Product;
 use super::shape::{Dialect, Found, candidates, home, select};
 use crate::domain::import::{Column, SourceRow};
 use crate::store::{Error, Result};
@@ -21,7 +21,7 @@ use crate::store::{Error, Result};
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The database of another product, being read.
-pub struct Foreign {
+pub(crate) struct Foreign {
     line: u64,
     place: Place,
 }
@@ -36,7 +36,7 @@ impl Foreign {
     ///
     /// # Errors
     /// When the database does not answer, or has no such tables.
-    pub async fn open(url: &str, product: Product, schema: Option<&str>) -> Result<Self> {
+    pub(crate) async fn open(url: &str, product: Product, schema: Option<&str>) -> Result<Self> {
         let opening = async {
             if url.starts_with("sqlite:") {
                 sqlite(url, product).await
@@ -50,7 +50,7 @@ impl Foreign {
     }
 
     /// The next rows, at most [`BATCH`]; none at the end.
-    pub async fn page(&mut self) -> Result<Vec<SourceRow>> {
+    pub(crate) async fn page(&mut self) -> Result<Vec<SourceRow>> {
         macro_rules! read {
             ($row:expr) => {{
                 self.line += 1;

@@ -7,7 +7,7 @@ use crate::domain::import::Column;
 
 /// A product whose users can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Product {
+pub(crate) enum Product {
     /// Supabase Auth: `auth.identities` and `auth.users`.
     Supabase,
     /// Auth.js (`NextAuth`): `accounts` and `users`.

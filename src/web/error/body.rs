@@ -11,7 +11,6 @@ use crate::kakao::KnownFault;
 pub(in crate::web) struct ErrorBody {
     /// Of HTTP.
     pub(in crate::web) status: ErrorStatus,
-    /// `error`
     pub(in crate::web) oauth: OAuthError,
     /// Stable, for programs and for the search in our documentation.
     pub(in crate::web) code: &'static str,
