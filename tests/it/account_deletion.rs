@@ -45,7 +45,7 @@ async fn a_person_deletes_the_account_and_kakao_knows_by_their_own_token() {
         let unlinks: Vec<_> = calls.iter().filter(|call| call.endpoint == Endpoint::Unlink).collect();
         assert_eq!(unlinks.len(), 1);
         assert_eq!(unlinks[0].authorization.as_deref(), Some("Bearer"));
-        let read = rig.own_token("backend").await;
+        let read = rig.own_token("service").await;
         let gone = rig.call(Method::GET, &format!("/v1/users/{}", user_of(&tokens)), &read, None).await;
         assert_eq!(gone.status(), StatusCode::GONE);
         assert_eq!(json(gone).await["code"], "user_deleted");
@@ -230,7 +230,7 @@ async fn an_operator_deletes_by_the_api_and_by_the_command_and_only_once() {
     for (token, status) in [(access_token(&tokens), 401), ("x", 401)] {
         assert_eq!(rig.call(Method::DELETE, &path, token, None).await.status().as_u16(), status);
     }
-    let backend = rig.own_token("backend").await;
+    let backend = rig.own_token("service").await;
     assert_eq!(rig.call(Method::DELETE, &path, &backend, None).await.status(), StatusCode::FORBIDDEN);
     let replies = join_all((0..5).map(|_| rig.call(Method::DELETE, &path, &ops, None))).await;
     let mut statuses: Vec<u16> = replies.iter().map(|reply| reply.status().as_u16()).collect();

@@ -10,7 +10,7 @@ use crate::rig::{Browser, KAKAO_ID, Rig, Setup, authorization_request, claims, j
 
 async fn seen_by_a_backend(rig: &Rig, tokens: &Value) -> Value {
     let sub = claims(tokens["access_token"].as_str().unwrap())["sub"].as_str().unwrap().to_owned();
-    let token = rig.own_token("backend").await;
+    let token = rig.own_token("service").await;
     let reply = rig.call(Method::GET, &format!("/v1/users/{sub}"), &token, None).await;
     assert_eq!(reply.status(), StatusCode::OK);
     json(reply).await
@@ -193,7 +193,7 @@ async fn nobody_reads_a_user_without_the_scope_and_nobody_unknown_is_read() {
         assert_eq!(reply.status().as_u16(), status);
         assert_eq!(reply.headers()["content-type"], "application/problem+json");
     }
-    let backend = rig.own_token("backend").await;
+    let backend = rig.own_token("service").await;
     for id in ["x", "00000000-0000-0000-0000-000000000000", "%00", &"9".repeat(3000)] {
         let reply = rig.call(Method::GET, &format!("/v1/users/{id}"), &backend, None).await;
         assert_eq!(reply.status(), StatusCode::NOT_FOUND, "{id}");

@@ -25,7 +25,7 @@ impl Backend {
         let rig = Rig::with(setup).await;
         let tokens = rig.tokens().await;
         let user = claims(tokens["access_token"].as_str().unwrap())["sub"].as_str().unwrap().parse().unwrap();
-        let token = rig.own_token("backend").await;
+        let token = rig.own_token("service").await;
         rig.kakao.clear_calls();
         Self { rig, token, user: UserId(user) }
     }
@@ -88,7 +88,7 @@ async fn two_hundred_at_once_on_two_replicas_for_an_expired_token_are_one_call_t
     let backend = Backend::with(Setup { instances: 2, ..Setup::default() }).await;
     backend.rig.clock.advance(Duration::from_hours(6));
     // The backend service's own token has expired too.
-    let token = backend.rig.own_token("backend").await;
+    let token = backend.rig.own_token("service").await;
     let backend = Backend { token, ..backend };
     let replies = join_all((0..200).map(|i| backend.ask_at(i, json!({ "min_ttl": 600 })))).await;
     let mut tokens = BTreeSet::new();

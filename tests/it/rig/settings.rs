@@ -109,7 +109,7 @@ scopes = ["openid", "profile", "email", "phone"]
 audience = ["orders"]
 
 [[clients]]
-id = "backend"
+id = "service"
 type = "confidential"
 secret_sha256 = ["{}"]
 grants = ["client_credentials"]
