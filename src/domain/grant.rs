@@ -11,8 +11,6 @@ use super::{AttemptId, BrowserSessionId, ClientId, Fingerprint, GrantId, Scope, 
 pub enum EndReason {
     /// Its code was shown a second time (RFC 6749 §4.1.2).
     CodeReplayed,
-    /// Its code was redeemed with the wrong redirect URI or verifier.
-    CodeMisused,
     /// An outdated refresh token was shown (RFC 9700 §4.14.2).
     RefreshReplayed,
     /// Its user was disabled.
@@ -32,9 +30,8 @@ pub enum EndReason {
 }
 
 impl EndReason {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 9] = [
         Self::CodeReplayed,
-        Self::CodeMisused,
         Self::RefreshReplayed,
         Self::UserDisabled,
         Self::Revoked,
@@ -49,7 +46,6 @@ impl EndReason {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::CodeReplayed => "code_replayed",
-            Self::CodeMisused => "code_misused",
             Self::RefreshReplayed => "refresh_replayed",
             Self::UserDisabled => "user_disabled",
             Self::Revoked => "revoked",
@@ -265,6 +261,13 @@ pub(crate) struct StoredCode {
     pub(crate) binding: CodeBinding,
     /// When it was exchanged.
     pub(crate) spent_at: Option<Timestamp>,
+}
+
+impl StoredCode {
+    /// Whether it can be spent: it was not yet, and is not too old.
+    pub(crate) fn is_good(&self, now: Timestamp) -> bool {
+        matches!(self.grant.stage, Stage::Issued { code_expires_at } if code_expires_at > now)
+    }
 }
 
 /// A grant that lives, as its user's own list shows it.

@@ -10,6 +10,7 @@ pub(crate) mod audit;
 pub(crate) mod backoff;
 pub(crate) mod client;
 pub(crate) mod client_jwk;
+pub(crate) mod code;
 pub(crate) mod consent;
 pub(crate) mod grant;
 pub(crate) mod ids;

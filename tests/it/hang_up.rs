@@ -56,13 +56,13 @@ async fn reset_token_request(rig: &Rig, lock: &'static str, form: &[(&str, &str)
     reset_during(rig, lock, &request).await;
 }
 
-async fn reset_exchange(rig: &Rig, lock: &'static str, code: &str, verifier: &str) {
+async fn reset_exchange(rig: &Rig, lock: &'static str, code: &str) {
     let form = [
         ("grant_type", "authorization_code"),
         ("client_id", "web"),
         ("code", code),
         ("redirect_uri", WEB),
-        ("code_verifier", verifier),
+        ("code_verifier", VERIFIER),
     ];
     reset_token_request(rig, lock, &form).await;
 }
@@ -83,20 +83,12 @@ async fn until(rig: &Rig, sql: &'static str) {
 }
 
 #[tokio::test]
-async fn a_code_that_was_spent_with_a_wrong_verifier_ends_its_grant_and_leaves_a_record() {
-    let rig = Rig::start().await;
-    let code = rig.code().await;
-    reset_exchange(&rig, ROW, &code, &VERIFIER.replace('d', "e")).await;
-    until(&rig, "SELECT count(*) FROM grants WHERE end_reason = 'code_misused'").await;
-    until(&rig, "SELECT count(*) FROM audit_events WHERE kind = 'grant.ended'").await;
-}
-
-#[tokio::test]
 async fn a_code_that_is_shown_again_ends_its_grant_and_leaves_a_record() {
     let rig = Rig::start().await;
     let code = rig.code().await;
     assert_eq!(rig.redeem(0, &code).await.status(), StatusCode::OK);
-    reset_exchange(&rig, ROW, &code, VERIFIER).await;
+    rig.clock.advance(Duration::from_secs(11));
+    reset_exchange(&rig, ROW, &code).await;
     until(&rig, "SELECT count(*) FROM grants WHERE end_reason = 'code_replayed'").await;
     until(&rig, "SELECT count(*) FROM audit_events WHERE kind = 'grant.ended'").await;
 }
@@ -105,7 +97,7 @@ async fn a_code_that_is_shown_again_ends_its_grant_and_leaves_a_record() {
 async fn a_code_is_spent_once_though_nobody_took_its_tokens() {
     let rig = Rig::start().await;
     let code = rig.code().await;
-    reset_exchange(&rig, TABLE, &code, VERIFIER).await;
+    reset_exchange(&rig, TABLE, &code).await;
     until(&rig, "SELECT count(*) FROM grants WHERE generation = 1").await;
     assert_eq!(rig.redeem(0, &code).await.status(), StatusCode::BAD_REQUEST);
 }

@@ -55,6 +55,7 @@ async fn the_previous_token_within_the_window_gets_the_current_one() {
     rig.clock.advance(Duration::from_secs(10));
     let again = json(rig.refresh(0, refresh_token(&first)).await).await;
     assert_eq!(refresh_token(&again), refresh_token(&second));
+    assert_eq!((&again["refresh_reused"], second.get("refresh_reused")), (&true.into(), None));
 }
 
 #[tokio::test]

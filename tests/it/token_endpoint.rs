@@ -10,8 +10,8 @@ use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
 use crate::rig::{
-    BACKEND, BACKEND_SECRET, Browser, Rig, SECOND_SECRET, VERIFIER, WEB, authorization_request, claims,
-    header, http, json, parameter,
+    BACKEND, BACKEND_SECRET, Browser, Rig, SECOND_SECRET, Setup, VERIFIER, WEB, authorization_request,
+    claims, header, http, json, parameter,
 };
 
 async fn assert_error(reply: Response, status: u16, error: &str, told: &str) {
@@ -95,13 +95,33 @@ async fn fifty_parallel_redemptions_on_two_instances_have_one_winner() {
     assert_eq!((won, refused), (1, 49));
 }
 
+/// An effect that runs twice (React StrictMode) exchanges the same code twice.
 #[tokio::test]
-async fn a_second_valid_use_is_refused_and_ends_the_grant() {
-    for wait in [Duration::ZERO, Duration::from_secs(30)] {
-        let rig = Rig::start().await;
+async fn a_second_exchange_within_the_window_is_refused_and_ends_nothing() {
+    for (window, waits) in [("10s", 10), ("300s", 20)] {
+        let settings = vec![("REFRESH__REUSE_WINDOW", window.into())];
+        let rig = Rig::with(Setup { settings, instances: 2, ..Setup::default() }).await;
         let code = rig.code().await;
         let tokens = json(rig.redeem(0, &code).await).await;
-        rig.clock.advance(wait);
+        rig.clock.advance(Duration::from_secs(waits));
+        let again = json(rig.redeem(1, &code).await).await;
+        assert_eq!(
+            (&again["error"], &again["code"]),
+            (&"invalid_grant".into(), &"code_spent_just_now".into())
+        );
+        assert_eq!(rig.count("SELECT count(*) FROM grants WHERE ended_at IS NULL").await, 1);
+        assert_eq!(rig.refresh(0, tokens["refresh_token"].as_str().unwrap()).await.status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_second_valid_use_after_the_window_is_refused_and_ends_the_grant() {
+    for (window, waits) in [("10s", 11), ("300s", 21), ("0s", 0)] {
+        let settings = vec![("REFRESH__REUSE_WINDOW", window.into())];
+        let rig = Rig::with(Setup { settings, ..Setup::default() }).await;
+        let code = rig.code().await;
+        let tokens = json(rig.redeem(0, &code).await).await;
+        rig.clock.advance(Duration::from_secs(waits));
         assert_error(rig.redeem(0, &code).await, 400, "invalid_grant", "second use").await;
         let refreshed = rig.refresh(0, tokens["refresh_token"].as_str().unwrap()).await;
         assert_error(refreshed, 400, "invalid_grant", "its refresh token").await;
@@ -142,13 +162,14 @@ async fn another_client_cannot_spend_the_code_and_its_owner_still_can() {
 }
 
 #[tokio::test]
-async fn what_must_prove_a_code_is_judged_and_the_code_is_gone() {
+async fn what_is_wrong_with_a_request_is_judged_before_the_code_is_spent() {
     let rig = Rig::start().await;
     let wrong = "w".repeat(43);
-    for (name, value, status, error) in [
-        ("redirect_uri", "https://app.example/cb?tenant=7", 400, "invalid_grant"),
-        ("code_verifier", wrong.as_str(), 400, "invalid_grant"),
-        ("code_verifier", "", 400, "invalid_grant"),
+    for (name, value, error) in [
+        ("redirect_uri", "https://app.example/cb?tenant=7", "invalid_grant"),
+        ("code_verifier", wrong.as_str(), "invalid_grant"),
+        ("code_verifier", "", "invalid_grant"),
+        ("resource", "https://elsewhere.example", "invalid_target"),
     ] {
         let code = rig.code().await;
         let mut form = vec![
@@ -160,8 +181,10 @@ async fn what_must_prove_a_code_is_judged_and_the_code_is_gone() {
         ];
         form.retain(|(given, _)| *given != name);
         form.push((name, value));
-        assert_error(rig.token(0, &form).await, status, error, name).await;
-        assert_error(rig.redeem(0, &code).await, 400, "invalid_grant", "spent all the same").await;
+        assert_error(rig.token(0, &form).await, 400, error, name).await;
+        let tokens = json(rig.redeem(0, &code).await).await;
+        let refreshed = rig.refresh(0, tokens["refresh_token"].as_str().unwrap()).await;
+        assert_eq!(refreshed.status(), StatusCode::OK, "{name}: nothing was spent, nothing has ended");
     }
 }
 

@@ -10,6 +10,8 @@ pub enum TokenRefusal {
     GrantTypeUnsupported,
     /// The code is unknown, spent or too old, or belongs to another client.
     CodeInvalid,
+    /// The code was redeemed a moment ago, by the same client: nothing has ended.
+    CodeSpentJustNow,
     /// The code was redeemed before; its grant has ended.
     CodeReplayed,
     /// `redirect_uri` differs from the one at the authorization endpoint.

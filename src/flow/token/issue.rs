@@ -33,9 +33,17 @@ pub(crate) struct TokenResponse {
     /// What `access_token` is, for a token exchange (RFC 8693 §2.2.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     issued_token_type: Option<&'static str>,
+    /// The refresh token is the one that an earlier request was given already: this one came within the reuse window.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    refresh_reused: bool,
 }
 
 impl TokenResponse {
+    /// As a refresh within the reuse window answers.
+    pub(super) fn of_reuse(self, refresh_reused: bool) -> Self {
+        Self { refresh_reused, ..self }
+    }
+
     /// As a token exchange answers (RFC 8693 §2.2.1).
     pub(super) fn of_exchange(self, issued_token_type: &'static str) -> Self {
         Self { issued_token_type: Some(issued_token_type), ..self }
@@ -152,6 +160,7 @@ fn bare(client: &Client, scope: &Scope, access_token: String) -> TokenResponse {
         id_token: None,
         scope: scope.as_str().to_owned(),
         issued_token_type: None,
+        refresh_reused: false,
     }
 }
 

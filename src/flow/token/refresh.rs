@@ -52,17 +52,18 @@ pub(crate) async fn refresh(
         generation: presented.generation,
         idle_expires_at: now + client.lifetimes.refresh_idle,
     };
-    let grant = match grants::rotate(db, &rotation, now).await? {
+    let (grant, reused) = match grants::rotate(db, &rotation, now).await? {
         Some(rotated) => {
             count("rotated");
-            rotated
+            (rotated, false)
         }
-        None => current_again(deps, db, &request, presented).await?,
+        None => (current_again(deps, db, &request, presented).await?, true),
     };
     let scope = access::scope(Basis::Granted(&grant.scope), request.scope.as_ref())?;
     let audience = access::audience(client, &grant.resource, &request.resource)?;
     let id_token = request.scope.as_ref().and_then(|scope| IdToken::of_scope(scope, None));
-    Ok(issue(deps, db, client, Issue { grant: &grant, scope: &scope, audience, id_token }).await?)
+    let tokens = issue(deps, db, client, Issue { grant: &grant, scope: &scope, audience, id_token }).await?;
+    Ok(tokens.of_reuse(reused))
 }
 
 fn count(verdict: &'static str) {

@@ -114,6 +114,7 @@ fn at_the_token_endpoint() -> Vec<Sample> {
             [
                 R::GrantTypeUnsupported,
                 R::CodeInvalid,
+                R::CodeSpentJustNow,
                 R::CodeReplayed,
                 R::RedirectUriDiffers,
                 R::VerifierWrong,

@@ -21,6 +21,11 @@ pub(super) fn body(refusal: &Refusal) -> ErrorBody {
             "code_invalid",
             "The code is unknown, expired, already used, or of another client. Start a new login.",
         ),
+        Refusal::CodeSpentJustNow => (
+            InvalidGrant,
+            "code_spent_just_now",
+            "The code was exchanged a moment ago. The tokens of that exchange are good; exchange a code once.",
+        ),
         Refusal::CodeReplayed => (
             InvalidGrant,
             "code_replayed",
@@ -29,12 +34,12 @@ pub(super) fn body(refusal: &Refusal) -> ErrorBody {
         Refusal::RedirectUriDiffers => (
             InvalidGrant,
             "redirect_uri_differs",
-            "redirect_uri differs from the one of the authorization request. Start a new login.",
+            "redirect_uri differs from the one of the authorization request. Nothing was spent.",
         ),
         Refusal::VerifierWrong => (
             InvalidGrant,
             "code_verifier_wrong",
-            "code_verifier is missing or does not fit the code_challenge. Start a new login.",
+            "code_verifier is missing or does not fit the code_challenge. Nothing was spent.",
         ),
         Refusal::VerifierUnexpected => (
             InvalidRequest,

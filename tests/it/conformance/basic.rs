@@ -243,7 +243,8 @@ async fn oidcc_ensure_request_with_acr_values_succeeds() {
     succeeds_with("acr_values", "1 2").await;
 }
 
-async fn code_reuse(pause: Duration) {
+/// At once, the suite asks for the error alone: an effect that runs twice is not to end a login.
+async fn code_reuse(pause: Duration, ends: bool) {
     let suite = Suite::start().await;
     let code = Browser::new(&suite).authorize(&[]).await.code();
     let tokens = suite.redeem(&code).await;
@@ -254,18 +255,19 @@ async fn code_reuse(pause: Duration) {
     assert_eq!(again.json::<Value>().await.unwrap()["error"], "invalid_grant");
     let token = tokens["access_token"].as_str().unwrap();
     let reply = http().get(suite.reach("/oauth/userinfo")).bearer_auth(token).send().await.unwrap();
-    assert_eq!(reply.status(), StatusCode::UNAUTHORIZED, "the first access token is dead too");
+    let expected = if ends { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+    assert_eq!(reply.status(), expected, "the first access token");
 }
 
 #[tokio::test]
 async fn oidcc_codereuse() {
-    code_reuse(Duration::ZERO).await;
+    code_reuse(Duration::ZERO, false).await;
 }
 
 /// The pause is the module's, not ours: a provider may forget a code after a while, and must not.
 #[tokio::test]
 async fn oidcc_codereuse_30seconds() {
-    code_reuse(Duration::from_secs(30)).await;
+    code_reuse(Duration::from_secs(30), true).await;
 }
 
 #[tokio::test]
