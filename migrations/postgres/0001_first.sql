@@ -119,12 +119,15 @@ CREATE TABLE signing_keys (
     kid            text        PRIMARY KEY,
     alg            text        NOT NULL,
     public_jwk     text        NOT NULL,
-    private_key_encrypted bytea       NOT NULL,
+    -- Null once only the public half is kept.
+    private_key_encrypted bytea,
     created_at     timestamptz NOT NULL,
     published_at   timestamptz NOT NULL,
     activated_at   timestamptz,
     superseded_at  timestamptz,
-    expires_at     timestamptz
+    expires_at     timestamptz,
+    -- Until when an ID token that it signed is understood as a hint.
+    hints_until    timestamptz
 );
 CREATE UNIQUE INDEX signing_keys_one_current ON signing_keys (alg)
     WHERE activated_at IS NOT NULL AND superseded_at IS NULL;

@@ -119,12 +119,15 @@ CREATE TABLE signing_keys (
     kid            TEXT    PRIMARY KEY,
     alg            TEXT    NOT NULL,
     public_jwk     TEXT    NOT NULL,
-    private_key_encrypted BLOB    NOT NULL,
+    -- Null once only the public half is kept.
+    private_key_encrypted BLOB,
     created_at     INTEGER NOT NULL,
     published_at   INTEGER NOT NULL,
     activated_at   INTEGER,
     superseded_at  INTEGER,
-    expires_at     INTEGER
+    expires_at     INTEGER,
+    -- Until when an ID token that it signed is understood as a hint.
+    hints_until    INTEGER
 );
 CREATE UNIQUE INDEX signing_keys_one_current ON signing_keys (alg)
     WHERE activated_at IS NOT NULL AND superseded_at IS NULL;

@@ -86,6 +86,7 @@ async fn list(bench: &mut Bench, options: &ListOptions) -> anyhow::Result<()> {
                     "activated_at": key.activated_at.map(Timestamp::secs),
                     "superseded_at": key.superseded_at.map(Timestamp::secs),
                     "expires_at": key.expires_at.map(Timestamp::secs),
+                    "hints_until": key.hints_until.map(Timestamp::secs),
                 })
             );
         } else {
@@ -100,6 +101,7 @@ const fn name(stage: Stage) -> &'static str {
         Stage::Next => "next",
         Stage::Current => "current",
         Stage::Previous => "previous",
+        Stage::Archived => "archived",
         Stage::Gone => "gone",
     }
 }
@@ -118,6 +120,10 @@ fn story(bench: &Bench, key: &KeyState) -> String {
         Stage::Previous => {
             let left = key.expires_at.map_or(Duration::ZERO, |end| end.since(bench.now));
             format!("verifies for another {}", short(left))
+        }
+        Stage::Archived => {
+            let left = key.hints_until.map_or(Duration::ZERO, |end| end.since(bench.now));
+            format!("not published; its ID tokens still identify logins for another {}", short(left))
         }
         Stage::Gone => "is removed within a minute".to_owned(),
     }
@@ -178,6 +184,9 @@ async fn retire(bench: &mut Bench, options: &RetireOptions, settings: &Settings)
         if clients.is_empty() { "none".into() } else { clients.join(", ") }
     );
     println!("  at this service its tokens fail within seconds; people refresh, or log in again");
+    println!(
+        "  a logout with an ID token of it asks the person first, who it is for is not believed any more"
+    );
     println!(
         "  at backends they are accepted until the cached JWKS ends, {} at the latest, and then fail",
         short(bench.policy.jwks_max_age)

@@ -77,6 +77,7 @@ impl Gauges {
                 Stage::Next => "next",
                 Stage::Current => "current",
                 Stage::Previous => "previous",
+                Stage::Archived => "archived",
                 Stage::Gone => continue,
             };
             let labels =

@@ -23,6 +23,8 @@ pub(crate) struct Keyring {
     states: Vec<KeyState>,
     signing: Vec<SigningKey>,
     verifying: Vec<VerifyingKey>,
+    /// Those that verify hints alone: archived keys, which the JWKS does not hold.
+    archived: Vec<VerifyingKey>,
     /// The JWKS document (RFC 7517 §5), ready to send.
     pub(crate) jwks: Vec<u8>,
     /// Its entity tag, quoted.
@@ -52,6 +54,12 @@ impl Keyring {
         verify(&self.verifying, typ, token)
     }
 
+    /// The claims of an ID token that is shown back to us: also of one that a key signed which is archived since.
+    pub(crate) fn verify_hint<C: DeserializeOwned>(&self, token: &str) -> Option<C> {
+        let by = |keys| verify(keys, TokenType::IdToken, token);
+        by(&self.verifying).or_else(|| by(&self.archived))
+    }
+
     /// Every key of the database, also one that is gone since.
     pub(crate) fn states(&self) -> &[KeyState] {
         &self.states
@@ -59,26 +67,36 @@ impl Keyring {
 
     fn of(master: &MasterKeys, stored: &[StoredKey], now: Timestamp) -> Result<Self, Error> {
         let mut signing = Vec::new();
-        let mut public = Vec::new();
-        for key in stored.iter().filter(|key| key.state().stage(now) != Stage::Gone) {
-            public.push(serde_json::from_str::<PublicJwk>(&key.public_jwk)?);
-            if key.state().stage(now) == Stage::Current {
-                let der = master
-                    .decrypt(Purpose::SigningKey, key.kid.as_bytes(), &key.private_key_encrypted)
-                    .ok_or(Error::NotDecryptable("a signing key"))?;
-                signing.push(SigningKey::from_pkcs8(key.alg, &der)?);
+        let (mut public, mut archived) = (Vec::new(), Vec::new());
+        for key in stored {
+            let jwk = || serde_json::from_str::<PublicJwk>(&key.public_jwk);
+            match key.state().stage(now) {
+                Stage::Next | Stage::Previous => public.push(jwk()?),
+                Stage::Current => {
+                    public.push(jwk()?);
+                    signing.push(signing_key(master, key)?);
+                }
+                Stage::Archived => archived.push(verifying_key(&jwk()?)?),
+                Stage::Gone => {}
             }
         }
         let jwks = serde_json::to_vec(&serde_json::json!({ "keys": public }))?;
         let digest = Fingerprint::of(&jwks);
         let jwks_etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&digest.as_bytes()[..12]));
-        let verifying = public
-            .iter()
-            .map(|key| VerifyingKey::of(key).ok_or(Error::Crypto("reading a public key")))
-            .collect::<Result<_, _>>()?;
+        let verifying = public.iter().map(verifying_key).collect::<Result<_, _>>()?;
         let states = stored.iter().map(StoredKey::state).collect();
-        Ok(Self { stages: stages(stored, now), states, signing, verifying, jwks, jwks_etag })
+        Ok(Self { stages: stages(stored, now), states, signing, verifying, archived, jwks, jwks_etag })
     }
+}
+
+fn signing_key(master: &MasterKeys, key: &StoredKey) -> Result<SigningKey, Error> {
+    let encrypted = key.private_key_encrypted.as_deref();
+    let der = encrypted.and_then(|bytes| master.decrypt(Purpose::SigningKey, key.kid.as_bytes(), bytes));
+    SigningKey::from_pkcs8(key.alg, &der.ok_or(Error::NotDecryptable("a signing key"))?)
+}
+
+fn verifying_key(public: &PublicJwk) -> Result<VerifyingKey, Error> {
+    VerifyingKey::of(public).ok_or(Error::Crypto("reading a public key"))
 }
 
 /// The keyring that everybody shares: reading it takes no lock.

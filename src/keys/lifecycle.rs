@@ -64,7 +64,7 @@ pub async fn rotate(
     Ok(Rotated::Now(next.kid.clone()))
 }
 
-/// Takes a key out at once, as after a leak: its tokens fail here from now on. False if there is no such key.
+/// Takes a key out at once, as after a leak: its tokens fail here from now on, and mean nothing as hints. False if there is no such key.
 pub async fn retire(
     db: &mut Db,
     master: &Arc<MasterKeys>,
@@ -72,9 +72,11 @@ pub async fn retire(
     kid: &str,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    if !supersede(db, kid, now, now).await? {
+    let mut tx = Tx::begin(db).await?;
+    if !signing_keys::retire(&mut tx, kid, now).await? {
         return Ok(false);
     }
+    record_retired(tx, kid, now, now).await?;
     warn!(kid, "a signing key was retired at once");
     step(db, master, policy, now).await?;
     Ok(true)
@@ -90,17 +92,24 @@ async fn apply(
     let until = now + policy.verifies_on();
     let done = match step {
         Step::MakeCurrent(alg) => {
-            let key = new_key(master, *alg, now, Some(now)).await?;
+            let hints_until = Some(policy.hints_until(now));
+            let key = StoredKey { activated_at: Some(now), hints_until, ..new_key(master, *alg, now).await? };
             let mut tx = Tx::begin(db).await?;
             signing_keys::insert(&mut tx, &key).await? && activated(tx, &key.kid, None, now).await?
         }
-        Step::MakeNext(alg) => signing_keys::insert(db, &new_key(master, *alg, now, None).await?).await?,
+        Step::MakeNext(alg) => signing_keys::insert(db, &new_key(master, *alg, now).await?).await?,
         Step::Activate { next, current } => {
             let (current, mut tx) = (current.as_deref(), Tx::begin(db).await?);
             signing_keys::activate(&mut tx, next, current, now, until).await?
                 && activated(tx, next, current, now).await?
         }
         Step::Supersede(kid) => supersede(db, kid, now, until).await?,
+        Step::KeepHints { kid, until } => {
+            signing_keys::keep_hints(db, kid, *until).await?;
+            // Once a day, for as long as it signs: nothing to tell.
+            return Ok(());
+        }
+        Step::Archive(kid) => signing_keys::archive(db, kid, now).await?,
         Step::Remove(kid) => signing_keys::remove(db, kid).await?,
     };
     if done {
@@ -124,33 +133,38 @@ async fn supersede(db: &mut Db, kid: &str, now: Timestamp, verifies_until: Times
     if !signing_keys::supersede(&mut tx, kid, now, verifies_until).await? {
         return Ok(false);
     }
-    let event = AuditEvent::SigningKeyRetired { kid: kid.to_owned(), verifies_until };
-    audit::record(&mut tx, now, &event).await?;
-    tx.commit().await?;
+    record_retired(tx, kid, now, verifies_until).await?;
     Ok(true)
 }
 
-async fn new_key(
-    master: &Arc<MasterKeys>,
-    alg: SigningAlg,
+async fn record_retired(
+    mut tx: Tx<'_>,
+    kid: &str,
     now: Timestamp,
-    activated_at: Option<Timestamp>,
-) -> Result<StoredKey, Error> {
+    verifies_until: Timestamp,
+) -> Result<(), Error> {
+    let event = AuditEvent::SigningKeyRetired { kid: kid.to_owned(), verifies_until };
+    audit::record(&mut tx, now, &event).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn new_key(master: &Arc<MasterKeys>, alg: SigningAlg, now: Timestamp) -> Result<StoredKey, Error> {
     // An RSA key takes long enough to hold up other requests of this thread.
     let der = tokio::task::spawn_blocking(move || SigningKey::generate(alg))
         .await
         .map_err(|_| Error::Crypto("making a signing key"))??;
     let public = SigningKey::from_pkcs8(alg, &der)?.public().clone();
     Ok(StoredKey {
-        private_key_encrypted: master.encrypt(Purpose::SigningKey, public.kid.as_bytes(), &der)?,
+        private_key_encrypted: Some(master.encrypt(Purpose::SigningKey, public.kid.as_bytes(), &der)?),
         public_jwk: serde_json::to_string(&public)?,
         kid: public.kid,
         alg,
         created_at: now,
         published_at: now,
-        activated_at,
+        activated_at: None,
         superseded_at: None,
         expires_at: None,
+        hints_until: None,
     })
 }
 
@@ -162,15 +176,14 @@ const BATCH: i32 = 500;
 pub async fn reencrypt(conn: &mut Conn, master: &MasterKeys) -> Result<u64, Error> {
     let mut reencrypted = 0;
     for key in signing_keys::all(conn).await? {
-        if !key.private_key_encrypted.starts_with(master.key_id(Purpose::SigningKey)) {
+        let Some(private) = &key.private_key_encrypted else { continue };
+        if !private.starts_with(master.key_id(Purpose::SigningKey)) {
             let context = key.kid.as_bytes();
             let der = master
-                .decrypt(Purpose::SigningKey, context, &key.private_key_encrypted)
+                .decrypt(Purpose::SigningKey, context, private)
                 .ok_or(Error::NotDecryptable("a signing key"))?;
             let encrypted = master.encrypt(Purpose::SigningKey, context, &der)?;
-            reencrypted += u64::from(
-                signing_keys::reencrypt(conn, &key.kid, &key.private_key_encrypted, &encrypted).await?,
-            );
+            reencrypted += u64::from(signing_keys::reencrypt(conn, &key.kid, private, &encrypted).await?);
         }
     }
     let purpose = Purpose::KakaoRefreshToken;

@@ -85,8 +85,11 @@ fn read(r: &mut Reader) -> Option<Settings> {
     let lifetimes = tokens::lifetimes(r);
     let algorithms = tokens::algorithms(r);
     let clients = client::read_all(r, lifetimes, &algorithms);
-    let keys = tokens::keys(r, algorithms, longest(&clients, lifetimes, |life| life.access.max(life.id)));
-    let policy = policy::policy(r, issuer, longest(&clients, lifetimes, |life| life.access));
+    let session = policy::session(r);
+    let longest_login = longest(&clients, lifetimes, |life| life.refresh_absolute).max(session.absolute);
+    let longest_token = longest(&clients, lifetimes, |life| life.access.max(life.id));
+    let keys = tokens::keys(r, algorithms, longest_token, longest_login);
+    let policy = policy::policy(r, issuer, session, longest(&clients, lifetimes, |life| life.access));
     let telemetry = telemetry::telemetry(r);
     Some(Settings {
         server: server?,

@@ -9,17 +9,21 @@ use crate::domain::{
     AccountPolicy, Issuer, Limits, OnUnlink, Policy, Quota, RefreshPolicy, Returning, SessionPolicy,
 };
 
+pub(super) fn session(r: &mut Reader) -> SessionPolicy {
+    SessionPolicy {
+        idle: r.duration("session.idle_ttl", &(seconds(60)..=seconds(90 * 86_400))),
+        absolute: r.duration("session.absolute_ttl", &(seconds(60)..=seconds(400 * 86_400))),
+    }
+}
+
 pub(super) fn policy(
     r: &mut Reader,
     issuer: Option<Issuer>,
+    session: SessionPolicy,
     longest_access_token: Duration,
 ) -> Option<Policy> {
     let refresh =
         RefreshPolicy { reuse_window: r.duration("refresh.reuse_window", &(seconds(0)..=seconds(300))) };
-    let session = SessionPolicy {
-        idle: r.duration("session.idle_ttl", &(seconds(60)..=seconds(90 * 86_400))),
-        absolute: r.duration("session.absolute_ttl", &(seconds(60)..=seconds(400 * 86_400))),
-    };
     let account = AccountPolicy {
         on_unlink: r.choice(
             "account.on_unlink",

@@ -39,11 +39,17 @@ pub(super) fn algorithms(r: &mut Reader) -> Vec<SigningAlg> {
     algorithms
 }
 
-pub(super) fn keys(r: &mut Reader, algorithms: Vec<SigningAlg>, longest_token: Duration) -> KeyPolicy {
+pub(super) fn keys(
+    r: &mut Reader,
+    algorithms: Vec<SigningAlg>,
+    longest_token: Duration,
+    longest_login: Duration,
+) -> KeyPolicy {
     KeyPolicy {
         algorithms,
         rotate_every: r.duration("keys.rotate_every", &(seconds(600)..=seconds(400 * 86_400))),
         jwks_max_age: r.duration("keys.jwks_max_age", &(seconds(10)..=seconds(3_600))),
         longest_token,
+        longest_login,
     }
 }

@@ -13,8 +13,8 @@ pub struct StoredKey {
     pub(crate) alg: SigningAlg,
     /// The public JWK, as JSON.
     pub(crate) public_jwk: String,
-    /// The private key (PKCS#8), encrypted.
-    pub private_key_encrypted: Vec<u8>,
+    /// The private key (PKCS#8), encrypted; none once the key is archived.
+    pub private_key_encrypted: Option<Vec<u8>>,
     /// When it was made.
     pub(crate) created_at: Timestamp,
     /// When it first stood in the JWKS.
@@ -25,25 +25,28 @@ pub struct StoredKey {
     pub(crate) superseded_at: Option<Timestamp>,
     /// When the last token it signed has expired.
     pub(crate) expires_at: Option<Timestamp>,
+    /// Until when a login can live whose ID token it signed.
+    pub(crate) hints_until: Option<Timestamp>,
 }
 
 row!(KeyRow {
     kid: String,
     alg: String,
     public_jwk: String,
-    private_key_encrypted: Vec<u8>,
+    private_key_encrypted: Option<Vec<u8>>,
     created_at: Timestamp,
     published_at: Timestamp,
     activated_at: Option<Timestamp>,
     superseded_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
+    hints_until: Option<Timestamp>,
 });
 
 /// All keys, oldest first.
 pub async fn all(conn: &mut Conn) -> Result<Vec<StoredKey>> {
     const SQL: &str =
         "SELECT kid, alg, public_jwk, private_key_encrypted, created_at, published_at, activated_at,
-                              superseded_at, expires_at
+                              superseded_at, expires_at, hints_until
                        FROM signing_keys ORDER BY created_at, kid";
     let rows: Vec<KeyRow> = on!(conn, c => sqlx::query_as(SQL).fetch_all(c).await)?;
     rows.into_iter()
@@ -60,6 +63,7 @@ pub async fn all(conn: &mut Conn) -> Result<Vec<StoredKey>> {
                 activated_at: row.activated_at,
                 superseded_at: row.superseded_at,
                 expires_at: row.expires_at,
+                hints_until: row.hints_until,
             })
         })
         .collect()
@@ -75,6 +79,8 @@ impl StoredKey {
             activated_at: self.activated_at,
             superseded_at: self.superseded_at,
             expires_at: self.expires_at,
+            hints_until: self.hints_until,
+            has_private: self.private_key_encrypted.is_some(),
         }
     }
 }
@@ -83,11 +89,13 @@ impl StoredKey {
 /// on an empty database, the others read that one back.
 pub(crate) async fn insert(conn: &mut Conn, key: &StoredKey) -> Result<bool> {
     const SQL: &str = "
-        INSERT INTO signing_keys (kid, alg, public_jwk, private_key_encrypted, created_at, published_at, activated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+        INSERT INTO signing_keys (kid, alg, public_jwk, private_key_encrypted, created_at, published_at, activated_at,
+                                  hints_until)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
     let done = on!(conn, c => sqlx::query(SQL)
         .bind(key.kid.as_str()).bind(key.alg.name()).bind(key.public_jwk.as_str())
-        .bind(key.private_key_encrypted.as_slice()).bind(key.created_at).bind(key.published_at).bind(key.activated_at)
+        .bind(key.private_key_encrypted.as_deref()).bind(key.created_at).bind(key.published_at).bind(key.activated_at)
+        .bind(key.hints_until)
         .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }
@@ -125,6 +133,35 @@ pub(crate) async fn supersede(
     const SQL: &str = "UPDATE signing_keys SET activated_at = COALESCE(activated_at, $2), superseded_at = $2, expires_at = $3
                        WHERE kid = $1 AND (expires_at IS NULL OR expires_at > $3)";
     let done = on!(conn, c => sqlx::query(SQL).bind(kid).bind(now).bind(expires_at)
+        .execute(c).await.map(|done| done.rows_affected()))?;
+    Ok(done == 1)
+}
+
+/// Takes a key out at once: its tokens mean nothing any more, not even as hints. False if there is no such key, or nothing was
+/// left of it.
+pub(crate) async fn retire(conn: &mut Conn, kid: &str, now: Timestamp) -> Result<bool> {
+    const SQL: &str = "UPDATE signing_keys SET activated_at = COALESCE(activated_at, $2),
+                              superseded_at = COALESCE(superseded_at, $2), expires_at = $2, hints_until = NULL
+                       WHERE kid = $1 AND (expires_at IS NULL OR expires_at > $2 OR hints_until > $2)";
+    let done = on!(conn, c => sqlx::query(SQL).bind(kid).bind(now)
+        .execute(c).await.map(|done| done.rows_affected()))?;
+    Ok(done == 1)
+}
+
+/// Has ID tokens that a key signs be understood as hints until then, at least.
+pub(crate) async fn keep_hints(conn: &mut Conn, kid: &str, until: Timestamp) -> Result<bool> {
+    const SQL: &str = "UPDATE signing_keys SET hints_until = $2
+                       WHERE kid = $1 AND superseded_at IS NULL AND (hints_until IS NULL OR hints_until < $2)";
+    let done = on!(conn, c => sqlx::query(SQL).bind(kid).bind(until)
+        .execute(c).await.map(|done| done.rows_affected()))?;
+    Ok(done == 1)
+}
+
+/// Forgets the private half of a key whose last token has expired.
+pub(crate) async fn archive(conn: &mut Conn, kid: &str, now: Timestamp) -> Result<bool> {
+    const SQL: &str = "UPDATE signing_keys SET private_key_encrypted = NULL
+                       WHERE kid = $1 AND expires_at <= $2 AND private_key_encrypted IS NOT NULL";
+    let done = on!(conn, c => sqlx::query(SQL).bind(kid).bind(now)
         .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
 }

@@ -14,7 +14,7 @@ use crate::domain::pkce::CodeChallenge;
 use crate::domain::session::{BrowserSession, Prompt, Verdict, judge};
 use crate::domain::{AttemptId, AuthorizationCode, Client, Locale, LoginAttempt, ResumeToken, SessionCookie};
 use crate::flow::gauges::LOGINS;
-use crate::flow::refusal::{AuthorizeRefusal, RequestRefusal};
+use crate::flow::refusal::AuthorizeRefusal;
 use crate::flow::{Deps, Error, Params, id_token_hint};
 use crate::kakao::Authorize;
 use crate::keys::attempt::new_seed;
@@ -94,7 +94,12 @@ async fn judge_and_begin(
 ) -> Result<Begun, Error<AuthorizeRefusal>> {
     let Asking { client, target, browser } = *asking;
     if let Some(text) = request.id_token_hint {
-        request.authn.user = Some(id_token_hint::read(deps, text).ok_or(RequestRefusal::HintInvalid)?.sub);
+        match id_token_hint::read(deps, text) {
+            Some(hint) => request.authn.user = Some(hint.sub),
+            // Who is meant is not known, so nobody can be said to be logged in (OpenID Connect Core §3.1.2.1).
+            None if request.authn.prompt_none => return Err(AuthorizeRefusal::LoginRequired.into()),
+            None => {}
+        }
     }
     let session = find_session(deps, db, browser).await?;
     let prompt = match judge(&request.authn, session, deps.clock.now()) {
