@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, SHA512, digest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::join_all;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation, decode};
@@ -10,8 +13,8 @@ use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
 use crate::rig::{
-    BACKEND, BACKEND_SECRET, Browser, Rig, SECOND_SECRET, Setup, VERIFIER, WEB, authorization_request,
-    claims, header, http, json, parameter,
+    BACKEND, BACKEND_SECRET, Browser, Rig, SECOND_SECRET, Setup, VERIFIER, WEB, access_token,
+    authorization_request, claims, header, http, json, parameter,
 };
 
 async fn assert_error(reply: Response, status: u16, error: &str, told: &str) {
@@ -217,6 +220,36 @@ async fn a_code_lives_sixty_seconds() {
     assert_eq!(rig.redeem(0, &young).await.status(), StatusCode::OK);
     rig.clock.advance(Duration::from_secs(1));
     assert_error(rig.redeem(0, &old).await, 400, "invalid_grant", "too old").await;
+}
+
+/// OpenID Connect Core §3.1.3.6: the hash is that of the algorithm which signs the ID token. openid-client takes SHA-512 for
+/// EdDSA, and refuses the login otherwise.
+#[tokio::test]
+async fn at_hash_is_made_with_the_hash_of_the_id_tokens_algorithm() {
+    let client = |alg: &str| {
+        format!(
+            "[[clients]]\nid = \"{alg}\"\ntype = \"public\"\nredirect_uris = [\"{WEB}\"]\nid_token_alg = \"{alg}\"\n"
+        )
+    };
+    let algs = ["ES256", "RS256", "EdDSA"];
+    let rig = Rig::with(Setup {
+        clients: algs.map(client).concat(),
+        settings: vec![("KEYS__ALGORITHMS", algs.join(","))],
+        ..Setup::default()
+    })
+    .await;
+    for (alg, hash) in algs.into_iter().zip([&SHA256, &SHA256, &SHA512]) {
+        let landed = Browser::new(&rig).log_in(&authorization_request(&[("client_id", alg)])).await;
+        let code = parameter(&landed, "code").unwrap();
+        let form = [("client_id", alg), ("code", &*code), ("code_verifier", VERIFIER), ("redirect_uri", WEB)];
+        let form = [&[("grant_type", "authorization_code")], &form[..]].concat();
+        let tokens = json(rig.token(0, &form).await).await;
+        let id_token = tokens["id_token"].as_str().unwrap();
+        assert_eq!(header(id_token)["alg"], alg);
+        let whole = digest(hash, access_token(&tokens).as_bytes());
+        let half = &whole.as_ref()[..whole.as_ref().len() / 2];
+        assert_eq!(claims(id_token)["at_hash"], URL_SAFE_NO_PAD.encode(half), "{alg}");
+    }
 }
 
 #[tokio::test]

@@ -1,13 +1,15 @@
 //! Issues tokens: the last step of every grant type.
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA256, SHA512, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use super::claims::{AccessClaims, IdClaims, Principal, ProfileClaims};
 use crate::domain::secret::{reveal, reveal_some};
-use crate::domain::{AccessToken, Client, Grant, GrantType, RefreshToken, Scope, SignedIdToken, Stage, User};
+use crate::domain::{
+    AccessToken, Client, Grant, GrantType, RefreshToken, Scope, SignedIdToken, SigningAlg, Stage, User,
+};
 use crate::flow::Deps;
 use crate::keys::signer::TokenType;
 use crate::keys::{self, refresh_token};
@@ -106,7 +108,7 @@ pub(super) async fn issue(
             exp: (now + client.lifetimes.id).secs(),
             auth_time: grant.auth_time.secs(),
             sid: grant.id,
-            at_hash: at_hash(&access_token),
+            at_hash: at_hash(client.id_token_alg, &access_token),
             nonce,
             profile: user.as_ref().map(|user| ProfileClaims::of_scope(user, scope)).unwrap_or_default(),
         };
@@ -164,8 +166,13 @@ fn bare(client: &Client, scope: &Scope, access_token: String) -> TokenResponse {
     }
 }
 
-/// The left half of the access token's SHA-256 (OpenID Connect Core §3.1.3.6). All our algorithms hash with SHA-256,
-/// save `EdDSA`, whose libraries use SHA-512 or SHA-256 and mostly do not check.
-fn at_hash(access_token: &str) -> String {
-    URL_SAFE_NO_PAD.encode(&digest(&SHA256, access_token.as_bytes()).as_ref()[..16])
+/// The left half of the access token's digest, by the hash of the algorithm that signs the ID token (OpenID Connect Core
+/// §3.1.3.6): SHA-512 for Ed25519 (RFC 8032 §5.1), as the libraries that check it expect.
+fn at_hash(alg: SigningAlg, access_token: &str) -> String {
+    let hash = match alg {
+        SigningAlg::Es256 | SigningAlg::Rs256 => &SHA256,
+        SigningAlg::EdDsa => &SHA512,
+    };
+    let digest = digest(hash, access_token.as_bytes());
+    URL_SAFE_NO_PAD.encode(&digest.as_ref()[..digest.as_ref().len() / 2])
 }
