@@ -1,5 +1,7 @@
 //! The parameters of an OAuth request (RFC 6749 §3.1 and §3.2): none twice, and an empty one counts as absent.
 
+use percent_encoding::percent_decode;
+
 /// The decoded parameters of one request, in order.
 #[derive(Clone, Default)]
 pub(crate) struct Params(Vec<(String, String)>);
@@ -26,16 +28,11 @@ impl Params {
     /// When a name or value is not UTF-8 or holds a NUL: guessing what was meant could pass a check that the real
     /// value would not.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
-        let pairs: Vec<(String, String)> = url::form_urlencoded::parse(bytes).into_owned().collect();
-        // The decoder puts U+FFFD where the bytes were not UTF-8; a U+FFFD that was really sent is not worth telling apart.
-        let any = |c: char| pairs.iter().any(|(name, value)| name.contains(c) || value.contains(c));
-        if any('\u{FFFD}') {
-            return Err(Unreadable::NotUtf8);
-        }
-        if any('\0') {
-            return Err(Unreadable::Nul);
-        }
-        Ok(Self(pairs))
+        let pairs = bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+            Ok((decode(&pair[..end])?, decode(pair.get(end + 1..).unwrap_or_default())?))
+        });
+        Ok(Self(pairs.collect::<Result<_, _>>()?))
     }
 
     /// The value of a parameter that may stand once; `None` when absent or empty.
@@ -76,6 +73,14 @@ impl Params {
     }
 }
 
+/// Decodes a name or a value (URL Standard §5.1), except that what is not UTF-8 is refused: the standard's parser puts U+FFFD in
+/// its place, which cannot be told from one that was sent.
+fn decode(bytes: &[u8]) -> Result<String, Unreadable> {
+    let spaced: Vec<u8> = bytes.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    let text = String::from_utf8(percent_decode(&spaced).collect()).map_err(|_| Unreadable::NotUtf8)?;
+    if text.contains('\0') { Err(Unreadable::Nul) } else { Ok(text) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,8 +97,27 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_refused_not_guessed() {
-        assert_eq!(Params::read(b"a=%ff").err(), Some(Unreadable::NotUtf8));
+        for bytes in [&b"a=%ff"[..], b"%ff=a", b"a=\xff", b"a=%ED%95", b"a=%C0%80", b"a=%ED%A0%80"] {
+            assert_eq!(Params::read(bytes).err(), Some(Unreadable::NotUtf8), "{bytes:?}");
+        }
         assert_eq!(Params::read(b"a=%00").err(), Some(Unreadable::Nul));
         assert!(Params::read(b"&&=&a=%ED%95%9C+%26").unwrap().one("a") == Ok(Some("한 &")));
+    }
+
+    #[test]
+    fn what_is_utf_8_is_read_as_the_url_standard_reads_it() {
+        for text in [
+            "a=%EF%BF%BD",
+            "a=\u{FFFD}&b",
+            "=&&a==b=&a+b=%2B+%20",
+            "a=%zz&b=%4&c=%",
+            "%61=%26%3D",
+            "a=1&=2&b=\u{10FFFF}",
+        ] {
+            let standard: Vec<(String, String)> =
+                url::form_urlencoded::parse(text.as_bytes()).into_owned().collect();
+            assert_eq!(Params::read(text.as_bytes()).unwrap().0, standard, "{text}");
+        }
+        assert_eq!(Params::read(b"state=%EF%BF%BD").unwrap().one("state"), Ok(Some("\u{FFFD}")));
     }
 }
