@@ -44,6 +44,8 @@ pub(super) fn code(
 
 /// Appends the parameters to the redirect URI, keeping its own query as it is (RFC 6749 §3.1.2), or has the browser post
 /// them there (Form Post Response Mode §2).
+///
+/// The empty fragment at the end keeps browsers from carrying one over from the page before (RFC 9700 §4.1.3).
 fn answer(request: &HttpRequest, target: &ClientResponseTarget, parameters: &[(&str, &str)]) -> HttpResponse {
     let mut pairs = parameters.to_vec();
     pairs.extend(target.state.as_deref().map(|state| ("state", state)));
@@ -52,7 +54,7 @@ fn answer(request: &HttpRequest, target: &ClientResponseTarget, parameters: &[(&
         ResponseMode::Query => {
             let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
             let separator = if target.redirect_uri.contains('?') { '&' } else { '?' };
-            see_other(&format!("{}{separator}{query}", target.redirect_uri))
+            see_other(&format!("{}{separator}{query}#", target.redirect_uri))
         }
         ResponseMode::FormPost => page::form_post(request, &target.redirect_uri, &pairs),
     }
