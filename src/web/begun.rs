@@ -17,8 +17,9 @@ pub(super) fn respond(request: &HttpRequest, state: &State, begun: Begun) -> Res
     let mut response = redirect::see_other(&location);
     // Without its cookie the attempt could not be completed.
     let broken = |_| Reply::Failed(Error::broken("a cookie could not be set"));
-    response.add_cookie(&state.cookies().attempt(attempt, sealed)).map_err(broken)?;
-    for old in state.cookies().surplus_attempts(request) {
+    let cookie = state.cookies().attempt(attempt, sealed);
+    response.add_cookie(&cookie).map_err(broken)?;
+    for old in state.cookies().surplus_attempts(request, &cookie) {
         response.add_removal_cookie(&old).map_err(broken)?;
     }
     Ok(response)

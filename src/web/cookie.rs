@@ -8,8 +8,15 @@ use actix_web::cookie::{Cookie, SameSite, time};
 use crate::domain::{AttemptId, SessionCookie};
 use crate::flow::login::attempt::{ATTEMPT_TTL, cookie_name};
 
-/// Attempts that one browser may have under way: each has a cookie, and proxies refuse requests with too many.
+/// Attempts that one browser may have under way: each has a cookie.
 const MOST_ATTEMPTS: usize = 6;
+
+/// The most bytes that the attempts of one browser may take up in its `Cookie` header: proxies refuse longer headers than
+/// 8 kB, with whatever else the host has set.
+const MOST_BYTES: usize = 6000;
+
+/// How much longer a cookie stays than its attempt, so that a person who took too long reads just that.
+const AFTER_ATTEMPT: Duration = Duration::from_mins(1);
 
 /// How long an attempt's cookie stays after its callback. A repeated callback finds it for as long as its code may
 /// live; after that the page says to start again.
@@ -62,7 +69,7 @@ impl Cookies {
 
     /// The cookie of an attempt that has begun. Lax, because Strict would not survive the way back from Kakao.
     pub(super) fn attempt(self, attempt: AttemptId, sealed: String) -> Cookie<'static> {
-        self.build(self.attempt_name(attempt), sealed, ATTEMPT_TTL)
+        self.build(self.attempt_name(attempt), sealed, ATTEMPT_TTL + AFTER_ATTEMPT)
     }
 
     /// The cookie of an attempt that was completed.
@@ -70,14 +77,21 @@ impl Cookies {
         self.build(self.attempt_name(attempt), sealed, COMPLETED_ATTEMPT_TTL)
     }
 
-    /// Removes the attempts beyond those that a browser may keep beside a new one: the oldest, which browsers send first
-    /// (RFC 6265 §5.4).
-    pub(super) fn surplus_attempts(self, request: &HttpRequest) -> Vec<Cookie<'static>> {
+    /// Removes the attempts that a browser may not keep beside a new one, because they are too many or too large: the
+    /// oldest, which browsers send first (RFC 6265 §5.4).
+    pub(super) fn surplus_attempts(self, request: &HttpRequest, new: &Cookie<'_>) -> Vec<Cookie<'static>> {
         let prefix = format!("{}login-", self.prefix());
         let Ok(cookies) = request.cookies() else { return Vec::new() };
-        let attempts: Vec<&Cookie<'_>> =
-            cookies.iter().filter(|cookie| cookie.name().starts_with(&prefix)).collect();
-        let surplus = attempts.len().saturating_sub(MOST_ATTEMPTS - 1);
+        let attempts = cookies.iter().filter(|cookie| cookie.name().starts_with(&prefix));
+        let attempts: Vec<&Cookie<'_>> = attempts.filter(|cookie| cookie.name() != new.name()).collect();
+        let (mut kept, mut bytes) = (1, sent_bytes(new));
+        // From the newest on, until one does not fit: what is older than that one goes too.
+        let fitting = attempts.iter().rev().take_while(|cookie| {
+            kept += 1;
+            bytes += sent_bytes(cookie);
+            kept <= MOST_ATTEMPTS && bytes <= MOST_BYTES
+        });
+        let surplus = attempts.len() - fitting.count();
         attempts[..surplus].iter().map(|cookie| self.removal(cookie.name().to_owned())).collect()
     }
 
@@ -97,6 +111,11 @@ impl Cookies {
     }
 }
 
+/// What a cookie adds to the `Cookie` header, with what stands between two of them.
+fn sent_bytes(cookie: &Cookie<'_>) -> usize {
+    cookie.name().len() + "=".len() + cookie.value().len() + "; ".len()
+}
+
 fn read(request: &HttpRequest, name: &str) -> Option<String> {
     request.cookie(name).map(|cookie| cookie.value().to_owned())
 }
@@ -109,20 +128,40 @@ mod tests {
 
     #[test]
     fn the_oldest_attempts_beyond_the_limit_are_removed_and_nothing_else() {
-        let sent = |attempts: usize| {
-            let names = (0..attempts).map(|number| format!("__Host-login-{number}=x"));
+        let new = |size: usize| Cookie::new("__Host-login-new", "n".repeat(size));
+        let sent = |sizes: &[usize]| {
+            let values = sizes.iter().map(|size| "x".repeat(*size));
+            let attempts = values.enumerate().map(|(number, value)| format!("__Host-login-{number}={value}"));
             let other = ["__Host-session=s".to_owned(), "login-0=of-another-port".to_owned()];
-            let header = other.into_iter().chain(names).collect::<Vec<_>>().join("; ");
+            let header = other.into_iter().chain(attempts).collect::<Vec<_>>().join("; ");
             TestRequest::default().insert_header(("Cookie", header)).to_http_request()
         };
-        let removed = |attempts| {
-            let cookies = Cookies::new(true).surplus_attempts(&sent(attempts));
+        let removed = |sizes: &[usize], size| {
+            let cookies = Cookies::new(true).surplus_attempts(&sent(sizes), &new(size));
             cookies.iter().map(|cookie| cookie.name().to_owned()).collect::<Vec<_>>()
         };
-        // With the new one there are at most six.
-        assert!(removed(5).is_empty());
-        assert_eq!(removed(6), ["__Host-login-0"]);
-        assert_eq!(removed(8), ["__Host-login-0", "__Host-login-1", "__Host-login-2"]);
+        let all = ["__Host-login-0", "__Host-login-1", "__Host-login-2"];
+        // With the new one there are at most six …
+        assert!(removed(&[1; 5], 1).is_empty());
+        assert_eq!(removed(&[1; 6], 1), all[..1]);
+        assert_eq!(removed(&[1; 8], 1), all);
+        // … and they are no larger than the limit, to the byte: what is not value is 17 of each, 19 of the new one.
+        assert!(removed(&[MOST_BYTES - 17 - 19 - 500], 500).is_empty());
+        assert_eq!(removed(&[MOST_BYTES - 17 - 19 - 499], 500), all[..1]);
+        assert_eq!(
+            removed(&[1, 3900, 1], 3000),
+            all[..2],
+            "what is older than one that does not fit goes too"
+        );
+    }
+
+    #[test]
+    fn an_attempts_cookie_outlives_the_attempt() {
+        let cookie = Cookies::new(true).attempt(AttemptId::of_state("s"), "x".into());
+        assert!(
+            cookie.max_age().unwrap()
+                >= time::Duration::try_from(ATTEMPT_TTL).unwrap() + time::Duration::MINUTE
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::flow::refusal::{AuthorizeRefusal, RequestRefusal};
 use crate::keys::attempt::AttemptKeys;
 use crate::keys::{self, Keys, Purpose};
 
-/// How long a person may take at Kakao. Also the life of the attempt's cookie.
+/// How long a person may take at Kakao.
 pub(crate) const ATTEMPT_TTL: Duration = Duration::from_mins(10);
 
 /// The largest sealed attempt that browsers keep in a cookie (RFC 6265 §6.1: 4096 bytes with its name).
