@@ -26,6 +26,8 @@ pub(crate) const JWKS: &str = "/.well-known/jwks.json";
 /// Our own API: every path of it, those that no endpoint has included.
 pub(crate) const V1: [&str; 2] = ["/v1", "/v1/{path:.*}"];
 pub(crate) const REVOCATIONS: &str = "/v1/revocations";
+/// The member of the discovery documents that holds the feed's address. Not a registered one (RFC 8414 §7.1), hence the prefix.
+pub(crate) const REVOCATIONS_MEMBER: &str = "kakao_auth_revocation_feed";
 pub(crate) const NONCES: &str = "/v1/nonces";
 pub(crate) const ME: &str = "/v1/me";
 pub(crate) const MY_SESSIONS: &str = "/v1/me/sessions";

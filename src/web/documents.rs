@@ -6,9 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use crate::domain::client::ProfileClaim;
 use crate::domain::rotation::KeyPolicy;
-use crate::domain::{Clients, Fingerprint, GrantType, Issuer, Scope, paths};
+use crate::domain::{Clients, Fingerprint, GrantType, Issuer, Scope, SigningAlg, paths};
+use crate::flow::token::claims::ProfileClaims;
 
 /// The discovery document, made once.
 pub(super) struct Documents {
@@ -36,8 +36,8 @@ impl Documents {
         let custom: Vec<&str> = clients.iter().flat_map(|client| client.scopes.iter()).collect();
         let scopes: Scope = known.chain(custom).collect();
         let mut claims = vec!["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid"];
-        claims.extend(ProfileClaim::all().map(ProfileClaim::name));
-        claims.extend(["email_verified", "updated_at"]);
+        claims.extend(ProfileClaims::names_by_scope());
+        let assertion_algs = SigningAlg::ALL.map(SigningAlg::name);
         let document = json!({
             "issuer": issuer.as_str(),
             "authorization_endpoint": issuer.join(paths::AUTHORIZE),
@@ -45,8 +45,8 @@ impl Documents {
             "userinfo_endpoint": issuer.join(paths::USERINFO),
             "introspection_endpoint": issuer.join(paths::INTROSPECT),
             "revocation_endpoint": issuer.join(paths::REVOKE),
-            "revocation_feed": issuer.join(paths::REVOCATIONS),
             "end_session_endpoint": issuer.join(paths::LOGOUT),
+            paths::REVOCATIONS_MEMBER: issuer.join(paths::REVOCATIONS),
             "jwks_uri": issuer.join(paths::JWKS),
             "scopes_supported": scopes.iter().collect::<Vec<_>>(),
             "response_types_supported": ["code"],
@@ -57,7 +57,9 @@ impl Documents {
             "id_token_signing_alg_values_supported": keys.algorithms.iter().map(|alg| alg.name()).collect::<Vec<_>>(),
             "token_endpoint_auth_methods_supported":
                 ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],
-            "token_endpoint_auth_signing_alg_values_supported": ["ES256", "RS256", "EdDSA"],
+            "token_endpoint_auth_signing_alg_values_supported": assertion_algs,
+            "introspection_endpoint_auth_signing_alg_values_supported": assertion_algs,
+            "revocation_endpoint_auth_signing_alg_values_supported": assertion_algs,
             "backchannel_logout_supported": true,
             "backchannel_logout_session_supported": true,
             "introspection_endpoint_auth_methods_supported":

@@ -36,6 +36,26 @@ async fn discovery_says_exactly_what_works() {
     assert!(document["id_token_signing_alg_values_supported"].as_array().unwrap().contains(&json!("RS256")));
     assert!(document["scopes_supported"].as_array().unwrap().contains(&json!("openid")));
     assert!(!document.to_string().contains("none\",\"S") && !document.to_string().contains("HS256"));
+    let claims = document["claims_supported"].as_array().unwrap();
+    for claim in
+        ["sub", "auth_time", "sid", "nickname", "email", "email_verified", "phone_number", "updated_at"]
+    {
+        assert!(claims.contains(&json!(claim)), "{claim}");
+    }
+    // What only a client's own setting tells, in access tokens, is in no ID token and not at userinfo.
+    assert!(
+        !claims.iter().any(|claim| claim == "age_range" || claim.as_str().unwrap().starts_with("kakao_"))
+    );
+    for endpoint in ["token", "revocation", "introspection"] {
+        let algs = &document[format!("{endpoint}_endpoint_auth_signing_alg_values_supported")];
+        assert_eq!(
+            *algs,
+            json!(["ES256", "RS256", "EdDSA"]),
+            "{endpoint}: it lists private_key_jwt (RFC 8414 §2)"
+        );
+    }
+    assert_eq!(document["kakao_auth_revocation_feed"], format!("{ISSUER}/v1/revocations"));
+    assert_eq!(document["revocation_feed"], Value::Null, "the registry may give that name to something else");
     let endpoints = document
         .as_object()
         .unwrap()

@@ -154,6 +154,14 @@ impl<'a> ProfileClaims<'a> {
         claims
     }
 
+    /// The names of all claims that some scope tells.
+    pub(crate) fn names_by_scope() -> Vec<&'static str> {
+        let fields = ProfileField::ALL.iter().filter(|field| field.scope().is_some());
+        let mut names: Vec<&str> = fields.map(|field| field.name()).collect();
+        names.extend(["email_verified", "updated_at"]);
+        names
+    }
+
     /// Whether a scope tells anything of the profile.
     pub(super) fn any_of_scope(scope: &Scope) -> bool {
         scope.iter().any(|token| ProfileField::ALL.iter().any(|field| field.scope() == Some(token)))
