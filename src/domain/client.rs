@@ -17,6 +17,17 @@ pub(crate) enum ClientType {
     Confidential(Vec<Fingerprint>),
 }
 
+/// When a code needs a PKCE challenge (RFC 7636, RFC 9700 §2.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RequirePkce {
+    /// Always: every public client, and a confidential one with `require_pkce = true`.
+    Always,
+    /// Unless the request sends `nonce` with the scope `openid`: a confidential client that does not say otherwise.
+    UnlessNonce,
+    /// Never: a confidential client with `require_pkce = false`.
+    Never,
+}
+
 /// A grant type that a client may use at the token endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum GrantType {
@@ -125,8 +136,7 @@ pub(crate) struct Client {
     pub(crate) scopes: Scope,
     /// `aud` of its access tokens.
     pub(crate) audience: Vec<String>,
-    /// Whether a code needs a PKCE challenge.
-    pub(crate) require_pkce: bool,
+    pub(crate) require_pkce: RequirePkce,
     /// What signs its access tokens.
     pub(crate) access_token_alg: SigningAlg,
     /// What signs its ID tokens.
@@ -172,7 +182,7 @@ impl Client {
             grants: GrantType::ALL.to_vec(),
             scopes: Scope::default(),
             audience: Vec::new(),
-            require_pkce: true,
+            require_pkce: RequirePkce::Always,
             access_token_alg: SigningAlg::Es256,
             id_token_alg: SigningAlg::Rs256,
             claims: Vec::new(),

@@ -11,7 +11,7 @@ use url::Url;
 use super::reader::Reader;
 use super::tokens::{ACCESS, CODE, ID, REFRESH_ABSOLUTE, REFRESH_IDLE};
 use super::value::{duration, nearest};
-use crate::domain::client::ProfileClaim;
+use crate::domain::client::{ProfileClaim, RequirePkce};
 use crate::domain::client_jwk::ClientJwk;
 use crate::domain::redirect::{RedirectUri, is_this_machine};
 use crate::domain::{
@@ -82,7 +82,7 @@ impl Table<'_> {
         if redirect_uris.is_empty() && grants.contains(&GrantType::AuthorizationCode) {
             self.problem("redirect_uris", "authorization_code needs at least one redirect URI");
         }
-        let audience = self.list("audience", &[id.as_str()], |text| Ok(text.to_owned()));
+        let audience = self.audience(&id);
         Client {
             name: self.keys.get("name").and_then(Value::as_str).unwrap_or(id.as_str()).to_owned(),
             kind,
@@ -193,19 +193,35 @@ impl Table<'_> {
         None
     }
 
-    fn require_pkce(&mut self, confidential: bool) -> bool {
+    fn require_pkce(&mut self, confidential: bool) -> RequirePkce {
         match self.keys.get("require_pkce") {
-            None | Some(Value::Bool(true)) => true,
-            Some(Value::Bool(false)) if confidential => false,
+            None if confidential => RequirePkce::UnlessNonce,
+            Some(Value::Bool(false)) if confidential => RequirePkce::Never,
+            None | Some(Value::Bool(true)) => RequirePkce::Always,
             Some(Value::Bool(false)) => {
                 self.problem("require_pkce", "only a confidential client may go without PKCE");
-                true
+                RequirePkce::Always
             }
             Some(_) => {
                 self.problem("require_pkce", "it must be true or false");
-                true
+                RequirePkce::Always
             }
         }
+    }
+
+    /// A token without `aud` would be for everybody, or for nobody.
+    fn audience(&mut self, id: &ClientId) -> Vec<String> {
+        let named = |text: &str| {
+            if text.is_empty() { Err("\"\" is no name".to_owned()) } else { Ok(text.to_owned()) }
+        };
+        let audience = self.list("audience", &[id.as_str()], named);
+        if audience.is_empty() {
+            self.problem(
+                "audience",
+                "it must name at least one resource server; leave it out for the client's id",
+            );
+        }
+        audience
     }
 
     /// The client's own, where it has them, else the service's.

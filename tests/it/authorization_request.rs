@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 
 use reqwest::{Response, StatusCode};
 
-use crate::rig::{BACKEND, Browser, Rig, WEB, authorization_request, http, json, location, parameter};
+use crate::rig::{
+    BACKEND, BACKEND_SECRET, Browser, Rig, Setup, WEB, authorization_request, claims, http, json, location,
+    parameter,
+};
 
 async fn assert_page(answer: Response, told: &str) {
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{told}");
@@ -49,7 +52,7 @@ async fn a_valid_request_by_get_or_post_goes_to_kakao_with_a_sealed_cookie() {
         assert!(
             cookie.starts_with("login-") && cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax")
         );
-        assert!(cookie.contains("Path=/") && cookie.contains("Max-Age=600") && !cookie.contains("Domain"));
+        assert!(cookie.contains("Path=/") && cookie.contains("Max-Age=660") && !cookie.contains("Domain"));
         assert!(!cookie.contains("client-state"), "the attempt is sealed");
         assert_eq!(answer.headers()["referrer-policy"], "no-referrer");
         assert!(answer.headers().get("access-control-allow-origin").is_none());
@@ -245,6 +248,79 @@ async fn a_confidential_client_may_go_without_pkce_where_it_is_allowed() {
     assert!(parameter(&Browser::new(&rig).log_in(&request).await, "code").is_some());
 }
 
+/// Authlib, Spring Boot 3 and mod_auth_openidc send a nonce and no challenge; oauth2-proxy, passport-openidconnect and the sample
+/// of go-oidc send neither.
+#[tokio::test]
+async fn a_confidential_client_goes_without_pkce_by_default_if_it_sends_a_nonce() {
+    let hash = kakao_auth::domain::Fingerprint::of(BACKEND_SECRET.as_bytes()).to_hex();
+    let client = |id: &str, more: &str| {
+        format!(
+            "[[clients]]\nid = \"{id}\"\ntype = \"confidential\"\nsecret_sha256 = [\"{hash}\"]\n\
+             redirect_uris = [\"{WEB}\"]\n{more}\n"
+        )
+    };
+    let clients = client("stock", "") + &client("strict", "require_pkce = true");
+    let rig = Rig::with(Setup { clients, ..Setup::default() }).await;
+    let without_pkce = |id, more: &[(&'static str, &'static str)]| {
+        let changes = [("client_id", id), ("code_challenge", ""), ("code_challenge_method", "")];
+        authorization_request(&[&changes, more].concat())
+    };
+    let landed = Browser::new(&rig).log_in(&without_pkce("stock", &[])).await;
+    let code = parameter(&landed, "code").unwrap();
+    let form = [("grant_type", "authorization_code"), ("code", &*code), ("redirect_uri", WEB)];
+    let tokens = json(rig.form_as(0, "stock", "/oauth/token", &form).await).await;
+    assert_eq!(claims(tokens["id_token"].as_str().unwrap())["nonce"], "client-nonce");
+
+    for (id, more, named) in [
+        ("stock", vec![("nonce", "")], "nonce with the scope openid"),
+        ("stock", vec![("scope", "profile")], "require_pkce = false"),
+        ("strict", vec![], "code_challenge_method=S256"),
+        ("web", vec![], "code_challenge_method=S256"),
+    ] {
+        let answer = Browser::new(&rig).authorize(&without_pkce(id, &more)).await;
+        assert_sent_back(&answer, "invalid_request", id);
+        let description = parameter(&location(&answer), "error_description").unwrap();
+        assert!(description.contains(named), "{id} {more:?}: {description}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_ends_in_an_empty_fragment_so_that_none_is_carried_over() {
+    let rig = Rig::start().await;
+    let browser = Browser::new(&rig);
+    for uri in [WEB, "https://app.example/cb?tenant=7"] {
+        let request = authorization_request(&[("redirect_uri", uri)]);
+        let code = if uri == WEB {
+            browser.log_in(&request).await
+        } else {
+            location(&browser.authorize(&request).await)
+        };
+        let none = authorization_request(&[("redirect_uri", uri), ("prompt", "none")]);
+        let error = location(&Browser::new(&rig).authorize(&none).await);
+        for landed in [code, error] {
+            assert!(
+                landed.starts_with(uri) && landed.ends_with('#') && landed.matches('#').count() == 1,
+                "{landed}"
+            );
+        }
+    }
+    let posted = authorization_request(&[("response_mode", "form_post")]);
+    let page = browser.authorize(&posted).await.text().await.unwrap();
+    assert!(page.contains(&format!("action=\"{WEB}\"")), "{page}");
+}
+
+#[tokio::test]
+async fn a_state_may_hold_any_character_but_nul_and_must_be_utf_8() {
+    let rig = Rig::start().await;
+    let state = "\u{FFFD} 한글 + & = % # \u{10FFFF}";
+    let landed = Browser::new(&rig).log_in(&authorization_request(&[("state", state)])).await;
+    assert_eq!(parameter(&landed, "state").as_deref(), Some(state));
+    for bytes in ["%FF", "%00"] {
+        let url = rig.url(0, &format!("/oauth/authorize?client_id=web&state={bytes}"));
+        assert_page(http().get(url).send().await.unwrap(), bytes).await;
+    }
+}
+
 #[tokio::test]
 async fn codes_are_random_unique_and_without_a_shared_beginning() {
     let rig = Rig::start().await;
@@ -290,6 +366,38 @@ async fn abandoned_attempts_do_not_fill_the_browser() {
         "nothing is stored before the callback"
     );
     assert!(browser.log_in(&authorization_request(&[])).await.starts_with(WEB));
+}
+
+#[tokio::test]
+async fn abandoned_attempts_with_long_states_fit_into_a_proxys_limit() {
+    let rig = Rig::start().await;
+    for (length, kept) in [(43, 6), (700, 3), (1900, 1)] {
+        let browser = Browser::new(&rig);
+        let state = "s".repeat(length);
+        // The rig's jar forgets the order; a browser sends the oldest first, so the header is made here.
+        let mut jar: Vec<(String, String)> = Vec::new();
+        for _ in 0..9 {
+            let header =
+                jar.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+            let request = http().get(rig.url(0, "/oauth/authorize")).header("Cookie", header);
+            let answer = request.query(&authorization_request(&[("state", &*state)])).send().await.unwrap();
+            assert!(location(&answer).starts_with(rig.kakao.base_url()));
+            for set in answer.headers().get_all("set-cookie") {
+                let (name, rest) = set.to_str().unwrap().split_once('=').unwrap();
+                let value = rest.split(';').next().unwrap();
+                jar.retain(|(known, _)| known != name);
+                if !value.is_empty() {
+                    jar.push((name.to_owned(), value.to_owned()));
+                }
+            }
+            let bytes: usize = jar.iter().map(|(name, value)| name.len() + value.len() + 3).sum();
+            assert!(bytes <= 6000, "{bytes} bytes with states of {length}");
+        }
+        assert!(jar.len() >= kept, "{} attempts are kept with states of {length}", jar.len());
+        // The newest can be completed.
+        browser.cookies.lock().unwrap().extend(jar);
+        assert!(browser.log_in(&authorization_request(&[("state", &*state)])).await.starts_with(WEB));
+    }
 }
 
 #[tokio::test]

@@ -297,7 +297,7 @@ async fn whoever_waits_for_the_first_callback_says_the_same_and_the_fault_counts
         places
             .first()
             .unwrap()
-            .ends_with("errors%23KOE319&state=client-state&iss=http%3A%2F%2Fauth.localhost")
+            .ends_with("errors%23KOE319&state=client-state&iss=http%3A%2F%2Fauth.localhost#")
     );
     assert_eq!(rig.kakao.calls_to(Endpoint::Token), 1);
     let stored =

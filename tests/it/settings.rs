@@ -186,6 +186,8 @@ fn every_bad_client_is_named_with_what_to_write_instead() {
         ("grants = [\"password\"]", "not a grant type"),
         ("grants = [\"authorization_code\", \"client_credentials\"]", "confidential"),
         ("scopes = [\"a b\"]", "not a scope"),
+        ("audience = []", "at least one resource server"),
+        ("audience = [\"\"]", "no name"),
         ("require_pkce = false", "only a confidential client"),
         ("require_pkce = \"no\"", "true or false"),
         ("access_token_alg = \"HS256\"", "ES256, RS256 or EdDSA"),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::access::{self, Basis};
+use crate::domain::client::RequirePkce;
 use crate::domain::consent::{MAX_CONSENT_ITEMS, is_item, items};
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::session::{AuthnRequirements, Prompt};
@@ -132,8 +133,8 @@ impl<'a> AuthorizationRequest<'a> {
         require_code_response(client, params)?;
         refuse_too_long(params, "state")?;
         refuse_too_long(params, "nonce")?;
-        let challenge = read_challenge(client, params)?;
         let scope = read_scope(client, params)?;
+        let challenge = read_challenge(client, &scope, params)?;
         refuse_bad_claims(params)?;
         let authn = read_authn(params)?;
         let consent_items = read_consent_items(params)?;
@@ -218,7 +219,11 @@ fn refuse_too_long(params: &Params, name: &'static str) -> Result<(), AuthorizeR
 }
 
 /// RFC 7636 §4.3: S256 only; a challenge without a method would mean `plain`.
-fn read_challenge(client: &Client, params: &Params) -> Result<Option<CodeChallenge>, AuthorizeRefusal> {
+fn read_challenge(
+    client: &Client,
+    scope: &Scope,
+    params: &Params,
+) -> Result<Option<CodeChallenge>, AuthorizeRefusal> {
     match (params.one("code_challenge")?, params.one("code_challenge_method")?) {
         (Some(challenge), Some("S256")) => CodeChallenge::parse(challenge).map(Some).map_err(|_| {
             RequestRefusal::ParameterInvalid("code_challenge", "it must be 43 to 128 unreserved characters")
@@ -226,8 +231,14 @@ fn read_challenge(client: &Client, params: &Params) -> Result<Option<CodeChallen
         }),
         (Some(_), _) => Err(AuthorizeRefusal::ChallengeMethodUnsupported),
         (None, Some(_)) => Err(RequestRefusal::ParameterMissing("code_challenge").into()),
-        (None, None) if client.require_pkce || client.is_public() => Err(AuthorizeRefusal::ChallengeMissing),
-        (None, None) => Ok(None),
+        (None, None) => match client.require_pkce {
+            RequirePkce::Never => Ok(None),
+            RequirePkce::UnlessNonce if scope.contains("openid") && params.one("nonce")?.is_some() => {
+                Ok(None)
+            }
+            RequirePkce::UnlessNonce => Err(AuthorizeRefusal::ChallengeOrNonceMissing),
+            RequirePkce::Always => Err(AuthorizeRefusal::ChallengeMissing),
+        },
     }
 }
 
@@ -405,6 +416,24 @@ mod tests {
             (vec![("resource", "elsewhere")], access(AccessRefusal::ResourceUnknown)),
         ] {
             assert_eq!(refusal(&client(), &changes), Some(expected), "{changes:?}");
+        }
+        let without_pkce = [("code_challenge", ""), ("code_challenge_method", "")];
+        let sent = |more: &[(&'static str, &'static str)]| [&without_pkce, more].concat();
+        let neither = Some(AuthorizeRefusal::ChallengeOrNonceMissing);
+        for (require_pkce, changes, expected) in [
+            (
+                RequirePkce::Always,
+                sent(&[("scope", "openid"), ("nonce", "n")]),
+                Some(AuthorizeRefusal::ChallengeMissing),
+            ),
+            (RequirePkce::UnlessNonce, sent(&[("scope", "openid"), ("nonce", "n")]), None),
+            (RequirePkce::UnlessNonce, sent(&[("scope", "openid")]), neither.clone()),
+            (RequirePkce::UnlessNonce, sent(&[("scope", "profile"), ("nonce", "n")]), neither.clone()),
+            (RequirePkce::UnlessNonce, sent(&[("scope", "openid"), ("nonce", "")]), neither),
+            (RequirePkce::Never, sent(&[("scope", "profile")]), None),
+        ] {
+            let client = Client { require_pkce, ..client() };
+            assert_eq!(refusal(&client, &changes), expected, "{require_pkce:?} {changes:?}");
         }
         let codeless = Client { grants: vec![GrantType::TokenExchange], ..client() };
         assert_eq!(refusal(&codeless, &[]), Some(access(AccessRefusal::GrantTypeNotAllowed)));

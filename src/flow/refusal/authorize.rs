@@ -18,6 +18,8 @@ pub enum AuthorizeRefusal {
     ResponseTypeUnsupported,
     /// The client must send a PKCE challenge and did not.
     ChallengeMissing,
+    /// The client must send a PKCE challenge, or a nonce with the scope `openid`, and sent neither.
+    ChallengeOrNonceMissing,
     /// The challenge is not S256.
     ChallengeMethodUnsupported,
     /// `prompt=none`, and nobody is logged in here.

@@ -30,7 +30,14 @@ pub(super) fn body(refusal: &Refusal) -> ErrorBody {
         Refusal::ChallengeMissing => (
             InvalidRequest,
             "code_challenge_missing",
-            "code_challenge is missing: PKCE with S256 is required.",
+            "code_challenge is missing: this client must use PKCE. Send code_challenge with code_challenge_method=S256; \
+             most libraries have an option for it.",
+        ),
+        Refusal::ChallengeOrNonceMissing => (
+            InvalidRequest,
+            "code_challenge_or_nonce_missing",
+            "code_challenge is missing: turn on PKCE with S256 in the client, or have it send nonce with the scope openid. \
+             If it can do neither, the operator may set require_pkce = false for it.",
         ),
         Refusal::ChallengeMethodUnsupported => {
             (InvalidRequest, "code_challenge_method_unsupported", "code_challenge_method must be S256.")

@@ -60,6 +60,7 @@ fn at_the_login() -> Vec<Sample> {
                 R::RedirectUriUnknown,
                 R::ResponseTypeUnsupported,
                 pkce,
+                R::ChallengeOrNonceMissing,
                 method,
                 R::LoginRequired,
                 R::ConsentRequired,
