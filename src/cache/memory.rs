@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Decision;
+use crate::domain::limit::judge;
 use crate::domain::{Clock, Quota, Timestamp};
 
 /// Entries of each kind kept at most.
@@ -17,7 +18,7 @@ type Shared<V> = Arc<Mutex<HashMap<String, V>>>;
 pub struct Memory {
     clock: Clock,
     values: Shared<(Timestamp, Vec<u8>)>,
-    /// For each key, when its quota will be whole again: the "theoretical arrival time" of GCRA.
+    /// For each key, when its quota is refilled: the "theoretical arrival time" of GCRA.
     counters: Shared<Timestamp>,
 }
 
@@ -42,19 +43,17 @@ impl Memory {
         lock(&self.values).remove(key);
     }
 
-    /// GCRA: allowed while the quota, after this one, is whole again within its period.
+    /// Counts one, if the quota has room for it.
     pub(super) fn hit(&self, key: &str, quota: Quota) -> Decision {
         let now = self.clock.now();
-        let step = quota.per / quota.burst.max(1);
         let mut counters = lock(&self.counters);
-        make_room(&mut counters, |whole| *whole > now);
-        let whole = counters.get(key).copied().unwrap_or(now).max(now) + step;
-        let excess = whole.since(now + quota.per);
-        if excess.is_zero() {
-            counters.insert(key.to_owned(), whole);
-            Decision::Allowed
-        } else {
-            Decision::Limited { retry_after: excess }
+        make_room(&mut counters, |refilled_at| *refilled_at > now);
+        match judge(counters.get(key).copied(), quota, now) {
+            Ok(refilled_at) => {
+                counters.insert(key.to_owned(), refilled_at);
+                Decision::Allowed
+            }
+            Err(retry_after) => Decision::Limited { retry_after },
         }
     }
 }

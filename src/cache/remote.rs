@@ -16,7 +16,8 @@ use crate::domain::Quota;
 /// How long Redis is left alone after it did not answer.
 const REST: Duration = Duration::from_secs(1);
 
-/// GCRA in one round trip, by the server's clock, so that replicas agree. Returns 0, or the microseconds to wait.
+/// The decision of `domain::limit::judge` in one round trip, by the server's clock, so that replicas agree. Returns 0, or the
+/// microseconds to wait.
 const GCRA: &str = r"
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
@@ -100,7 +101,7 @@ impl Remote {
 
     pub(super) async fn hit(&self, key: &str, quota: Quota) -> Decision {
         let mut connection = self.0.connection.clone();
-        let step = micros(quota.per / quota.burst.max(1));
+        let step = micros(quota.step());
         let mut call = self.0.gcra.key(key);
         call.arg(step).arg(micros(quota.per));
         match self.within(async move { call.invoke_async::<u64>(&mut connection).await }).await {

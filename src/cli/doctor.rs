@@ -35,6 +35,7 @@ pub(super) fn run(options: &Options, settings: &Settings) -> anyhow::Result<Exit
             kakao: &Kakao::new(settings.kakao.clone(), Clock::System)?,
             notifier: &Notifier::new()?,
             issuer: settings.policy.issuer.as_str(),
+            trusted_proxies: &settings.server.trusted_proxies,
             scopes: &settings.kakao.scopes,
             has_secret: settings.kakao.client_secret.is_some(),
             backends: &options.backend_url,

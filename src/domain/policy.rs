@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AccountPolicy, Issuer};
+use super::{AccountPolicy, Issuer, Limits};
 
 /// All of it. A new setting of a flow is a field of one of its parts.
 #[derive(Clone, Debug)]
@@ -48,20 +48,4 @@ pub struct KakaoPolicy {
     pub(crate) in_app_login: bool,
     /// How many Kakao links are renewed a minute; 0: none.
     pub(crate) renew_per_minute: u32,
-}
-
-/// What is limited, and to how much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Failed client authentications per client and address.
-    pub(crate) client_auth_failures: Quota,
-}
-
-/// So many at once, refilled evenly over a period.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// How many at once.
-    pub burst: u32,
-    /// In how long they are all refilled.
-    pub per: Duration,
 }

@@ -1,14 +1,17 @@
 //! Examines what a login needs, and names what is wrong: settings at Kakao, clocks, stores, and ourselves as seen from outside.
 //! Nobody is logged in and nothing is changed.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::cache::Cache;
-use crate::domain::Locale;
+use crate::domain::{Clock, Locale};
 use crate::kakao::probe::Skew;
 use crate::kakao::{Actor, Fault, Kakao};
 use crate::notify::Notifier;
-use crate::store::Db;
+use crate::store::{Db, leases};
 
 /// Tokens carry times: beyond this, verifiers begin to refuse.
 const MOST_SKEW: Duration = Duration::from_secs(5);
@@ -28,6 +31,8 @@ pub(crate) struct Environment<'a> {
     /// Calls ourselves.
     pub(crate) notifier: &'a Notifier,
     pub(crate) issuer: &'a str,
+    /// Proxies whose word counts.
+    pub(crate) trusted_proxies: &'a [IpNet],
     pub(crate) scopes: &'a [String],
     /// Whether `kakao.client_secret` is set.
     pub(crate) has_secret: bool,
@@ -94,6 +99,9 @@ pub(crate) async fn diagnose(environment: &Environment<'_>, db: &mut Db) -> Vec<
         Check { name: "database", findings: database(db).await.into_iter().collect() },
         Check { name: "cache", findings: cache(environment.cache).await.into_iter().collect() },
     ];
+    if let Some(finding) = proxy(environment, db).await {
+        checks.push(Check { name: "proxy", findings: vec![finding] });
+    }
     match environment.kakao.probe_clock().await {
         Err(fault) => {
             checks.push(Check { name: "kakao", findings: vec![Finding::of(&fault, Level::Fault)] });
@@ -140,6 +148,32 @@ async fn database(db: &mut Db) -> Option<Finding> {
         Ok(Some(version)) if version < OLDEST_POSTGRES => Some(postgres_old(version)),
         Ok(_) => None,
     }
+}
+
+/// What the running service noticed within the last day, save what the settings list by now.
+async fn proxy(environment: &Environment<'_>, db: &mut Db) -> Option<Finding> {
+    let noticed = leases::unlisted_proxies(db, Clock::System.now()).await.ok()?;
+    let listed = |peer: &str| {
+        let peer: Option<IpAddr> = peer.parse().ok();
+        peer.is_some_and(|peer| environment.trusted_proxies.iter().any(|network| network.contains(&peer)))
+    };
+    let unlisted: Vec<String> = noticed.into_iter().filter(|peer| !listed(peer)).collect();
+    (!unlisted.is_empty()).then(|| proxy_unlisted(&unlisted.join(", ")))
+}
+
+fn proxy_unlisted(peers: &str) -> Finding {
+    Finding::ours(
+        "proxy_unlisted",
+        Level::Warning,
+        format!(
+            "Requests come through {peers}, which server.trusted_proxies does not list: to every limit, all people behind it are \
+             one caller. List its network, unless callers send X-Forwarded-For by themselves."
+        ),
+        format!(
+            "server.trusted_proxies에 없는 {peers}을(를) 거쳐 요청이 들어와요. 요청 제한이 그 뒤의 모든 사람을 한 명으로 세니, \
+             프록시라면 그 네트워크를 적어 주세요."
+        ),
+    )
 }
 
 fn postgres_old(version: i32) -> Finding {

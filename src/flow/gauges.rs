@@ -18,6 +18,12 @@ pub(super) const LOGINS: &str = "kakao_auth_logins_total";
 /// What became of refresh tokens that clients presented: `rotated`, `reused`, or why there was no new token.
 pub(super) const REFRESHES: &str = "kakao_auth_refreshes_total";
 
+/// Requests that a limit refused, by limit and client.
+pub(super) const LIMITED: &str = "kakao_auth_limited_total";
+
+/// Requests that a proxy forwarded which `server.trusted_proxies` does not list.
+pub(super) const UNLISTED_PROXY: &str = "kakao_auth_unlisted_proxy_requests_total";
+
 /// Longer than a healthy database needs, shorter than a scrape waits.
 const DATABASE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -25,6 +31,11 @@ const DATABASE_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) fn describe() {
     describe_counter!(LOGINS, "logins that ended, by how");
     describe_counter!(REFRESHES, "refresh tokens that clients presented, by what became of them");
+    describe_counter!(LIMITED, "requests that a limit refused (429), by limit and client");
+    describe_counter!(
+        UNLISTED_PROXY,
+        "requests forwarded by a proxy that server.trusted_proxies does not list"
+    );
     kakao::describe_metrics();
     signer::describe_metrics();
 }

@@ -14,6 +14,7 @@ mod health;
 pub(crate) mod id_token_hint;
 mod jwks;
 pub mod kakao;
+pub(crate) mod limits;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod nonces;

@@ -32,11 +32,19 @@ pub(super) fn policy(
         returning: r.choice("account.returning", &[("new", Returning::New), ("old", Returning::Old)]),
     };
     let kakao = kakao::policy(r);
-    let limits = Limits {
-        client_auth_failures: Quota {
-            burst: r.number("limits.client_auth_failures", 1..=10_000),
-            per: r.duration("limits.client_auth_window", &(seconds(1)..=seconds(86_400))),
-        },
-    };
+    let limits = limits(r);
     Some(Policy { issuer: issuer?, refresh, session, account, kakao, limits, longest_access_token })
+}
+
+/// What one address, or one client at one address, may do that fails or proves nothing.
+fn limits(r: &mut Reader) -> Limits {
+    let mut a_minute = |key| Quota { burst: r.number(key, 1..=10_000_000), per: Duration::from_mins(1) };
+    let (anonymous, failures) = (a_minute("limits.anonymous"), a_minute("limits.failures"));
+    let callback_failures = a_minute("limits.callback_failures");
+    let kakao_token_failures = a_minute("limits.kakao_token_failures");
+    let client_auth_failures = Quota {
+        burst: r.number("limits.client_auth_failures", 1..=10_000),
+        per: r.duration("limits.client_auth_window", &(seconds(1)..=seconds(86_400))),
+    };
+    Limits { client_auth_failures, anonymous, failures, callback_failures, kakao_token_failures }
 }

@@ -2,6 +2,7 @@
 //! asks them to.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use uuid::Uuid;
 
@@ -70,6 +71,28 @@ pub(crate) async fn back_off(conn: &mut Conn, user: Option<UserId>, until: Times
     let name = pause_of(user);
     on!(conn, c => sqlx::query(SQL).bind(&*name).bind(Uuid::nil()).bind(until).execute(c).await.map(drop))?;
     Ok(())
+}
+
+/// What stands before the address of a proxy.
+const UNLISTED_PROXY: &str = "unlisted-proxy:";
+
+/// Remembers until then that requests come through a proxy that the settings do not list: a lease that nobody holds.
+pub(crate) async fn note_unlisted_proxy(conn: &mut Conn, peer: IpAddr, until: Timestamp) -> Result<()> {
+    const SQL: &str = "INSERT INTO job_leases (name, holder, until) VALUES ($1, $2, $3)
+                       ON CONFLICT (name) DO UPDATE SET until = excluded.until";
+    let name = format!("{UNLISTED_PROXY}{peer}");
+    on!(conn, c => sqlx::query(SQL).bind(&*name).bind(Uuid::nil()).bind(until).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+row!(Noted { name: String });
+
+/// The proxies that the settings do not list, at most ten.
+pub(crate) async fn unlisted_proxies(conn: &mut Conn, now: Timestamp) -> Result<Vec<String>> {
+    const SQL: &str = "SELECT name FROM job_leases WHERE name LIKE 'unlisted-proxy:%' AND until > $1
+                       ORDER BY name LIMIT 10";
+    let rows: Vec<Noted> = on!(conn, c => sqlx::query_as(SQL).bind(now).fetch_all(c).await)?;
+    Ok(rows.into_iter().map(|row| row.name.replacen(UNLISTED_PROXY, "", 1)).collect())
 }
 
 row!(Until { until: Timestamp });

@@ -7,8 +7,9 @@ use super::begun;
 use super::reply::Reply;
 use super::state::State;
 use super::{read, run};
-use crate::flow::Params;
-use crate::flow::login::begin::begin_login;
+use crate::domain::Limit;
+use crate::flow::login::begin::{Begun, begin_login};
+use crate::flow::{Params, limits};
 
 pub(super) async fn get(request: HttpRequest, state: State) -> Result<HttpResponse, Reply> {
     begin(&request, &state, &read::query(&request)?).await
@@ -24,6 +25,10 @@ pub(super) async fn post(
 
 async fn begin(request: &HttpRequest, state: &State, params: &Params) -> Result<HttpResponse, Reply> {
     let browser = read::browser(request, state.cookies());
-    let begun = run::attached(state, async |deps, db| begin_login(deps, db, params, &browser).await).await?;
-    begun::respond(request, state, begun)
+    let caller = state.caller(request, params.one("client_id").ok().flatten());
+    let begun = run::attached(state, async |deps, db| begin_login(deps, db, params, &browser).await).await;
+    if !matches!(begun, Ok(Begun::Done { .. })) {
+        limits::count(&state.deps, Limit::Authorize, &caller).await?;
+    }
+    begun::respond(request, state, begun?)
 }

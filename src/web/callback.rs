@@ -7,11 +7,12 @@ use super::begun;
 use super::reply::Reply;
 use super::state::State;
 use super::{page, read, redirect, run};
+use crate::domain::Limit;
 use crate::flow::login::begin::retry_interactively;
-use crate::flow::login::callback::LoggedIn;
+use crate::flow::login::callback::{KakaoResponse, LoggedIn};
 use crate::flow::login::resume;
 use crate::flow::refusal::CallbackRefusal;
-use crate::flow::{Callback, Error, Finished, Params, finish_login};
+use crate::flow::{Callback, Error, Finished, Params, finish_login, limits};
 
 pub(super) async fn get(request: HttpRequest, state: State) -> Result<HttpResponse, Reply> {
     let params = read::query(&request)?;
@@ -27,9 +28,16 @@ pub(super) async fn get(request: HttpRequest, state: State) -> Result<HttpRespon
         return begun::respond(&request, &state, begun);
     }
     let attempt = callback.id;
+    let caller = state.caller(&request, Some(callback.attempt.request.client.as_str()));
     let Finished { target, outcome } =
         run::detached(&state, run::KAKAO_DEADLINE, |deps, mut db| async move {
-            Ok::<_, Error>(finish_login(&deps, &mut db, callback).await)
+            if let KakaoResponse::Error(_) = callback.response {
+                limits::count(&deps, Limit::CallbackError, &caller).await?;
+                return Ok::<_, Error>(finish_login(&deps, &mut db, callback).await);
+            }
+            let failed = |finished: &Finished| finished.outcome.is_err();
+            let finishing = finish_login(&deps, &mut db, callback);
+            Ok(limits::guard(&deps, Limit::CallbackCode, &caller, finishing, failed).await?)
         })
         .await?;
     let mut response = match outcome {

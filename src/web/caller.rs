@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 
+use super::address::address;
 use super::reply::Reply;
 use super::state::State;
 use super::{read, run};
-use crate::domain::Client;
+use crate::domain::{Client, Limit};
 use crate::flow::bearer::service;
+use crate::flow::limits::{self, Caller};
 use crate::flow::refusal::RequestRefusal;
 use crate::flow::{self, Bearer, Params, Service};
 
@@ -27,6 +29,17 @@ pub(super) fn client_itself(
     Ok(service(&state.deps, &read::bearer(request)?, scope)?)
 }
 
+/// The answer to a request that failed: what was refused, or to wait if too many failed.
+pub(super) async fn failed(state: &State, limit: Limit, caller: &Caller, reply: Reply) -> Reply {
+    if !reply.is_refusal() {
+        return reply;
+    }
+    match limits::count(&state.deps, limit, caller).await {
+        Ok(()) => reply,
+        Err(refusal) => refusal.into(),
+    }
+}
+
 /// The client of a form, once it has proven who it is.
 pub(super) async fn client(
     request: &HttpRequest,
@@ -36,7 +49,7 @@ pub(super) async fn client(
     if params.any_repeated() {
         return Err(RequestRefusal::ParameterRepeated("a parameter").into());
     }
-    let address = read::address(request, &state.trusted_proxies);
+    let address = address(request, &state.trusted_proxies);
     let credentials = read::credentials(request, params)?;
     run::attached(state, async |deps, db| flow::authenticate_client(deps, db, &credentials, address).await)
         .await

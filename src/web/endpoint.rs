@@ -6,7 +6,7 @@ use actix_web::http::{Method, header};
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Route, web};
 
 use super::http_refusal::HttpRefusal;
-use super::reply::{Family, Reply, Shown};
+use super::reply::{Family, RATE_LIMIT, RATE_LIMIT_POLICY, Reply, Shown};
 use crate::telemetry::REQUEST_ID;
 
 /// How long a browser may remember what a preflight said, seconds.
@@ -116,7 +116,7 @@ fn cors(methods: Vec<Method>, origins: Vec<String>) -> Cors {
         })
         .allowed_methods(methods)
         .allowed_headers([header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION])
-        .expose_headers([REQUEST_ID, header::RETRY_AFTER])
+        .expose_headers([REQUEST_ID, header::RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY])
         .block_on_origin_mismatch(false)
         .max_age(PREFLIGHT_SECONDS)
 }

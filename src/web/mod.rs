@@ -3,6 +3,7 @@
 //! This screen shows every route and how its errors are shown. What stands on nothing but memory is served beside the
 //! spans and headers of the rest.
 
+mod address;
 mod admin;
 mod authorize;
 mod begun;

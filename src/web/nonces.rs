@@ -1,11 +1,13 @@
 //! `POST /v1/nonces`
 
-use actix_web::HttpResponse;
+use actix_web::{HttpRequest, HttpResponse};
 
 use super::reply::Reply;
 use super::state::State;
-use crate::flow::nonces;
+use crate::domain::Limit;
+use crate::flow::{limits, nonces};
 
-pub(super) async fn post(state: State) -> Result<HttpResponse, Reply> {
+pub(super) async fn post(request: HttpRequest, state: State) -> Result<HttpResponse, Reply> {
+    limits::count(&state.deps, Limit::Nonce, &state.caller(&request, None)).await?;
     Ok(HttpResponse::Created().json(nonces::issue(&state.deps)?))
 }

@@ -99,6 +99,14 @@ fn words(error: &Error) -> Words {
                 "Go back to the app or site you came from and log in again.",
             ],
         },
+        Error::Refused(Refusal::Limited(_)) => Words {
+            title: ["잠시 후 다시 시도해 주세요", "Please try again in a moment"],
+            what: [
+                "지금 이용 중인 네트워크에서 로그인 요청이 너무 많이 들어왔어요.",
+                "Too many login requests came from your network.",
+            ],
+            act: ["1분쯤 기다렸다가 다시 로그인해 주세요.", "Wait a minute, then log in again."],
+        },
         Error::Refused(_) => REQUEST_INVALID,
         Error::Unavailable(_) => Words {
             title: ["잠시 후 다시 시도해 주세요", "Please try again in a moment"],

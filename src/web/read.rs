@@ -1,6 +1,5 @@
-//! Reading requests: queries, forms, credentials, cookies, the caller's address.
+//! Reading requests: queries, forms, credentials, cookies.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -9,7 +8,6 @@ use actix_web::web::{BytesMut, Payload};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
-use ipnet::IpNet;
 
 use super::cookie::Cookies;
 use super::http_refusal::HttpRefusal;
@@ -156,27 +154,6 @@ fn form_decode(text: &str) -> Option<String> {
     (!name.contains(['\u{FFFD}', '\0'])).then_some(name)
 }
 
-/// The caller's address: the peer, or what a trusted proxy says of it. The header is walked from the right, past the
-/// proxies that are trusted; the first other address is the caller's.
-pub(super) fn address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
-    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
-    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
-    if !is_trusted(&peer) {
-        return peer;
-    }
-    let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
-    let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
-    let mut caller = peer;
-    for hop in hops.iter().rev() {
-        let Ok(address) = hop.parse::<IpAddr>() else { break };
-        caller = address;
-        if !is_trusted(&address) {
-            break;
-        }
-    }
-    caller
-}
-
 /// What is kept of a browser's name for itself, characters.
 const LONGEST_USER_AGENT: usize = 256;
 
@@ -219,51 +196,6 @@ mod tests {
 
     use super::*;
     use crate::flow::Refusal;
-
-    /// The caller's address of a request from `peer` with these `X-Forwarded-For` headers, where these networks are trusted.
-    fn address_of(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
-        let request =
-            TestRequest::default().peer_addr(std::net::SocketAddr::new(peer.parse().unwrap(), 4_711));
-        let request = forwarded
-            .iter()
-            .fold(request, |request, value| request.append_header(("X-Forwarded-For", *value)));
-        let trusted: Vec<IpNet> = trusted.iter().map(|network| network.parse().unwrap()).collect();
-        address(&request.to_http_request(), &trusted).to_string()
-    }
-
-    #[test]
-    fn what_a_stranger_says_of_the_address_is_not_believed() {
-        for forwarded in [&[][..], &["198.51.100.7"], &["198.51.100.7, 10.0.0.1"]] {
-            assert_eq!(address_of("203.0.113.9", forwarded, &["10.0.0.0/8"]), "203.0.113.9");
-            assert_eq!(address_of("203.0.113.9", forwarded, &[]), "203.0.113.9");
-        }
-    }
-
-    #[test]
-    fn behind_trusted_proxies_the_caller_is_the_first_from_the_right_that_is_none_of_them() {
-        let trusted = ["10.0.0.0/8", "fd00::/8"];
-        for (forwarded, caller) in [
-            // One proxy.
-            (&["198.51.100.7"][..], "198.51.100.7"),
-            // The caller has written a header of its own: the left-most word is not a proxy's.
-            (&["192.0.2.66, 198.51.100.7"], "198.51.100.7"),
-            (&["192.0.2.66", "198.51.100.7"], "198.51.100.7"),
-            // Two proxies; the header in one line or in two, with or without spaces.
-            (&["192.0.2.66, 198.51.100.7, 10.0.0.2"], "198.51.100.7"),
-            (&["192.0.2.66", "198.51.100.7,10.0.0.2"], "198.51.100.7"),
-            (&["198.51.100.7", "fd00::2"], "198.51.100.7"),
-            (&["2001:db8::7, fd00::2"], "2001:db8::7"),
-            // Nobody but proxies: the outermost of them.
-            (&["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
-            // What is no address ends the walk at the proxy that wrote it.
-            (&["198.51.100.7, unknown, 10.0.0.2"], "10.0.0.2"),
-            (&["198.51.100.7:4711"], "10.0.0.1"),
-            (&[""], "10.0.0.1"),
-            (&[], "10.0.0.1"),
-        ] {
-            assert_eq!(address_of("10.0.0.1", forwarded, &trusted), caller, "{forwarded:?}");
-        }
-    }
 
     fn credentials_of(authorization: &str, form: &str) -> Result<Credentials, Error> {
         let request =

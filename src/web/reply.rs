@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use actix_web::body::BoxBody;
 use actix_web::http::ConnectionType;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{Handler, HttpRequest, HttpResponse, HttpResponseBuilder, Responder};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
@@ -18,9 +18,17 @@ use super::{page, redirect, state};
 use crate::domain::paths;
 use crate::flow::login::begin::AuthorizeError;
 use crate::flow::login::request::ClientResponseTarget;
-use crate::flow::refusal::{BearerRefusal, ClientRefusal, KakaoTokenRefusal, WebhookRefusal};
+use crate::flow::refusal::{
+    BearerRefusal, ClientRefusal, KakaoTokenRefusal, LimitRefusal, SubjectTokenRefusal, WebhookRefusal,
+};
 use crate::flow::{Error, Refusal};
 use crate::telemetry::request_id;
+
+/// What remains of a limit.
+pub(super) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// What a limit allows.
+pub(super) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// Why a handler has no success to answer with.
 pub(super) enum Reply {
@@ -37,6 +45,17 @@ pub(super) enum Reply {
     },
     /// The handler has built the answer itself.
     Built(HttpResponse),
+}
+
+impl Reply {
+    /// Whether the caller was refused for what it sent, and not by a limit.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Failed(Error::Refused(Refusal::SubjectToken(SubjectTokenRefusal::Limited(_)))) => false,
+            Self::Failed(Error::Refused(_)) => true,
+            _ => false,
+        }
+    }
 }
 
 impl<E: Into<Error>> From<E> for Reply {
@@ -92,6 +111,9 @@ impl Family {
             Self::Problem => problem(request, &body, extension(error, request)),
             Self::SecurityEvents => security_event_error(error, &body),
         };
+        if let Some(limit) = &body.limit {
+            rate_limit(&mut response, limit, body.retry_after.unwrap_or_default());
+        }
         let challenge = challenge(error, &body).and_then(|text| HeaderValue::from_str(&text).ok());
         if let Some(challenge) = challenge {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
@@ -216,6 +238,19 @@ fn security_event_error(error: &Error, body: &ErrorBody) -> HttpResponse {
 
 fn security_event_body(status: ErrorStatus, body: &ErrorBody, err: &str, description: &str) -> HttpResponse {
     json_error(status, body).json(json!({ "err": err, "description": description }))
+}
+
+/// The RateLimit fields, as structured fields (draft-ietf-httpapi-ratelimit-headers-10): the policy, what remains of it, and in
+/// how many seconds there is more.
+fn rate_limit(response: &mut HttpResponse, limit: &LimitRefusal, seconds: u64) {
+    let LimitRefusal { name, quota, .. } = limit;
+    let policy = format!("\"{name}\";q={};w={}", quota.burst, quota.per.as_secs());
+    let remaining = format!("\"{name}\";r=0;t={seconds}");
+    for (field, value) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, remaining)] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(field, value);
+        }
+    }
 }
 
 /// What helps a program beyond the sentence (RFC 9457 §3.2): where to send the person. The client adds the rest of its

@@ -9,11 +9,13 @@ use actix_web::error::ErrorInternalServerError;
 use actix_web::{Error, FromRequest, HttpRequest, web};
 use ipnet::IpNet;
 
+use super::address::{address, unlisted_proxy};
 use super::cookie::Cookies;
 use super::documents::Documents;
 use crate::domain::rotation::KeyPolicy;
 use crate::domain::{Initiator, Issuer};
 use crate::flow::Deps;
+use crate::flow::limits::{Caller, note_unlisted_proxy};
 use crate::store::{Db, Pool};
 use crate::telemetry::request_id;
 
@@ -41,6 +43,11 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Whom the request is counted against, and which client it says it is of.
+    pub(super) fn caller(&self, request: &HttpRequest, client: Option<&str>) -> Caller {
+        Caller::new(address(request, &self.trusted_proxies), client)
+    }
+
     /// A flow's way to the database, which knows the request: what the flow does is recorded with its id.
     pub(super) fn db(&self) -> Db {
         self.pool.handle_for(Initiator::Request(Arc::clone(&self.request_id)))
@@ -61,6 +68,11 @@ impl FromRequest for State {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let shared = request.app_data::<web::Data<AppState>>().cloned();
+        if let Some(state) = &shared
+            && let Some(peer) = unlisted_proxy(request, &state.trusted_proxies)
+        {
+            note_unlisted_proxy(&state.deps, &state.pool, peer);
+        }
         let state = shared.map(|shared| Self { shared, request_id: request_id(request) });
         ready(state.ok_or_else(|| ErrorInternalServerError("the state is missing")))
     }

@@ -12,8 +12,9 @@ use super::state::State;
 use super::{caller, read};
 use crate::domain::pkce::CodeVerifier;
 use crate::domain::{
-    AuthorizationCode, Client, GrantType, KakaoAccessToken, KakaoIdToken, RefreshToken, Scope,
+    AuthorizationCode, Client, GrantType, KakaoAccessToken, KakaoIdToken, Limit, RefreshToken, Scope,
 };
+use crate::flow::limits::Caller;
 use crate::flow::refusal::{AccessRefusal, RequestRefusal, TokenRefusal};
 use crate::flow::token::exchange::{ACCESS_TOKEN, ID_TOKEN, Subject};
 use crate::flow::token::issue::TokenResponse;
@@ -32,8 +33,25 @@ pub(super) async fn post(
     if !client.may(grant_type) {
         return Err(AccessRefusal::GrantTypeNotAllowed.into());
     }
-    let tokens = issue(&request, &state, client, grant_type, &params).await?;
+    let caller = state.caller(&request, None).authenticated(&client);
+    let tokens = match issue(&request, &state, client, grant_type, &params).await {
+        Ok(tokens) => tokens,
+        Err(reply) => return Err(failed(&state, grant_type, &caller, reply, &params).await),
+    };
     Ok(HttpResponse::Ok().insert_header((header::PRAGMA, "no-cache")).json(tokens))
+}
+
+/// What was refused is counted by grant. Kakao access tokens were, where Kakao was asked.
+async fn failed(state: &State, grant: GrantType, caller: &Caller, reply: Reply, params: &Params) -> Reply {
+    let limit = match grant {
+        GrantType::AuthorizationCode => Limit::AuthorizationCode,
+        GrantType::RefreshToken => Limit::RefreshToken,
+        GrantType::TokenExchange if params.one("subject_token_type") == Ok(Some(ID_TOKEN)) => {
+            Limit::KakaoIdToken
+        }
+        GrantType::TokenExchange | GrantType::ClientCredentials => return reply,
+    };
+    caller::failed(state, limit, caller, reply).await
 }
 
 async fn issue(
@@ -65,7 +83,8 @@ async fn issue(
             Ok(flow::client_credentials(&state.deps, &client, scope.as_ref(), &params.resources())?)
         }
         GrantType::TokenExchange => {
-            let exchange = kakao_token_exchange(request, client, params)?;
+            let caller = state.caller(request, None).authenticated(&client);
+            let exchange = kakao_token_exchange(client, params, read::user_agent(request), caller)?;
             detached(state, DEADLINE, |deps, mut db| async move {
                 flow::exchange_kakao_token(&deps, &mut db, exchange).await
             })
@@ -76,9 +95,10 @@ async fn issue(
 
 /// RFC 8693 §2.1, for a token of Kakao's SDK.
 fn kakao_token_exchange(
-    request: &HttpRequest,
     client: Arc<Client>,
     params: &Params,
+    user_agent: Option<String>,
+    caller: Caller,
 ) -> Result<KakaoTokenExchange, TokenRefusal> {
     let missing = |name| RequestRefusal::ParameterMissing(name);
     let token = params.one("subject_token")?.ok_or(missing("subject_token"))?;
@@ -110,8 +130,7 @@ fn kakao_token_exchange(
     }
     let mut resource = params.resources();
     resource.extend(params.one("audience")?.map(str::to_owned));
-    let user_agent = read::user_agent(request);
-    Ok(KakaoTokenExchange { client, subject, scope: scope(params)?, resource, user_agent })
+    Ok(KakaoTokenExchange { client, subject, scope: scope(params)?, resource, user_agent, caller })
 }
 
 fn scope(params: &Params) -> Result<Option<Scope>, TokenRefusal> {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::rig::{ISSUER, KAKAO_ID, Program, simulator};
+use crate::rig::{self, ISSUER, KAKAO_ID, Program, simulator};
 
 struct Ward {
     kakao: Simulator,
@@ -235,6 +235,22 @@ async fn stores_that_are_down_or_too_old_are_named() {
         ward.program.run(&["doctor"]).await
     };
     assert_eq!(code, Some(78));
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_listed_is_named_from_its_first_request_on() {
+    let (mut ward, _child) = Ward::healthy().await;
+    let url = format!("{}/oauth/authorize", ward.issuer);
+    rig::http().get(&url).header("X-Forwarded-For", "198.51.100.7").send().await.unwrap();
+    // The service answers before it has noted it.
+    for _ in 0..20 {
+        if !ward.diagnosed(&[]).await.1.is_empty() {
+            break;
+        }
+    }
+    ward.finds("proxy_unlisted", true).await;
+    ward.set("SERVER__TRUSTED_PROXIES", "127.0.0.1");
+    assert_eq!(ward.diagnosed(&[]).await.1, [], "it is listed by now");
 }
 
 #[test]

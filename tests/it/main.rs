@@ -27,6 +27,7 @@ mod kakao_token;
 mod kakao_webhooks;
 mod keys;
 mod layering;
+mod limits;
 mod logout;
 mod lost_login;
 mod me;

@@ -143,8 +143,12 @@ impl Rig {
         let mut variables = settings(&self.kakao, ISSUER, &self.database_url, &cache);
         let of_the_rig = [
             ("SERVER__SHUTDOWN_GRACE", "2s".to_owned()),
-            // Failures are counted in a cache that all tests share; the test of the limit names its own.
+            // All tests have one address and share one cache; tests of limits have addresses of their own.
             ("LIMITS__CLIENT_AUTH_FAILURES", "10000".to_owned()),
+            ("LIMITS__ANONYMOUS", "1000000".to_owned()),
+            ("LIMITS__FAILURES", "1000000".to_owned()),
+            ("LIMITS__CALLBACK_FAILURES", "1000000".to_owned()),
+            ("LIMITS__KAKAO_TOKEN_FAILURES", "1000000".to_owned()),
             ("KAKAO__ADMIN_KEY", app.admin_key),
             ("KAKAO__APP_ID", app.app_id.to_string()),
             ("KAKAO__APP_KEYS", app.native_app_key),

@@ -1,6 +1,6 @@
 //! What client authentication may refuse.
 
-use std::time::Duration;
+use super::limit::LimitRefusal;
 
 /// It is not shown which client asks (RFC 6749 §2.3, §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +13,5 @@ pub enum ClientRefusal {
     /// It sent credentials in two ways.
     TwoCredentials,
     /// Too many wrong secrets for this client from this address.
-    TooManyFailures {
-        /// When to try again.
-        retry_after: Duration,
-    },
+    TooManyFailures(LimitRefusal),
 }

@@ -9,6 +9,7 @@ mod callback;
 mod client;
 pub(crate) mod fault;
 mod kakao_token;
+mod limit;
 mod login;
 mod logout;
 mod request;
@@ -25,6 +26,7 @@ pub(crate) use bearer::BearerRefusal;
 pub(crate) use callback::CallbackRefusal;
 pub(crate) use client::ClientRefusal;
 pub(crate) use kakao_token::KakaoTokenRefusal;
+pub(crate) use limit::LimitRefusal;
 pub(crate) use login::LoginRefusal;
 pub(crate) use logout::LogoutRefusal;
 pub(crate) use request::RequestRefusal;
@@ -62,6 +64,8 @@ macro_rules! refusal {
 refusal! {
     /// Any request.
     Request(RequestRefusal),
+    /// Any request, for now.
+    Limited(LimitRefusal),
     /// Whatever a client asks for.
     Access(AccessRefusal),
     Authorize(AuthorizeRefusal),
@@ -123,5 +127,7 @@ nested! {
     WebhookRefusal::Request(RequestRefusal, Repeated),
     SubjectTokenRefusal::Access(AccessRefusal, ScopeError, UnknownResource),
     SubjectTokenRefusal::Account(AccountRefusal),
+    SubjectTokenRefusal::Limited(LimitRefusal),
+    ClientRefusal::TooManyFailures(LimitRefusal),
     KakaoTokenRefusal::Account(AccountRefusal),
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::access::AccessRefusal;
 use super::account::AccountRefusal;
+use super::limit::LimitRefusal;
 use crate::kakao::KnownFault;
 
 /// A token of Kakao's that an app hands in logs nobody in (RFC 8693 §2.2.2).
@@ -20,6 +21,8 @@ pub enum SubjectTokenRefusal {
     Kakao(&'static KnownFault),
     /// Kakao has a fault that passes: the token stays good.
     KakaoTryLater(&'static KnownFault),
+    /// Too many came from this caller that log nobody in.
+    Limited(LimitRefusal),
     /// The user may not log in.
     Account(AccountRefusal),
     /// It asks for what the client may not have.

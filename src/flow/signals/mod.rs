@@ -3,12 +3,14 @@
 pub(crate) mod bell;
 pub(crate) mod feed;
 pub(crate) mod inbox;
-pub(crate) mod lockout;
+pub(crate) mod limiter;
 pub(crate) mod locks;
+
+use std::sync::atomic::AtomicBool;
 
 use feed::Revocations;
 use inbox::Inbox;
-use lockout::Lockout;
+use limiter::Limiter;
 use locks::UserLocks;
 
 use crate::domain::{Clock, Policy};
@@ -21,8 +23,10 @@ pub(crate) struct Signals {
     pub(crate) inbox: Inbox,
     /// Whoever needs a new Kakao access token of a user holds the user's, so that one of them asks the other replicas.
     pub(crate) token_locks: UserLocks,
-    /// Who guesses client secrets.
-    pub(crate) lockout: Lockout,
+    /// Who waits because of a limit.
+    pub(crate) limiter: Limiter,
+    /// Whether the operator was told that a proxy is not listed.
+    pub(crate) unlisted_proxy: AtomicBool,
 }
 
 impl Signals {
@@ -32,7 +36,8 @@ impl Signals {
             revocations: Revocations::new(policy.longest_access_token),
             inbox: Inbox::default(),
             token_locks: UserLocks::default(),
-            lockout: Lockout::new(policy.limits.client_auth_failures, clock),
+            limiter: Limiter::new(clock),
+            unlisted_proxy: AtomicBool::new(false),
         }
     }
 }

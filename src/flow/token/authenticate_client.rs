@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Client, ClientAssertion, ClientSecret, ClientType, Fingerprint};
+use crate::domain::{Client, ClientAssertion, ClientSecret, ClientType, Fingerprint, Limit};
+use crate::flow::limits::{self, Caller};
 use crate::flow::refusal::ClientRefusal;
 use crate::flow::{Deps, Error};
 use crate::keys::assertion::{self, Assertion};
@@ -52,12 +53,11 @@ pub(crate) async fn authenticate_client(
         (None, Some(id), secret) => (id, secret.as_ref()),
         (None, None, _) => return Err(ClientRefusal::AuthenticationFailed { by_basic }.into()),
     };
-    if let Some(retry_after) = deps.signals.lockout.remaining(id, address) {
-        return Err(ClientRefusal::TooManyFailures { retry_after }.into());
-    }
     let client = deps.clients.find(id);
     let proven = match (client.map(|client| &client.kind), secret) {
         (Some(ClientType::Public), None) => true,
+        // Some libraries send Basic always, and nothing behind the colon.
+        (Some(ClientType::Public), Some(secret)) if secret.reveal().is_empty() => true,
         (Some(ClientType::Confidential(hashes)), Some(secret)) => is_one_of(hashes, secret),
         // A public client with a secret has mistaken itself for another; nobody else may show none.
         // The unknown client's secret is hashed and compared all the same.
@@ -66,10 +66,7 @@ pub(crate) async fn authenticate_client(
     };
     match client {
         Some(client) if proven => Ok(Arc::clone(client)),
-        _ => match deps.signals.lockout.failed(&deps.cache, id, address).await {
-            Some(retry_after) => Err(ClientRefusal::TooManyFailures { retry_after }.into()),
-            None => Err(ClientRefusal::AuthenticationFailed { by_basic }.into()),
-        },
+        _ => Err(failed(deps, &Caller::new(address, Some(id)), by_basic).await.into()),
     }
 }
 
@@ -85,9 +82,6 @@ async fn by_assertion(
         return Err(ClientRefusal::TwoCredentials.into());
     }
     let named = shown.id.clone().or_else(|| assertion::subject(assertion.reveal())).unwrap_or_default();
-    if let Some(retry_after) = deps.signals.lockout.remaining(&named, address) {
-        return Err(ClientRefusal::TooManyFailures { retry_after }.into());
-    }
     let client = deps.clients.find(&named);
     let claims = client.and_then(|client| assertion::verify(&client.jwks, assertion.reveal()));
     let now = deps.clock.now();
@@ -99,9 +93,14 @@ async fn by_assertion(
             return Ok(Arc::clone(client));
         }
     }
-    match deps.signals.lockout.failed(&deps.cache, &named, address).await {
-        Some(retry_after) => Err(ClientRefusal::TooManyFailures { retry_after }.into()),
-        None => Err(ClientRefusal::AuthenticationFailed { by_basic: false }.into()),
+    Err(failed(deps, &Caller::new(address, Some(&named)), false).await.into())
+}
+
+/// Only failures wait: 256 random bits cannot be guessed, and whoever shows the right ones passes at any time.
+async fn failed(deps: &Deps, caller: &Caller, by_basic: bool) -> ClientRefusal {
+    match limits::count(deps, Limit::ClientAuthentication, caller).await {
+        Ok(()) => ClientRefusal::AuthenticationFailed { by_basic },
+        Err(refusal) => refusal.into(),
     }
 }
 

@@ -14,15 +14,17 @@ use super::issue::{self, Issue, TokenResponse};
 use crate::cache::Decision;
 use crate::domain::access::{self, Basis};
 use crate::domain::{
-    Client, Consent, Fingerprint, GrantRequest, KakaoAccessToken, KakaoId, KakaoIdToken, Quota, Scope, User,
+    Client, Consent, Fingerprint, GrantRequest, KakaoAccessToken, KakaoId, KakaoIdToken, Limit, Quota, Scope,
+    User,
 };
 use crate::flow::gauges::LOGINS;
+use crate::flow::limits::{self, Caller};
 use crate::flow::login::callback::{note_under_age, service_terms};
 use crate::flow::login::complete::{Completed, Identity, ToGrant, Voucher, complete};
 use crate::flow::nonces::{self, Origin};
 use crate::flow::refusal::{AccountRefusal, SubjectTokenRefusal, fault};
 use crate::flow::{Deps, Error};
-use crate::kakao::{Fault, IdToken, Person};
+use crate::kakao::{Fault, IdToken, Person, TokenInfo};
 use crate::store::{Db, kakao_links, users};
 
 /// `subject_token_type` of an ID token (RFC 8693 §3).
@@ -56,6 +58,8 @@ pub(crate) struct KakaoTokenExchange {
     pub(crate) resource: Vec<String>,
     /// The app, as it names itself.
     pub(crate) user_agent: Option<String>,
+    /// Whom a token that logs nobody in is counted against.
+    pub(crate) caller: Caller,
 }
 
 /// A token of Kakao's.
@@ -81,7 +85,7 @@ pub(crate) async fn exchange_kakao_token(
     let scope = access::scope(Basis::Login(&request.client), request.scope.as_ref())?;
     let identity = match &request.subject {
         Subject::IdToken { token, nonce } => by_id_token(deps, db, token, nonce.as_deref()).await?,
-        Subject::AccessToken(token) => by_access_token(deps, db, token).await?,
+        Subject::AccessToken(token) => by_access_token(deps, db, token, &request.caller).await?,
     };
     let client = &request.client;
     let to_grant = ToGrant {
@@ -215,6 +219,21 @@ async fn check_nonce(
     }
 }
 
+/// Whose the token is. One of any other app at Kakao would log its person in here.
+async fn token_of_app(
+    deps: &Deps,
+    token: &KakaoAccessToken,
+    expected: i64,
+) -> Result<TokenInfo, SubjectTokenRefusal> {
+    let info = deps.kakao.token_info(token).await.map_err(|fault| fault::of_access_token(&fault))?;
+    if info.app_id == expected {
+        return Ok(info);
+    }
+    Err(SubjectTokenRefusal::Invalid(format!(
+        "The Kakao access token is of another app: expected was one of app {expected} (kakao.app_id of the service)."
+    )))
+}
+
 fn may_be_access_token(text: &str) -> bool {
     (1..=LONGEST_ACCESS_TOKEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -223,6 +242,7 @@ async fn by_access_token(
     deps: &Deps,
     db: &mut Db,
     token: &KakaoAccessToken,
+    caller: &Caller,
 ) -> Result<Identity, Error<SubjectTokenRefusal>> {
     let Some(expected) = deps.kakao.app_id() else {
         return Err(SubjectTokenRefusal::Invalid(
@@ -231,8 +251,8 @@ async fn by_access_token(
         )
         .into());
     };
-    // Anybody can send anything in the name of a public client: what is no token costs no call to Kakao, and one token
-    // costs only so many.
+    // Anybody can send anything in the name of a public client: what is no token costs no call to Kakao, one token costs only so
+    // many, and so do unknown ones.
     if !may_be_access_token(token.reveal()) {
         return Err(fault::unknown_access_token().into());
     }
@@ -241,14 +261,8 @@ async fn by_access_token(
         return Err(SubjectTokenRefusal::Busy { retry_after }.into());
     }
     let read_at = deps.clock.now();
-    let info = deps.kakao.token_info(token).await.map_err(|fault| fault::of_access_token(&fault))?;
-    // Without this, a token of any other app at Kakao would log its person in here.
-    if info.app_id != expected {
-        return Err(SubjectTokenRefusal::Invalid(format!(
-            "The Kakao access token is of another app: expected was one of app {expected} (kakao.app_id of the service)."
-        ))
-        .into());
-    }
+    let asking = token_of_app(deps, token, expected);
+    let info = limits::guard(deps, Limit::KakaoAccessToken, caller, asking, Result::is_err).await??;
     let (person, scopes, service_terms) =
         tokio::join!(deps.kakao.me(token), deps.kakao.scopes(token), service_terms(deps, token));
     let Person { id, profile, needs_agreement, .. } = match person {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::code::{ErrorStatus, OAuthError};
+use crate::flow::refusal::LimitRefusal;
 use crate::kakao::KnownFault;
 
 /// What a caller is told of an error, however it travels.
@@ -18,6 +19,8 @@ pub(in crate::web) struct ErrorBody {
     pub(in crate::web) sentence: Cow<'static, str>,
     /// When to try again, seconds.
     pub(in crate::web) retry_after: Option<u64>,
+    /// The limit that refuses it.
+    pub(in crate::web) limit: Option<LimitRefusal>,
     /// The fault at Kakao behind it.
     pub(in crate::web) fault: Option<&'static KnownFault>,
 }
@@ -29,12 +32,17 @@ impl ErrorBody {
         code: &'static str,
         sentence: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, oauth, code, sentence: sentence.into(), retry_after: None, fault: None }
+        Self { status, oauth, code, sentence: sentence.into(), retry_after: None, limit: None, fault: None }
     }
 
     /// Asks to try again only after this time.
     pub(super) fn retry_after(self, wait: Duration) -> Self {
         Self { retry_after: Some(wait.as_secs() + 1), ..self }
+    }
+
+    /// Refused by a limit.
+    pub(super) fn limited(self, refusal: &LimitRefusal) -> Self {
+        Self { limit: Some(*refusal), ..self.retry_after(refusal.retry_after) }
     }
 
     /// Asks to try again in a moment.

@@ -18,12 +18,12 @@ pub(super) fn body(refusal: Refusal) -> ErrorBody {
             "two_credentials",
             "Authenticate the client by Basic or in the body, not both.",
         ),
-        Refusal::TooManyFailures { retry_after } => ErrorBody::new(
+        Refusal::TooManyFailures(refusal) => ErrorBody::new(
             ErrorStatus::TooManyRequests,
             OAuthError::InvalidClient,
             "too_many_failures",
-            "Too many wrong secrets for this client from this address. Wait before trying again.",
+            "Too many wrong secrets for this client from this address. A right one still passes.",
         )
-        .retry_after(retry_after),
+        .limited(&refusal),
     }
 }

@@ -11,6 +11,7 @@ mod client;
 mod code;
 mod kakao;
 mod kakao_token;
+mod limit;
 mod login;
 mod logout;
 mod request;
@@ -61,6 +62,7 @@ pub(super) fn describe(error: &Error) -> ErrorBody {
 fn refused(refusal: &Refusal) -> ErrorBody {
     match refusal {
         Refusal::Request(refusal) => request::body(refusal),
+        Refusal::Limited(refusal) => limit::body(refusal),
         Refusal::Access(refusal) => access::body(*refusal),
         Refusal::Authorize(refusal) => authorize::body(refusal),
         Refusal::Callback(refusal) => callback::body(*refusal),

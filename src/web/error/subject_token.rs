@@ -2,7 +2,7 @@
 
 use super::body::ErrorBody;
 use super::code::{ErrorStatus, OAuthError};
-use super::{access, account, kakao};
+use super::{access, account, kakao, limit};
 use crate::flow::refusal::SubjectTokenRefusal as Refusal;
 
 pub(super) fn body(refusal: &Refusal) -> ErrorBody {
@@ -16,6 +16,7 @@ pub(super) fn body(refusal: &Refusal) -> ErrorBody {
         Refusal::Busy { retry_after } => kakao::busy(*retry_after),
         Refusal::Kakao(fault) => kakao::fault(fault),
         Refusal::KakaoTryLater(fault) => kakao::try_later(fault),
+        Refusal::Limited(refusal) => limit::body(refusal),
         Refusal::Account(refusal) => account::body(*refusal),
         Refusal::Access(refusal) => access::body(*refusal),
     }

@@ -10,14 +10,22 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::domain::{Limit, Quota};
 use crate::flow::refusal::{
     AccessRefusal, AccountRefusal, AuthorizeRefusal, BearerRefusal, CallbackRefusal, ClientRefusal,
-    KakaoTokenRefusal, LoginRefusal, LogoutRefusal, RequestRefusal, SubjectTokenRefusal, TokenRefusal,
-    WebhookRefusal,
+    KakaoTokenRefusal, LimitRefusal, LoginRefusal, LogoutRefusal, RequestRefusal, SubjectTokenRefusal,
+    TokenRefusal, WebhookRefusal,
 };
 use crate::kakao::KnownFault;
 
 const WAIT: Duration = Duration::from_secs(3);
+
+const LIMITED: LimitRefusal = LimitRefusal {
+    limit: Limit::ClientAuthentication,
+    name: "client_authentication",
+    quota: Quota { burst: 10, per: Duration::from_mins(1) },
+    retry_after: WAIT,
+};
 
 fn fault(id: &str) -> &'static KnownFault {
     KnownFault::find(id).unwrap()
@@ -43,6 +51,7 @@ fn at_the_login() -> Vec<Sample> {
             let unreadable = R::Unreadable("the body ended early");
             [repeated, R::ParameterMissing("token"), invalid, unreadable, R::ClientUnknown, R::HintInvalid]
         }),
+        of("Any request, while too many fail", [LIMITED]),
         of("What a client may have", {
             use AccessRefusal as R;
             [R::GrantTypeNotAllowed, R::ScopeInvalid, R::ScopeWider, R::ResourceUnknown]
@@ -102,11 +111,7 @@ fn at_the_token_endpoint() -> Vec<Sample> {
     vec![
         of("Client authentication", {
             use ClientRefusal as R;
-            [
-                R::AuthenticationFailed { by_basic: true },
-                R::TwoCredentials,
-                R::TooManyFailures { retry_after: WAIT },
-            ]
+            [R::AuthenticationFailed { by_basic: true }, R::TwoCredentials, R::TooManyFailures(LIMITED)]
         }),
         of("`/oauth/token`, `/oauth/revoke`", {
             use TokenRefusal as R;
@@ -137,6 +142,7 @@ fn at_the_token_endpoint() -> Vec<Sample> {
                 R::Busy { retry_after: WAIT },
                 R::Kakao(fault("KOE010")),
                 R::KakaoTryLater(fault("KAPI-1")),
+                R::Limited(LIMITED),
                 account,
                 access,
             ]
@@ -238,6 +244,9 @@ fn document() -> String {
          `error`, `error_description` and `code`; `/v1` answers `application/problem+json` with `code` and `detail`; at a redirect \
          URI there are `error` and `error_description`, and `error_uri` where Kakao is behind it. Each carries the request id, in \
          the body or in `X-Request-Id`. What Kakao itself says has a page of its own: [kakao-errors.md](kakao-errors.md).\n\n\
+         What failed too often or proves nothing is 429, with `Retry-After` and the fields `RateLimit-Policy: \"NAME\";q=QUOTA;w=SECONDS` \
+         and `RateLimit: \"NAME\";r=0;t=SECONDS` of draft-ietf-httpapi-ratelimit-headers-10; `config/default.toml` (`[limits]`) has the quotas. \
+         A valid code, refresh token, session or client secret always passes.\n\n\
          Whatever cannot be done for now is 503 `store_unavailable`, with `Retry-After`; a mistake of ours is 500 `internal`.\n\n\
          This file is made from `src/web/error`: `UPDATE_DOCS=1 cargo test -p kakao-auth --lib the_document` writes it.\n",
     );

@@ -4,11 +4,12 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::DEADLINE;
+use crate::domain::Limit;
 use crate::flow::kakao::receive_webhook::receive_events;
 use crate::flow::refusal::WebhookRefusal;
 use crate::web::reply::Reply;
 use crate::web::state::State;
-use crate::web::{read, run};
+use crate::web::{caller, read, run};
 
 pub(in crate::web) async fn post(
     request: HttpRequest,
@@ -20,9 +21,11 @@ pub(in crate::web) async fn post(
         err: "invalid_request",
         description: "it is no text",
     })?;
-    run::detached(&state, DEADLINE, |deps, mut db| async move {
+    let received = run::detached(&state, DEADLINE, |deps, mut db| async move {
         receive_events(&deps, &mut db, token.trim()).await
-    })
-    .await?;
+    });
+    if let Err(reply) = received.await {
+        return Err(caller::failed(&state, Limit::Webhook, &state.caller(&request, None), reply).await);
+    }
     Ok(HttpResponse::Accepted().finish())
 }

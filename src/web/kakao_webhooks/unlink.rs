@@ -5,12 +5,13 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::DEADLINE;
+use crate::domain::Limit;
 use crate::flow::kakao::receive_webhook::receive_unlink;
 use crate::flow::{Error, Params};
 use crate::web::error::describe;
 use crate::web::reply::Reply;
 use crate::web::state::State;
-use crate::web::{read, run};
+use crate::web::{caller, read, run};
 
 pub(in crate::web) async fn get(request: HttpRequest, state: State) -> Result<HttpResponse, Reply> {
     receive(&request, &state, read::query(&request)?).await
@@ -35,7 +36,10 @@ async fn receive(request: &HttpRequest, state: &State, params: Params) -> Result
         Err(Reply::Failed(error @ (Error::Unavailable(_) | Error::Broken(_)))) => {
             describe(&error);
         }
-        outcome => outcome?,
+        Err(reply) => {
+            return Err(caller::failed(state, Limit::Webhook, &state.caller(request, None), reply).await);
+        }
+        Ok(()) => {}
     }
     Ok(HttpResponse::Ok().finish())
 }
