@@ -8,7 +8,9 @@ use super::statement::{Row, Statement};
 use super::{Conn, Db, Result, Tx, audit, grants, on, row};
 use crate::domain::audit::Door;
 use crate::domain::session::{BrowserSession, NewBrowserSession};
-use crate::domain::{AuditEvent, BrowserSessionId, Ending, Fingerprint, Grant, NewGrant, Timestamp, UserId};
+use crate::domain::{
+    AuditEvent, BrowserSessionId, Ending, Fingerprint, Grant, GrantId, NewGrant, Timestamp, UserId,
+};
 
 /// Whether a session lives at `$now`, and its user is not kept out.
 macro_rules! live {
@@ -135,11 +137,29 @@ pub(crate) async fn replace(
     tx.commit().await
 }
 
-/// Ends a session and all grants that came of it; how many grants.
-pub(crate) async fn end(tx: &mut Tx<'_>, session: BrowserSessionId, ending: &Ending<'_>) -> Result<u64> {
+/// The session that a grant of this user belongs to, whether either lives or not.
+pub(crate) async fn of_grant(
+    conn: &mut Conn,
+    user: UserId,
+    grant: GrantId,
+) -> Result<Option<BrowserSessionId>> {
+    const SQL: &str = "SELECT session_id FROM grants WHERE id = $1 AND user_id = $2";
+    let found: Option<Option<Uuid>> =
+        on!(conn, c => sqlx::query_scalar(SQL).bind(grant.0).bind(user.0).fetch_optional(c).await)?;
+    Ok(found.flatten().map(BrowserSessionId))
+}
+
+/// Ends a session and all grants that came of it; how many grants. `None` if all of it had ended before.
+pub(crate) async fn end(
+    tx: &mut Tx<'_>,
+    session: BrowserSessionId,
+    ending: &Ending<'_>,
+) -> Result<Option<u64>> {
     const SQL: &str = "UPDATE browser_sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
-    on!(tx, c => sqlx::query(SQL).bind(session.0).bind(ending.at).execute(c).await.map(drop))?;
-    grants::end_of_session(tx, session, ending).await
+    let ended = on!(tx, c => sqlx::query(SQL).bind(session.0).bind(ending.at)
+        .execute(c).await.map(|done| done.rows_affected()))?;
+    let grants = grants::end_of_session(tx, session, ending).await?;
+    Ok((ended > 0 || grants > 0).then_some(grants))
 }
 
 /// Ends all sessions of a user, save the one to keep.

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::reply::Reply;
 use super::state::State;
-use super::{page, read, redirect};
+use super::{logout_page, read, redirect};
 use crate::flow::logout::after_kakao;
 
 /// Kakao has ended its session, or the person chose to keep it.
@@ -13,6 +13,6 @@ pub(super) async fn get(request: HttpRequest, state: State) -> Result<HttpRespon
     let kakao_state = params.as_ref().and_then(|params| params.one("state").ok()?);
     Ok(match after_kakao(&state.deps, kakao_state) {
         Some(to) => redirect::see_other(&to),
-        None => page::logged_out(&request),
+        None => logout_page::logged_out(&request, false),
     })
 }

@@ -22,6 +22,7 @@ mod kakao_errors;
 mod kakao_logout;
 mod kakao_webhooks;
 mod logout;
+mod logout_page;
 mod me;
 mod metrics;
 mod nonces;

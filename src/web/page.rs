@@ -1,4 +1,5 @@
-//! Pages for people: in Korean or English, with what happened, what to do, and what to tell whom.
+//! Pages for people: in Korean or English, with what happened, what to do, and what to tell whom. Those of the logout are in
+//! [`super::logout_page`].
 
 use std::sync::LazyLock;
 
@@ -11,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::error::{ErrorBody, describe};
 use super::http_refusal::HttpRefusal;
-use crate::domain::Locale;
+use crate::domain::{Locale, paths};
 use crate::flow::login::attempt::ATTEMPT_TTL;
 use crate::flow::login::resume::ResumeLink;
 use crate::flow::refusal::CallbackRefusal;
@@ -41,16 +42,16 @@ struct ErrorPage<'a> {
 }
 
 /// The one way on.
-struct Link<'a> {
-    words: &'a str,
-    href: &'a str,
+pub(super) struct Link<'a> {
+    pub(super) words: &'a str,
+    pub(super) href: &'a str,
 }
 
 /// The page for a login that this browser has lost: one tap resumes it, if the callback tells where.
 pub(super) fn lost(request: &HttpRequest, error: &Error, resume: Option<&ResumeLink>) -> HttpResponse {
     let body = describe(error);
     let Some(resume) = resume else { return failed(request, &body, error) };
-    let mut words = words(error);
+    let mut words = words(error, false);
     words.act = [
         "아래 버튼을 누르면 이 브라우저에서 처음부터 다시 로그인해요. 입력한 내용은 사라지지 않아요.",
         "The button below begins the login again in this browser. Nothing is lost.",
@@ -62,7 +63,17 @@ pub(super) fn lost(request: &HttpRequest, error: &Error, resume: Option<&ResumeL
 
 /// The page for an error that has no client to go back to.
 pub(super) fn failed(request: &HttpRequest, body: &ErrorBody, error: &Error) -> HttpResponse {
-    render(request, body, &words(error), None)
+    render(request, body, &words(error, is_logout(request)), another_logout(request))
+}
+
+fn is_logout(request: &HttpRequest) -> bool {
+    request.path().ends_with(paths::LOGOUT)
+}
+
+/// The person wanted out, and is not: the logout without the parameters that were wrong.
+fn another_logout(request: &HttpRequest) -> Option<Link<'_>> {
+    is_logout(request)
+        .then(|| Link { words: locale(request).pick("로그아웃하기", "Log out"), href: request.path() })
 }
 
 /// The page for what HTTP itself refuses.
@@ -73,13 +84,23 @@ pub(super) fn refused_by_http(
 ) -> HttpResponse {
     let words = match refusal {
         HttpRefusal::PathUnknown => &PATH_UNKNOWN,
+        _ if is_logout(request) => &LOGOUT_INVALID,
         _ => &REQUEST_INVALID,
     };
-    render(request, body, words, None)
+    render(request, body, words, another_logout(request))
 }
 
-fn words(error: &Error) -> Words {
+fn words(error: &Error, is_logout: bool) -> Words {
     match error {
+        Error::Refused(_) if is_logout => LOGOUT_INVALID,
+        Error::Unavailable(_) | Error::Broken(_) if is_logout => Words {
+            title: ["로그아웃하지 못했어요", "You are not logged out"],
+            what: [
+                "지금은 로그인 서비스를 이용할 수 없어요. 아직 로그인되어 있어요.",
+                "The login service cannot work right now. You are still logged in.",
+            ],
+            act: ["잠시 기다렸다가 다시 로그아웃해 주세요.", "Wait a moment, then log out again."],
+        },
         Error::Refused(Refusal::Callback(CallbackRefusal::AttemptUnknown)) => Words {
             title: ["로그인을 이어갈 수 없어요", "This login cannot go on here"],
             what: [
@@ -136,59 +157,20 @@ const REQUEST_INVALID: Words = Words {
     ],
 };
 
+const LOGOUT_INVALID: Words = Words {
+    title: ["잘못된 로그아웃 요청이에요", "This logout request is not valid"],
+    what: [
+        "앱이나 사이트가 보낸 요청에 문제가 있어서 로그아웃하지 못했어요. 아래 버튼으로 로그아웃할 수 있어요.",
+        "The app or site sent a request that cannot be used, so you are not logged out. The button below logs you out.",
+    ],
+    act: REQUEST_INVALID.act,
+};
+
 const PATH_UNKNOWN: Words = Words {
     title: ["페이지를 찾을 수 없어요", "There is no such page"],
     what: ["주소가 잘못되었거나 사라진 페이지예요.", "The address is wrong, or the page is gone."],
     act: ["이용하려던 앱이나 사이트로 돌아가 주세요.", "Go back to the app or site you came from."],
 };
-
-#[derive(Template)]
-#[template(path = "logout.html")]
-struct LogoutPage<'a> {
-    lang: &'static str,
-    style: &'static str,
-    title: &'static str,
-    what: &'static str,
-    act: &'static str,
-    confirm: Option<&'a str>,
-}
-
-/// Asks whether the person means it: nothing shows that whoever linked here may end the login.
-pub(super) fn confirm_logout(request: &HttpRequest, token: &str) -> HttpResponse {
-    let words = Words {
-        title: ["로그아웃할까요?", "Log out?"],
-        what: [
-            "이 브라우저에서 이 서비스로 로그인한 모든 앱과 사이트에서 로그아웃돼요.",
-            "You will be logged out of every app and site that you logged in to from this browser.",
-        ],
-        act: ["로그아웃", "Log out"],
-    };
-    logout_page(request, &words, Some(token))
-}
-
-/// The end of a logout that leads nowhere else.
-pub(super) fn logged_out(request: &HttpRequest) -> HttpResponse {
-    let words = Words {
-        title: ["로그아웃했어요", "You are logged out"],
-        what: ["이 브라우저의 로그인이 끝났어요.", "The login in this browser has ended."],
-        act: ["이 창은 닫아도 돼요.", "You can close this window."],
-    };
-    logout_page(request, &words, None)
-}
-
-fn logout_page(request: &HttpRequest, words: &Words, confirm: Option<&str>) -> HttpResponse {
-    let locale = locale(request);
-    let pick = |pair: [&'static str; 2]| locale.pick(pair[0], pair[1]);
-    let page = LogoutPage {
-        lang: locale.tag(),
-        style: STYLE,
-        title: pick(words.title),
-        what: pick(words.what),
-        act: pick(words.act),
-        confirm,
-    };
-    html(locale, &policy("'self'", None), page.render())
-}
 
 /// Sends the form without a click where scripts run.
 const SUBMIT: &str = "document.forms[0].submit()";
@@ -238,10 +220,10 @@ pub(super) fn html(locale: Locale, policy: &str, body: Result<String, askama::Er
 }
 
 /// Korean and English, in that order.
-struct Words {
-    title: [&'static str; 2],
-    what: [&'static str; 2],
-    act: [&'static str; 2],
+pub(super) struct Words {
+    pub(super) title: [&'static str; 2],
+    pub(super) what: [&'static str; 2],
+    pub(super) act: [&'static str; 2],
 }
 
 fn render(request: &HttpRequest, body: &ErrorBody, words: &Words, again: Option<Link<'_>>) -> HttpResponse {

@@ -220,3 +220,37 @@ async fn a_lost_login_begins_again_with_one_tap_and_an_unlink_at_kakao_ends_it()
     }
     browser.end().await;
 }
+
+/// Nothing shows which login is meant, so the person is asked; the answer leads through Kakao back to the app. Chromium holds
+/// all redirects of a form against the policy of its page.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_who_is_asked_about_a_logout_stays_or_leaves_kakao_too_and_comes_back_to_the_app() {
+    let Some((playground, browser, _folder)) = begin().await else { return };
+
+    browser.go(&playground.frontend).await;
+    browser.click("#login").await;
+    browser.click("#person-all-consents").await;
+    browser.see("#who", "logged in as 김하늘").await;
+    browser.click("#forget").await;
+    browser.see("h1", "kakao-auth demo").await;
+    let mut logout = reqwest::Url::parse(&format!("{}/oauth/logout", playground.issuer)).unwrap();
+    logout.query_pairs_mut().extend_pairs([
+        ("client_id", "demo"),
+        ("post_logout_redirect_uri", &format!("{}/", playground.frontend)),
+        ("kakao", "true"),
+        ("ui_locales", "en"),
+    ]);
+    browser.go(logout.as_str()).await;
+    browser.see("main", "You will be logged out of Demo").await;
+    browser.click("button[name=stay]").await;
+    browser.see("h1", "You are still logged in").await;
+
+    browser.go(logout.as_str()).await;
+    browser.click("button:not([name])").await;
+    browser.see("h1", "kakao-auth demo").await;
+    // Kakao asks who it is, as of anyone who is not logged in there.
+    browser.click("#login").await;
+    browser.click("#person-no-email").await;
+    browser.see("#who", "logged in as 이바다").await;
+    browser.end().await;
+}

@@ -11,7 +11,6 @@ pub(crate) mod fault;
 mod kakao_token;
 mod limit;
 mod login;
-mod logout;
 mod request;
 mod subject_token;
 mod token;
@@ -28,7 +27,6 @@ pub(crate) use client::ClientRefusal;
 pub(crate) use kakao_token::KakaoTokenRefusal;
 pub(crate) use limit::LimitRefusal;
 pub(crate) use login::LoginRefusal;
-pub(crate) use logout::LogoutRefusal;
 pub(crate) use request::RequestRefusal;
 pub(crate) use subject_token::SubjectTokenRefusal;
 pub(crate) use token::TokenRefusal;
@@ -73,7 +71,6 @@ refusal! {
     Callback(CallbackRefusal),
     /// `/kakao/callback`, once it is known which client asked.
     Login(LoginRefusal),
-    Logout(LogoutRefusal),
     /// Client authentication.
     Client(ClientRefusal),
     /// `/oauth/token`, `/oauth/revoke`
@@ -123,7 +120,6 @@ nested! {
     AuthorizeRefusal::Request(RequestRefusal, Repeated),
     TokenRefusal::Access(AccessRefusal, ScopeError, UnknownResource),
     TokenRefusal::Request(RequestRefusal, Repeated),
-    LogoutRefusal::Request(RequestRefusal, Repeated),
     WebhookRefusal::Request(RequestRefusal, Repeated),
     SubjectTokenRefusal::Access(AccessRefusal, ScopeError, UnknownResource),
     SubjectTokenRefusal::Account(AccountRefusal),

@@ -15,8 +15,6 @@ pub enum RequestRefusal {
     Unreadable(&'static str),
     /// No client has this id.
     ClientUnknown,
-    /// `id_token_hint` is not an ID token of ours, or contradicts the rest.
-    HintInvalid,
 }
 
 impl From<Repeated> for RequestRefusal {

@@ -13,7 +13,6 @@ mod kakao;
 mod kakao_token;
 mod limit;
 mod login;
-mod logout;
 mod request;
 mod subject_token;
 #[cfg(test)]
@@ -67,7 +66,6 @@ fn refused(refusal: &Refusal) -> ErrorBody {
         Refusal::Authorize(refusal) => authorize::body(refusal),
         Refusal::Callback(refusal) => callback::body(*refusal),
         Refusal::Login(refusal) => login::body(*refusal),
-        Refusal::Logout(refusal) => logout::body(refusal),
         Refusal::Client(refusal) => client::body(*refusal),
         Refusal::Token(refusal) => token::body(refusal),
         Refusal::SubjectToken(refusal) => subject_token::body(refusal),

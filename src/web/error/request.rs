@@ -14,11 +14,6 @@ pub(super) fn body(refusal: &Refusal) -> ErrorBody {
             "client_unknown",
             "No client has this client_id. Check the id, or ask the operator to add it.".to_owned(),
         ),
-        Refusal::HintInvalid => (
-            "id_token_hint_invalid",
-            "id_token_hint is not an ID token of this service, or of another client than client_id names."
-                .to_owned(),
-        ),
     };
     ErrorBody::new(ErrorStatus::BadRequest, OAuthError::InvalidRequest, code, sentence)
 }

@@ -13,8 +13,8 @@ use super::*;
 use crate::domain::{Limit, Quota};
 use crate::flow::refusal::{
     AccessRefusal, AccountRefusal, AuthorizeRefusal, BearerRefusal, CallbackRefusal, ClientRefusal,
-    KakaoTokenRefusal, LimitRefusal, LoginRefusal, LogoutRefusal, RequestRefusal, SubjectTokenRefusal,
-    TokenRefusal, WebhookRefusal,
+    KakaoTokenRefusal, LimitRefusal, LoginRefusal, RequestRefusal, SubjectTokenRefusal, TokenRefusal,
+    WebhookRefusal,
 };
 use crate::kakao::KnownFault;
 
@@ -49,7 +49,7 @@ fn at_the_login() -> Vec<Sample> {
             let repeated = R::ParameterRepeated("scope");
             let invalid = R::ParameterInvalid("max_age", "it must be a whole number of seconds");
             let unreadable = R::Unreadable("the body ended early");
-            [repeated, R::ParameterMissing("token"), invalid, unreadable, R::ClientUnknown, R::HintInvalid]
+            [repeated, R::ParameterMissing("token"), invalid, unreadable, R::ClientUnknown]
         }),
         of("Any request, while too many fail", [LIMITED]),
         of("What a client may have", {
@@ -61,7 +61,7 @@ fn at_the_login() -> Vec<Sample> {
             let duplicate = R::DuplicateClientOrRedirect("client_id");
             let (pkce, method) = (R::ChallengeMissing, R::ChallengeMethodUnsupported);
             let (access, request) =
-                (R::Access(AccessRefusal::ScopeInvalid), R::Request(RequestRefusal::HintInvalid));
+                (R::Access(AccessRefusal::ScopeInvalid), R::Request(RequestRefusal::ClientUnknown));
             [
                 R::ClientIdMissing,
                 duplicate,
@@ -99,10 +99,6 @@ fn at_the_login() -> Vec<Sample> {
                 R::OtherUser,
                 R::StartAgain,
             ]
-        }),
-        of("`/oauth/logout`", {
-            use LogoutRefusal as R;
-            [R::PostLogoutUriUnknown, R::Request(RequestRefusal::HintInvalid)]
         }),
     ]
 }

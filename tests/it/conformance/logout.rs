@@ -21,6 +21,12 @@ fn assert_page(reply: &Response) {
     assert!(reply.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
 }
 
+/// A page that asks before anything ends.
+async fn assert_question(reply: Response) {
+    assert_page(&reply);
+    assert!(reply.text().await.unwrap().contains("name=\"confirm\""));
+}
+
 fn hint(tokens: &Value) -> &str {
     tokens["id_token"].as_str().unwrap()
 }
@@ -56,6 +62,7 @@ async fn oidcc_rp_initiated_logout_bad_post_logout_redirect_uri() {
         &logout(&suite, &browser, &[("id_token_hint", hint(&tokens)), ("post_logout_redirect_uri", bad)])
             .await,
     );
+    assert_logged_out(&browser).await;
 }
 
 #[tokio::test]
@@ -66,6 +73,7 @@ async fn oidcc_rp_initiated_logout_query_added_to_post_logout_redirect_uri() {
     let added = format!("{BYE}?foo=bar");
     let query = [("id_token_hint", hint(&tokens)), ("post_logout_redirect_uri", added.as_str())];
     assert_page(&logout(&suite, &browser, &query).await);
+    assert_logged_out(&browser).await;
 }
 
 #[tokio::test]
@@ -76,9 +84,10 @@ async fn oidcc_rp_initiated_logout_modified_id_token_hint() {
     let mut parts = hint(&tokens).split('.');
     let (_, payload) = (parts.next(), parts.next().unwrap());
     let unsigned = format!("eyJhbGciOiJub25lIn0.{payload}.");
-    assert_page(
-        &logout(&suite, &browser, &[("id_token_hint", &unsigned), ("post_logout_redirect_uri", BYE)]).await,
-    );
+    assert_question(
+        logout(&suite, &browser, &[("id_token_hint", &unsigned), ("post_logout_redirect_uri", BYE)]).await,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -89,7 +98,7 @@ async fn oidcc_rp_initiated_logout_bad_id_token_hint() {
     browser.tokens(&[]).await;
     let foreign = Browser::new(&stranger).tokens(&[]).await;
     let query = [("id_token_hint", hint(&foreign)), ("post_logout_redirect_uri", BYE)];
-    assert_page(&logout(&suite, &browser, &query).await);
+    assert_question(logout(&suite, &browser, &query).await).await;
 }
 
 #[tokio::test]
@@ -97,7 +106,8 @@ async fn oidcc_rp_initiated_logout_no_id_token_hint() {
     let suite = Suite::start().await;
     let browser = Browser::new(&suite);
     browser.tokens(&[]).await;
-    assert_page(&logout(&suite, &browser, &[("post_logout_redirect_uri", BYE), ("state", "x")]).await);
+    assert_question(logout(&suite, &browser, &[("post_logout_redirect_uri", BYE), ("state", "x")]).await)
+        .await;
 }
 
 #[tokio::test]
@@ -139,5 +149,5 @@ async fn oidcc_rp_initiated_logout_only_state() {
     let suite = Suite::start().await;
     let browser = Browser::new(&suite);
     browser.tokens(&[]).await;
-    assert_page(&logout(&suite, &browser, &[("state", "x")]).await);
+    assert_question(logout(&suite, &browser, &[("state", "x")]).await).await;
 }
