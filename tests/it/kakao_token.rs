@@ -78,7 +78,7 @@ async fn a_token_that_lives_long_enough_comes_from_the_cache_and_every_hand_out_
         assert!(given["scopes"].as_array().unwrap().contains(&json!("account_email")), "{given}");
         assert_eq!(backend.given(json!({ "min_ttl": 3600 })).await["access_token"], given["access_token"]);
         assert!(backend.rig.kakao.calls().is_empty(), "Kakao was not asked");
-        let audited = "SELECT count(*) FROM audit_events WHERE kind = 'kakao_token.handed_out' AND client_id = 'backend'";
+        let audited = "SELECT count(*) FROM audit_events WHERE kind = 'kakao_token.handed_out' AND client_id = 'service'";
         assert_eq!(backend.rig.count(audited).await, 2, "{stores:?}");
     }
 }
