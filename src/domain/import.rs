@@ -489,3 +489,24 @@ mod tests {
         assert!(user.disabled && user.note.unwrap().contains("disabled"));
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+
+    /// A row becomes a user that the database can keep, or is refused with a sentence.
+    #[test]
+    fn import_rows() {
+        bolero::check!().with_type::<Vec<(u8, Vec<u8>)>>().for_each(|cells| {
+            let mut row = SourceRow::new(1);
+            for (column, bytes) in cells {
+                let columns = Column::ALL;
+                row.put(columns[usize::from(*column) % columns.len()], bytes);
+            }
+            let mut import = Judge::new(true, Timestamp::from_secs(1_790_000_000));
+            if let Ok(user) = import.judge(&row) {
+                assert!(user.kakao_id.0 > 0);
+            }
+        });
+    }
+}

@@ -76,3 +76,18 @@ mod tests {
         assert_eq!(Locale::choose(Some(""), None), Locale::Ko);
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+
+    #[test]
+    fn languages() {
+        bolero::check!().for_each(|bytes: &[u8]| {
+            let Ok(text) = std::str::from_utf8(bytes) else { return };
+            let (ui_locales, header) = text.split_once('\n').unwrap_or((text, text));
+            Locale::choose(Some(ui_locales), Some(header));
+            Locale::choose(None, Some(header));
+        });
+    }
+}

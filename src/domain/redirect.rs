@@ -190,3 +190,30 @@ mod tests {
         assert!(!name.matches("http://localhost:3001/cb"));
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+
+    /// What matches a registered URI differs from it in nothing but the port of a loopback address.
+    #[test]
+    fn redirect_uris() {
+        bolero::check!().for_each(|bytes: &[u8]| {
+            let Ok(text) = std::str::from_utf8(bytes) else { return };
+            let (registered, requested) = text.split_once('\n').unwrap_or((text, text));
+            let Ok(uri) = RedirectUri::register(registered) else { return };
+            assert!(
+                registered.contains('*') || uri.matches(registered),
+                "a URI matches itself: {registered}"
+            );
+            if registered.contains('*') || registered == requested || !uri.matches(requested) {
+                return;
+            }
+            let (mut mine, mut theirs) = (Url::parse(registered).unwrap(), Url::parse(requested).unwrap());
+            assert!(is_this_machine(&mine) && mine.scheme() == "http", "{registered} {requested}");
+            mine.set_port(None).unwrap();
+            theirs.set_port(None).unwrap();
+            assert_eq!(mine, theirs);
+        });
+    }
+}

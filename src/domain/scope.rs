@@ -103,3 +103,26 @@ mod tests {
         assert!(Scope::parse("").unwrap().is_empty());
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+
+    /// `within` is the intersection, in the order of the first, and never grows.
+    #[test]
+    fn scopes() {
+        bolero::check!().for_each(|bytes: &[u8]| {
+            let Ok(text) = std::str::from_utf8(bytes) else { return };
+            let (asked, allowed) = text.split_once('\n').unwrap_or((text, text));
+            let (Ok(asked), Ok(allowed)) = (Scope::parse(asked), Scope::parse(allowed)) else { return };
+            assert_eq!(Scope::parse(asked.as_str()), Ok(asked.clone()), "reading is idempotent");
+            let both = asked.within(&allowed);
+            assert!(both.is_within(&asked) && both.is_within(&allowed));
+            assert_eq!(both.within(&allowed), both);
+            assert!(asked.iter().all(|token| both.contains(token) == allowed.contains(token)));
+            let tokens: Vec<&str> = asked.iter().collect();
+            let once: std::collections::BTreeSet<&str> = tokens.iter().copied().collect();
+            assert_eq!(once.len(), tokens.len(), "each token once");
+        });
+    }
+}

@@ -121,3 +121,19 @@ mod tests {
         assert_eq!(Params::read(b"state=%EF%BF%BD").unwrap().one("state"), Ok(Some("\u{FFFD}")));
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+
+    #[test]
+    fn params() {
+        bolero::check!().for_each(|bytes: &[u8]| {
+            let Ok(params) = Params::read(bytes) else { return };
+            assert!(params.0.iter().all(|(name, value)| !name.contains('\0') && !value.contains('\0')));
+            let written =
+                url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&params.0).finish();
+            assert_eq!(Params::read(written.as_bytes()).map(|again| again.0), Ok(params.0));
+        });
+    }
+}

@@ -101,3 +101,19 @@ impl From<Unverified> for Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+
+    #[test]
+    fn id_token_claims() {
+        let now = Timestamp::from_secs(1_790_000_000);
+        bolero::check!().for_each(|bytes: &[u8]| {
+            let Ok(claims) = serde_json::from_slice::<Claims>(bytes) else { return };
+            let Ok(token) = IdToken::check(claims, "https://kauth.kakao.com", now) else { return };
+            assert!(token.sub.0 > 0);
+            assert!(token.of_login("key", "").is_err(), "no token proves an absent nonce");
+        });
+    }
+}

@@ -209,3 +209,20 @@ fn kid_of(kind: Kind, token: &str) -> Result<String, &'static str> {
     }
     header.kid.ok_or("it names no key")
 }
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+
+    #[test]
+    fn kakao_tokens() {
+        bolero::check!().for_each(|bytes: &[u8]| {
+            let Ok(token) = std::str::from_utf8(bytes) else { return };
+            for kind in [Kind::IdToken, Kind::SecurityEvent] {
+                if let Ok(kid) = kid_of(kind, token) {
+                    assert!(kid.len() < token.len());
+                }
+            }
+        });
+    }
+}

@@ -134,3 +134,23 @@ fn items(rest: &BTreeMap<String, Value>) -> Vec<String> {
     };
     texts.into_iter().filter(|item| is_item(item)).take(64).map(str::to_owned).collect()
 }
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+
+    #[test]
+    fn security_events() {
+        bolero::check!().for_each(|bytes: &[u8]| {
+            let Ok(claims) = serde_json::from_slice::<Claims>(bytes) else { return };
+            let Ok(events) = SecurityEvents::check(claims, "https://kauth.kakao.com", &["key"]) else {
+                return;
+            };
+            assert!(!events.jti.is_empty() && events.events.len() <= MOST_EVENTS);
+            for event in events.events {
+                assert!(event.user.0 > 0 && !event.kind.contains('\0'));
+                assert!(event.reason.is_none_or(|reason| !reason.contains('\0')));
+            }
+        });
+    }
+}

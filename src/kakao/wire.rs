@@ -454,3 +454,34 @@ mod tests {
         );
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+
+    /// Whatever Kakao, or what stands in its place, replies: a value that can be kept, or a fault.
+    #[test]
+    fn kakao_replies() {
+        bolero::check!().for_each(|bytes: &[u8]| {
+            let (status, body) = match bytes.split_first() {
+                Some((first, body)) => {
+                    ([200, 400, 401, 403, 404, 429, 500, 503][usize::from(first % 8)], body)
+                }
+                None => (200, bytes),
+            };
+            if let Ok(tokens) = read_tokens(status, body) {
+                assert!(!tokens.access_token.reveal().is_empty());
+            }
+            if let Ok(person) = read_person(status, body) {
+                assert!(person.id.0 > 0);
+                let kept = [&person.profile.nickname, &person.profile.name, &person.profile.email];
+                assert!(kept.into_iter().flatten().all(|text| !text.is_empty() && !text.contains('\0')));
+                assert!(person.profile.email.is_some() || !person.profile.email_verified);
+            }
+            let _ = read_token_info(status, body);
+            let _ = read_scopes(status, body);
+            let _ = read_service_terms(status, body);
+            let _ = read_done(status, body);
+        });
+    }
+}

@@ -63,3 +63,17 @@ pub(crate) fn verify(keys: &[ClientJwk], text: &str) -> Option<Assertion> {
         signed_claims(text, algorithm(key.alg), &DecodingKey::from_jwk(&jwk).ok()?)
     })
 }
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+
+    #[test]
+    fn client_assertions() {
+        bolero::check!().for_each(|bytes: &[u8]| {
+            let Ok(text) = std::str::from_utf8(bytes) else { return };
+            assert!(subject(text).is_none_or(|subject| subject.len() < text.len()));
+            assert!(verify(&[], text).is_none(), "nobody's key signed it");
+        });
+    }
+}

@@ -276,3 +276,24 @@ mod tests {
         );
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+
+    /// Nothing opens but what was encrypted.
+    #[test]
+    fn encrypted_values() {
+        let keys = MasterKeys::new(&[1; 32], &[[2; 32]]).unwrap();
+        let genuine = keys.encrypt(Purpose::LoginCookie, b"context", b"value").unwrap();
+        bolero::check!().with_type::<(u16, u8, Vec<u8>)>().for_each(|(at, byte, bytes)| {
+            let mut changed = genuine.clone();
+            let at = usize::from(*at) % changed.len();
+            changed[at] = *byte;
+            for value in [&changed, bytes] {
+                let decrypted = keys.decrypt(Purpose::LoginCookie, b"context", value);
+                assert!(*value == genuine || decrypted.is_none());
+            }
+        });
+    }
+}

@@ -88,3 +88,24 @@ mod tests {
         assert_eq!(read(&keys(), &format!("{}=", token.reveal())), None);
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+
+    /// Only the very text that was minted is a refresh token.
+    #[test]
+    fn refresh_tokens() {
+        let keys = MasterKeys::new(&[7; 32], []).unwrap();
+        let minted = mint(&keys, GrantId(Uuid::nil()), 1);
+        bolero::check!().with_type::<(u16, u8, Vec<u8>)>().for_each(|(at, byte, bytes)| {
+            let mut changed = minted.reveal().to_owned().into_bytes();
+            let at = usize::from(*at) % changed.len();
+            changed[at] = *byte;
+            for text in [changed.as_slice(), bytes.as_slice()] {
+                let Ok(text) = std::str::from_utf8(text) else { continue };
+                assert!(text == minted.reveal() || read(&keys, text).is_none(), "{text}");
+            }
+        });
+    }
+}

@@ -79,3 +79,32 @@ pub(super) fn signed_claims<C: DeserializeOwned>(
     validation.required_spec_claims.clear();
     Some(jsonwebtoken::decode::<C>(token, key, &validation).ok()?.claims)
 }
+
+#[cfg(test)]
+mod fuzz {
+    use serde_json::json;
+
+    use super::*;
+    use crate::keys::signer::SigningKey;
+
+    /// A genuine token with one byte changed, or any other text, never verifies.
+    #[test]
+    fn tokens() {
+        let key =
+            SigningKey::from_pkcs8(SigningAlg::Es256, &SigningKey::generate(SigningAlg::Es256).unwrap());
+        let key = key.unwrap();
+        let genuine = key.sign(TokenType::AccessToken, &json!({ "sub": "u" })).unwrap();
+        let keys = [VerifyingKey::of(key.public()).unwrap()];
+        let verifies = |token: &str| verify::<Value>(&keys, TokenType::AccessToken, token).is_some();
+        assert!(verifies(&genuine));
+        bolero::check!().with_type::<(u16, u8, Vec<u8>)>().for_each(|(at, byte, bytes)| {
+            let mut changed = genuine.clone().into_bytes();
+            let at = usize::from(*at) % changed.len();
+            changed[at] = *byte;
+            for token in [changed.as_slice(), bytes.as_slice()] {
+                let Ok(token) = std::str::from_utf8(token) else { continue };
+                assert!(token == genuine || !verifies(token), "{token}");
+            }
+        });
+    }
+}

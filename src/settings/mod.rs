@@ -108,3 +108,26 @@ fn read(r: &mut Reader) -> Option<Settings> {
 fn longest(clients: &Clients, lifetimes: Lifetimes, life: fn(&Lifetimes) -> Duration) -> Duration {
     clients.longest(life).max(life(&lifetimes))
 }
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+
+    /// A file and variables of any kind give settings, or problems that name a key.
+    #[test]
+    fn settings() {
+        let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        bolero::check!().for_each(|bytes: &[u8]| {
+            let Ok(text) = std::str::from_utf8(bytes) else { return };
+            let (variables, toml) = text.split_once("\n\n").unwrap_or(("", text));
+            std::fs::write(file.path(), toml).unwrap();
+            let variables = variables.lines().filter_map(|line| line.split_once('='));
+            let environment = variables.filter(|(name, _)| !name.ends_with("_FILE") && !name.contains('\0'));
+            let environment =
+                environment.map(|(name, value)| (format!("KAKAO_AUTH__{name}"), value.to_owned()));
+            if let Err(problems) = Settings::load(Some(file.path()), environment) {
+                assert!(problems.to_string().contains("the settings have"));
+            }
+        });
+    }
+}

@@ -120,3 +120,29 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use actix_web::http::header::HeaderValue;
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    /// No header moves the address of a caller whose peer is not a trusted proxy, or makes it one of the proxies' own.
+    #[test]
+    fn forwarded_address() {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        bolero::check!().for_each(|bytes: &[u8]| {
+            let Ok(header) = HeaderValue::from_bytes(bytes) else { return };
+            let from = |peer: &str| {
+                let request = TestRequest::default()
+                    .insert_header(("x-forwarded-for", header.clone()))
+                    .peer_addr(peer.parse().unwrap())
+                    .to_http_request();
+                address(&request, &trusted)
+            };
+            assert_eq!(from("192.0.2.1:9").to_string(), "192.0.2.1");
+            from("10.0.0.1:9");
+        });
+    }
+}

@@ -179,3 +179,29 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use actix_web::http::header::HeaderValue;
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn cookies() {
+        let attempt = AttemptId::of_state("state");
+        bolero::check!().for_each(|bytes: &[u8]| {
+            let Ok(header) = HeaderValue::from_bytes(bytes) else { return };
+            let request = TestRequest::default().insert_header(("cookie", header)).to_http_request();
+            for secure in [true, false] {
+                let cookies = Cookies::new(secure);
+                cookies.read_session(&request);
+                cookies.read_attempt(&request, attempt);
+                let new = cookies.attempt(attempt, "v".repeat(3_900));
+                for gone in cookies.surplus_attempts(&request, &new) {
+                    assert!(gone.name().contains("login-"), "no cookie of another kind is removed");
+                }
+            }
+        });
+    }
+}

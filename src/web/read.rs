@@ -269,3 +269,29 @@ mod tests {
         assert_eq!(read(elsewhere).unwrap_err(), BearerRefusal::TokenMissing);
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+
+    #[test]
+    fn basic_credentials() {
+        bolero::check!().for_each(|bytes: &[u8]| {
+            let Ok(text) = std::str::from_utf8(bytes) else { return };
+            if let Some((id, secret)) = basic(text) {
+                assert!(!id.contains('\0') && !secret.reveal().contains('\0'));
+            }
+            // Whatever id and secret are, they come through as they were written.
+            let Some((id, secret)) = text.split_once('\n') else { return };
+            let encode =
+                |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+            let pair = STANDARD.encode(format!("{}:{}", encode(id), encode(secret)));
+            let read = basic(&format!("Basic {pair}"));
+            if text.contains(['\0', '\u{FFFD}']) {
+                return;
+            }
+            let (read_id, read_secret) = read.unwrap();
+            assert_eq!((read_id.as_str(), read_secret.reveal()), (id, secret));
+        });
+    }
+}

@@ -491,3 +491,26 @@ mod tests {
         assert_eq!(request.grant.scope.as_str(), "openid");
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+    use crate::domain::redirect::RedirectUri;
+
+    /// No request leads to a redirect that was not registered, or past PKCE.
+    #[test]
+    fn authorization_requests() {
+        let client = Client {
+            redirect_uris: vec![RedirectUri::register("https://app.example/cb").unwrap()],
+            scopes: Scope::parse("openid profile").unwrap(),
+            ..Client::sample("web")
+        };
+        bolero::check!().for_each(|bytes: &[u8]| {
+            let Ok(params) = Params::read(bytes) else { return };
+            let Ok(target) = ClientResponseTarget::prove(&client, &params) else { return };
+            assert_eq!(target.redirect_uri, "https://app.example/cb");
+            let Ok(request) = AuthorizationRequest::read(&params, &client, &target) else { return };
+            assert!(request.binding.challenge.is_some() && request.grant.scope.is_within(&client.scopes));
+        });
+    }
+}
