@@ -17,9 +17,11 @@ CREATE TABLE users (
     disabled_at              INTEGER,
     -- Since when the account is deleted: the id stays, the person is gone.
     deleted_at               INTEGER,
-    -- Logins from before this are void, whatever ended them, and so are tokens that were issued before; the feed tells
-    -- resource servers.
+    -- Logins from before this are void, whatever ended them. Their rows are ended afterwards.
     logins_valid_from        INTEGER,
+    -- Tokens that were issued before this are void: the feed tells resource servers. Earlier than the above if the user kept a
+    -- login while all others were ended.
+    tokens_valid_from        INTEGER,
 
     -- Consent as data: the items that were granted and those that could still be asked for (each space-separated), and the
     -- terms of Kakao Sync.
@@ -43,7 +45,7 @@ CREATE TABLE users (
     profile_tried_at         INTEGER,
     kakao_renewed_at         INTEGER
 );
-CREATE INDEX users_logins_valid_from ON users (logins_valid_from) WHERE logins_valid_from IS NOT NULL;
+CREATE INDEX users_tokens_valid_from ON users (tokens_valid_from) WHERE tokens_valid_from IS NOT NULL;
 CREATE INDEX users_profile_stale ON users (profile_stale_at) WHERE profile_stale_at IS NOT NULL;
 CREATE INDEX users_kakao_refresh_expires_at ON users (kakao_refresh_expires_at) WHERE kakao_refresh_expires_at IS NOT NULL;
 
@@ -100,7 +102,8 @@ CREATE TABLE grants (
     ended_at        INTEGER,
     end_reason      TEXT,
     created_at      INTEGER NOT NULL,
-    -- When Kakao vouched for the person in the login that this comes of: before users.logins_valid_from it is void.
+    -- When Kakao vouched for the person in the login that this comes of: before users.logins_valid_from it is void. Later, if
+    -- the user kept this login while all others were ended.
     logged_in_at    INTEGER NOT NULL,
     CHECK ((ended_at IS NULL) = (end_reason IS NULL)),
     -- Generation 0: its code is not exchanged yet. A grant that began without a code has tokens at once.
@@ -108,7 +111,12 @@ CREATE TABLE grants (
     CHECK ((code_hash IS NULL) = (code_expires_at IS NULL)),
     CHECK ((code_hash IS NULL) = (redirect_uri IS NULL))
 );
-CREATE INDEX grants_user_id ON grants (user_id);
+-- In batches, one behind the other, the grants of a user are ended whose logins are void.
+CREATE INDEX grants_user_id ON grants (user_id, id);
+-- How many there are of a user at a client.
+CREATE INDEX grants_not_ended ON grants (user_id, client_id, created_at) WHERE ended_at IS NULL;
+-- A grant whose code nobody exchanges goes soon.
+CREATE INDEX grants_unspent ON grants (code_expires_at) WHERE code_hash IS NOT NULL AND code_spent_at IS NULL;
 CREATE INDEX grants_session_id ON grants (session_id);
 CREATE INDEX grants_expires_at ON grants (expires_at);
 -- The revocation feed reads what ended lately.

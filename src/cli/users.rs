@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
 use super::runtime::block_on;
-use crate::domain::{Clock, EndReason, Ending, Initiator, UserId};
+use crate::domain::{Clock, Initiator, UserId};
 use crate::flow::Error;
 use crate::flow::admin::kakao_unlinks;
 use crate::flow::chain;
@@ -62,9 +62,7 @@ pub(super) fn run(command: &Command, settings: &Settings) -> anyhow::Result<()> 
         Command::Delete(options) => delete_one(options, settings),
         Command::Disable { id } => {
             let id = user(id)?;
-            let done = with_db(settings, async |db| {
-                users::disable(db, id, Clock::System.now(), settings.clients.notified_of_logouts()).await
-            })?;
+            let done = with_db(settings, async |db| users::disable(db, id, Clock::System.now()).await)?;
             report(done, &format!("{id} is kept out"), &format!("{id} was kept out before, or is no user"))
         }
         Command::Enable { id } => {
@@ -104,12 +102,7 @@ fn delete_one(options: &DeleteOptions, settings: &Settings) -> anyhow::Result<()
     block_on(async {
         let mut db = Pool::connect_lazy(settings.database.url.reveal(), 1)?.handle_for(Initiator::Command);
         let returning = settings.policy.account.returning;
-        let ending = Ending {
-            reason: EndReason::AccountDeleted,
-            at: Clock::System.now(),
-            notify: settings.clients.notified_of_logouts(),
-        };
-        match delete(&mut db, returning, id, By::Operator(None), &ending).await {
+        match delete(&mut db, returning, id, By::Operator(None), Clock::System.now()).await {
             Ok(()) => {
                 println!("deleted; the running service tells Kakao within seconds");
                 Ok(())

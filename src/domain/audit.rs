@@ -43,15 +43,14 @@ pub enum AuditEvent {
         user: UserId,
         /// Which logins.
         reach: LogoutReach,
-        /// How many grants ended.
-        grants: u64,
+        /// How many grants of the browser session ended; not known where all logins of a user end.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        grants: Option<u64>,
     },
     /// An operator keeps a user out.
     UserDisabled {
         #[serde(skip)]
         user: UserId,
-        /// How many grants ended.
-        grants: u64,
     },
     /// An operator lets a user in again.
     UserEnabled {
@@ -67,8 +66,6 @@ pub enum AuditEvent {
         client: Option<ClientId>,
         /// Who did it.
         by: DeletedBy,
-        /// How many grants ended.
-        grants: u64,
     },
     /// A client was given a user's Kakao access token.
     KakaoTokenHandedOut {
@@ -191,7 +188,7 @@ impl AuditEvent {
             Self::LoginCompleted { user, .. }
             | Self::GrantEnded { user, .. }
             | Self::UserLoggedOut { user, .. }
-            | Self::UserDisabled { user, .. }
+            | Self::UserDisabled { user }
             | Self::UserEnabled { user }
             | Self::UserDeleted { user, .. }
             | Self::KakaoTokenHandedOut { user, .. }
@@ -342,15 +339,10 @@ mod tests {
                 grant,
                 reason: EndReason::RefreshReplayed,
             },
-            AuditEvent::UserLoggedOut { user, reach: LogoutReach::BrowserSession, grants: 2 },
-            AuditEvent::UserDisabled { user, grants: 2 },
+            AuditEvent::UserLoggedOut { user, reach: LogoutReach::BrowserSession, grants: Some(2) },
+            AuditEvent::UserDisabled { user },
             AuditEvent::UserEnabled { user },
-            AuditEvent::UserDeleted {
-                user,
-                client: Some(client.clone()),
-                by: DeletedBy::Operator,
-                grants: 2,
-            },
+            AuditEvent::UserDeleted { user, client: Some(client.clone()), by: DeletedBy::Operator },
             AuditEvent::KakaoTokenHandedOut { user, client, scopes: vec!["friends".into()], expires_at: at },
             AuditEvent::KakaoLinkEnded { user, fault: "KOE322" },
             AuditEvent::KakaoEventProcessed {

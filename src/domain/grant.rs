@@ -7,7 +7,8 @@ use super::pkce::CodeChallenge;
 use super::{AttemptId, BrowserSessionId, ClientId, Fingerprint, GrantId, Scope, Timestamp, UserId};
 
 /// Why a grant ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EndReason {
     /// Its code was shown a second time (RFC 6749 §4.1.2).
     CodeReplayed,
@@ -25,12 +26,14 @@ pub enum EndReason {
     KakaoAccount,
     /// The account was deleted.
     AccountDeleted,
+    /// Its user had more living grants at its client than `limits.live_grants` allows, and it was the oldest.
+    OverLimit,
     /// Its login no longer counts, and whatever ended the user's logins has yet to reach its row.
     LoginVoid,
 }
 
 impl EndReason {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::CodeReplayed,
         Self::RefreshReplayed,
         Self::UserDisabled,
@@ -39,6 +42,7 @@ impl EndReason {
         Self::Unlinked,
         Self::KakaoAccount,
         Self::AccountDeleted,
+        Self::OverLimit,
         Self::LoginVoid,
     ];
 
@@ -53,6 +57,7 @@ impl EndReason {
             Self::Unlinked => "unlinked",
             Self::KakaoAccount => "kakao_account",
             Self::AccountDeleted => "account_deleted",
+            Self::OverLimit => "over_limit",
             Self::LoginVoid => "login_void",
         }
     }
@@ -73,6 +78,18 @@ pub struct Ending<'a> {
     /// The clients that are notified of theirs: see [`super::Clients::notified_of_logouts`].
     pub notify: &'a [ClientId],
 }
+
+/// All logins of a user have ended, in one row: what is left is to end the rows of their grants and sessions.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct UserEnding {
+    /// The reason that the grants are stored with.
+    pub(crate) reason: EndReason,
+    /// When it was done.
+    pub(crate) at: Timestamp,
+}
+
+/// Unspent codes of one user at one client: beyond these a request for another is refused, and none ends.
+pub(crate) const MOST_UNSPENT_CODES: u32 = 16;
 
 /// What a client asked to be granted, once the request was checked: everything of it that the client may have.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -142,7 +159,7 @@ pub struct NewGrant {
     pub logged_in_at: Timestamp,
     /// When the login was completed.
     pub created_at: Timestamp,
-    /// Until when it lives, however often it is refreshed.
+    /// Until when it lives, however often it is refreshed: that of its code until that is spent.
     pub expires_at: Timestamp,
     /// The browser or app that logged in, as it names itself.
     pub user_agent: Option<String>,
@@ -328,6 +345,7 @@ mod tests {
     fn every_reason_is_read_back_as_itself() {
         for reason in EndReason::ALL {
             assert_eq!(EndReason::from_name(reason.name()), Some(reason));
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.name());
         }
     }
 }

@@ -66,6 +66,8 @@ pub struct Limits {
     pub(crate) callback_failures: Quota,
     /// Failed calls to Kakao with an access token that an app handed in, by address.
     pub(crate) kakao_token_failures: Quota,
+    /// Living grants of one user at one client: beyond these the oldest ends.
+    pub(crate) live_grants: u32,
 }
 
 /// So many at once, refilled evenly over a period.

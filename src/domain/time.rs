@@ -36,6 +36,11 @@ impl Timestamp {
         self.0.div_euclid(1_000_000)
     }
 
+    /// The next moment that can be told from this one.
+    pub(crate) const fn just_after(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
     /// How long after `earlier` this is; zero if it is not after it (two replicas' clocks may disagree).
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -57,8 +57,11 @@ impl VerifiedToken {
         (claims.iss == deps.policy.issuer.as_str() && claims.exp > deps.clock.now().secs()).then_some(claims)
     }
 
-    /// Whether the login that it came of has not been ended. One SELECT by primary key.
-    pub(crate) async fn is_live(&self, db: &mut Db) -> Result<bool, store::Error> {
+    /// Whether its client is still one of ours, and the login that it came of has not been ended. One SELECT by primary key.
+    pub(crate) async fn is_live(&self, deps: &Deps, db: &mut Db) -> Result<bool, store::Error> {
+        if deps.clients.find(&self.client_id).is_none() {
+            return Ok(false);
+        }
         match self.sid {
             Some(grant) => Ok(grants::is_not_ended(db, grant).await?),
             None => Ok(true),
@@ -94,7 +97,7 @@ pub(crate) async fn bearer(
 ) -> Result<Bearer, Error<BearerRefusal>> {
     let claims = VerifiedToken::read(deps, token).ok_or(BearerRefusal::TokenInvalid)?;
     let grant = claims.sid.ok_or(BearerRefusal::TokenInvalid)?;
-    if !claims.is_live(db).await? {
+    if !claims.is_live(deps, db).await? {
         return Err(BearerRefusal::TokenInvalid.into());
     }
     Ok(Bearer {

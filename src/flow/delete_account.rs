@@ -6,10 +6,10 @@ use tracing::info;
 use super::refusal::AccountRefusal;
 use super::{Deps, Error};
 use crate::domain::audit::DeletedBy;
-use crate::domain::{AuditEvent, ClientId, EndReason, Ending, KakaoUnlink, Returning, Timestamp, UserId};
+use crate::domain::{AuditEvent, ClientId, EndReason, KakaoUnlink, Returning, Timestamp, UserId};
 use crate::store::kakao_links::Link;
 use crate::store::outbox::{self, Attempt, KAKAO_UNLINKS, NewItem};
-use crate::store::{self, Db, Tx, accounts, audit, browser_sessions, grants, kakao_links, users};
+use crate::store::{self, Db, Tx, accounts, audit, kakao_links, users};
 
 /// Who deletes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +27,9 @@ pub(crate) async fn delete_account(
     user: UserId,
     by: By,
 ) -> Result<(), Error<AccountRefusal>> {
-    let ending = deps.ending(EndReason::AccountDeleted);
-    delete(db, deps.policy.account.returning, user, by, &ending).await?;
+    delete(db, deps.policy.account.returning, user, by, deps.clock.now()).await?;
     deps.signals.revocations.ring();
+    deps.signals.user_endings.ring();
     Ok(())
 }
 
@@ -39,9 +39,8 @@ pub async fn delete(
     returning: Returning,
     user: UserId,
     by: By,
-    ending: &Ending<'_>,
+    now: Timestamp,
 ) -> Result<(), Error<AccountRefusal>> {
-    let now = ending.at;
     let mut tx = Tx::begin(db).await?;
     if !accounts::mark_deleted(&mut tx, user, now, None).await? {
         drop(tx);
@@ -49,28 +48,16 @@ pub async fn delete(
         return Err(if known { AccountRefusal::UserDeleted } else { AccountRefusal::NotFound }.into());
     }
     put_unlink(&mut tx, user, now).await?;
-    let grants = erase(&mut tx, returning, user, ending).await?;
+    outbox::put_user_ending(&mut tx, user, EndReason::AccountDeleted, now).await?;
+    accounts::erase(&mut tx, user, returning == Returning::Old).await?;
     let (by, client) = match by {
         By::Person => (DeletedBy::User, None),
         By::Operator(client) => (DeletedBy::Operator, client.map(ClientId)),
     };
-    audit::record(&mut tx, now, &AuditEvent::UserDeleted { user, client, by, grants }).await?;
+    audit::record(&mut tx, now, &AuditEvent::UserDeleted { user, client, by }).await?;
     tx.commit().await?;
-    info!(user = %user, ?by, grants, "an account was deleted");
+    info!(user = %user, ?by, "an account was deleted");
     Ok(())
-}
-
-/// What is left to do once the account is marked as deleted; how many grants ended.
-pub(super) async fn erase(
-    tx: &mut Tx<'_>,
-    returning: Returning,
-    user: UserId,
-    ending: &Ending<'_>,
-) -> Result<u64, store::Error> {
-    browser_sessions::end_of_user(tx, user, None, ending.at).await?;
-    let logins = grants::end_of_user(tx, user, ending).await?;
-    accounts::erase(tx, user, returning == Returning::Old).await?;
-    Ok(logins)
 }
 
 /// Has Kakao told of a deleted account, if it is linked. Whatever was to be told of it before is told with it.

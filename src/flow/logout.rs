@@ -307,7 +307,8 @@ pub(super) async fn end_session(
     let mut tx = Tx::begin(db).await?;
     let Some(grants) = browser_sessions::end(&mut tx, session, &ending).await? else { return Ok(()) };
     let reach = LogoutReach::BrowserSession;
-    audit::record(&mut tx, ending.at, &AuditEvent::UserLoggedOut { user, reach, grants }).await?;
+    audit::record(&mut tx, ending.at, &AuditEvent::UserLoggedOut { user, reach, grants: Some(grants) })
+        .await?;
     tx.commit().await?;
     deps.signals.revocations.ring();
     info!(%user, ?reach, grants, "logged out");

@@ -25,6 +25,7 @@ pub mod revocations;
 pub(crate) mod sessions;
 mod signals;
 pub(crate) mod token;
+pub mod user_endings;
 pub(crate) mod userinfo;
 pub(crate) mod users;
 

@@ -8,7 +8,8 @@ use super::refusal::{AccountRefusal, BearerRefusal};
 use super::token::end::end;
 use super::{Bearer, Deps, Error};
 use crate::domain::audit::LogoutReach;
-use crate::domain::{AuditEvent, EndReason, GrantId, GrantSummary};
+use crate::domain::{AuditEvent, EndReason, GrantId, GrantSummary, Timestamp};
+use crate::store::outbox::put_user_ending;
 use crate::store::{self, Db, Tx, audit, browser_sessions, grants, users};
 
 /// A login, as its person sees it.
@@ -74,33 +75,48 @@ pub(crate) async fn end_one(
     Ok(end(deps, db, &grant, EndReason::LoggedOut).await?)
 }
 
-/// Ends the caller's other logins, or all of them, in one transaction.
+/// Ends the caller's other logins, or all of them: one row, however many there are, in one transaction.
 pub(crate) async fn end_many(
     deps: &Deps,
     db: &mut Db,
     caller: &Bearer,
     which: Which,
 ) -> Result<(), Error<BearerRefusal>> {
-    let (user, ending) = (caller.user, deps.ending(EndReason::LoggedOut));
-    let now = ending.at;
+    let (user, now) = (caller.user, deps.clock.now());
     let mut tx = Tx::begin(db).await?;
-    let (reach, grants) = match which {
+    // Later than whatever ended them before: what was kept then is not kept now.
+    let valid_from = users::lock(&mut tx, user).await?;
+    let at = valid_from.map_or(now, |from| from.max(now)).just_after();
+    let reach = match which {
         Which::All => {
-            users::void_logins(&mut tx, user, now).await?;
-            browser_sessions::end_of_user(&mut tx, user, None, now).await?;
-            (LogoutReach::Everywhere, grants::end_of_user(&mut tx, user, &ending).await?)
+            users::void_logins(&mut tx, user, at).await?;
+            LogoutReach::Everywhere
         }
         Which::Others => {
-            let keep = grants::of_user_by_id(&mut tx, user, caller.grant)
-                .await?
-                .ok_or(BearerRefusal::TokenInvalid)?;
-            browser_sessions::end_of_user(&mut tx, user, keep.session, now).await?;
-            (LogoutReach::Elsewhere, grants::end_others(&mut tx, user, &keep, &ending).await?)
+            end_others(&mut tx, caller, at).await?;
+            LogoutReach::Elsewhere
         }
     };
-    audit::record(&mut tx, now, &AuditEvent::UserLoggedOut { user, reach, grants }).await?;
+    put_user_ending(&mut tx, user, EndReason::LoggedOut, now).await?;
+    audit::record(&mut tx, now, &AuditEvent::UserLoggedOut { user, reach, grants: None }).await?;
     tx.commit().await?;
     deps.signals.revocations.ring();
-    info!(%user, ?reach, grants, "logged out");
+    deps.signals.user_endings.ring();
+    info!(%user, ?reach, "logged out");
+    Ok(())
+}
+
+/// Voids the logins of the caller from before `at`, as the end of all does, so that one with which Kakao is not done yet is
+/// void too; those of the caller's browser are kept by moving them to that time. Tokens are not voided, for the kept ones go
+/// on: the feed tells of each grant when its row is ended.
+async fn end_others(tx: &mut Tx<'_>, caller: &Bearer, at: Timestamp) -> Result<(), Error<BearerRefusal>> {
+    // Whoever ended all logins meanwhile has ended this one too.
+    let kept = grants::of_user_by_id(tx, caller.user, caller.grant).await?;
+    let kept = kept.ok_or(BearerRefusal::TokenInvalid)?;
+    if let Some(session) = kept.session {
+        browser_sessions::keep(tx, session, at).await?;
+    }
+    grants::keep(tx, &kept, at).await?;
+    users::void_other_logins(tx, caller.user, at).await?;
     Ok(())
 }

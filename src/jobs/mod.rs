@@ -13,6 +13,7 @@ pub mod renewal;
 mod revocation_feed;
 pub mod signing_keys;
 pub(crate) mod sweep;
+mod user_endings;
 mod webhook_events;
 
 mod running;
@@ -29,6 +30,7 @@ pub(crate) fn all(context: &Arc<Context>) -> Vec<Job> {
         signing_keys::job(context),
         key_reload::job(context),
         revocation_feed::job(context),
+        user_endings::job(context),
         webhook_events::job(context),
         kakao_unlinks::job(context),
         profiles::job(context),

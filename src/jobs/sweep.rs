@@ -22,7 +22,7 @@ pub(super) fn job(context: &Arc<Context>) -> Job {
 async fn step(context: Arc<Context>) -> std::result::Result<Again, Failure> {
     let swept = sweep_once(&context.deps, &mut context.db(), context.holder).await?;
     debug!(?swept, "swept");
-    Ok(Again::Later)
+    Ok(if swept.is_some_and(|swept| swept.is_full()) { Again::AtOnce } else { Again::Later })
 }
 
 /// Deletes what is over, if this replica has the lease; `None` if another has it.

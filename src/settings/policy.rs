@@ -46,5 +46,6 @@ fn limits(r: &mut Reader) -> Limits {
         burst: r.number("limits.client_auth_failures", 1..=10_000),
         per: r.duration("limits.client_auth_window", &(seconds(1)..=seconds(86_400))),
     };
-    Limits { client_auth_failures, anonymous, failures, callback_failures, kakao_token_failures }
+    let live_grants = r.number("limits.live_grants", 1..=10_000);
+    Limits { client_auth_failures, anonymous, failures, callback_failures, kakao_token_failures, live_grants }
 }

@@ -3,7 +3,7 @@
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::standing::login_counts;
+use super::standing::login_stands;
 use super::statement::{Row, Statement};
 use super::{Conn, Db, Result, Tx, audit, grants, on, row};
 use crate::domain::audit::Door;
@@ -20,8 +20,8 @@ macro_rules! live {
             $now,
             " AND browser_sessions.expires_at > ",
             $now,
-            " AND EXISTS (SELECT 1 FROM users WHERE users.id = browser_sessions.user_id AND users.disabled_at IS NULL AND ",
-            login_counts!("users", "browser_sessions.logged_in_at"),
+            " AND EXISTS (SELECT 1 FROM users WHERE users.id = browser_sessions.user_id AND ",
+            login_stands!("users", "browser_sessions.logged_in_at"),
             ")"
         )
     };
@@ -61,48 +61,91 @@ pub(super) fn new_row<'q>(session: &'q NewBrowserSession, grant: &NewGrant) -> R
         .set("expires_at", session.expires_at)
 }
 
-row!(RolesRow { roles: Json<Vec<String>> });
+row!(GrantedRow { roles: Json<Vec<String>>, granted: bool });
+
+row!(UsedRow { logged_in_at: Timestamp });
+
+/// What became of a login by a session.
+pub(crate) enum BySession {
+    /// It stands, with this grant.
+    Granted(Grant),
+    /// Too many codes of the user wait at the client.
+    TooManyCodes,
+    /// The session has ended, or the user is kept out.
+    Ended,
+}
 
 /// Makes a grant out of a session, without Kakao, and notes that the session was used: in one statement or transaction, which
-/// holds the session's row, so that whoever ends the sessions of a user, and then the grants, comes before it or finds the
-/// grant. `None` if the session has ended, or the user is kept out.
+/// holds the session's row. The grant takes over when Kakao vouched for the session: whatever voids that voids both.
 pub(crate) async fn grant(
     db: &mut Db,
     session: &BrowserSession,
     grant: &NewGrant,
     idle_expires_at: Timestamp,
-) -> Result<Option<Grant>> {
-    const ROLES: &str = " RETURNING (SELECT roles FROM users WHERE users.id = grants.user_id) AS roles";
-    let row = grants::new_row(grant).set("user_id", session.user.0).set("session_id", session.id.0);
+) -> Result<BySession> {
     let event = AuditEvent::LoginCompleted {
         user: session.user,
         client: grant.request.client.clone(),
         grant: grant.id,
         door: Door::Session,
     };
-    let granted: Option<RolesRow> = if db.is_postgres() {
-        let initiator = db.initiator().clone();
-        let record = audit::new_row(&event, &initiator, grant.created_at).set("user_id", session.user.0);
-        let mut all = Statement::new("WITH s AS (");
-        use_session(&mut all, session.id, grant.created_at, idle_expires_at);
-        all.push(" RETURNING id), a AS (").insert_select("audit_events", record).push(" FROM s) ");
-        all.insert_select("grants", row).push(" FROM s").push(ROLES);
-        all.fetch_optional(db).await?
+    let row = if db.is_postgres() {
+        at_once(db, session, grant, idle_expires_at, &event).await?
     } else {
-        let mut tx = Tx::begin(db).await?;
-        let mut used = Statement::default();
-        use_session(&mut used, session.id, grant.created_at, idle_expires_at);
-        if used.execute(&mut tx).await? == 0 {
-            return Ok(None);
-        }
-        let mut insert = Statement::default();
-        insert.insert("grants", [row]).push(ROLES);
-        let granted = insert.fetch_optional(&mut tx).await?;
-        audit::record(&mut tx, grant.created_at, &event).await?;
-        tx.commit().await?;
-        granted
+        one_by_one(db, session, grant, idle_expires_at, &event).await?
     };
-    Ok(granted.map(|row| grant.stored(session.user, row.roles.0)))
+    Ok(match row {
+        None => BySession::Ended,
+        Some(row) if !row.granted => BySession::TooManyCodes,
+        Some(row) => BySession::Granted(grant.stored(session.user, row.roles.0)),
+    })
+}
+
+async fn at_once(
+    db: &mut Db,
+    session: &BrowserSession,
+    grant: &NewGrant,
+    idle_expires_at: Timestamp,
+    event: &AuditEvent,
+) -> Result<Option<GrantedRow>> {
+    let initiator = db.initiator().clone();
+    let record = audit::new_row(event, &initiator, grant.created_at).set("user_id", session.user.0);
+    let row = grants::new_row(grant).set("user_id", session.user.0).set("session_id", session.id.0);
+    let mut all = Statement::new("WITH s AS (");
+    use_session(&mut all, session.id, grant.created_at, idle_expires_at);
+    all.push("), g AS (").insert_select("grants", row.set_to("logged_in_at", "s.logged_in_at"));
+    all.push(" FROM s WHERE ");
+    grants::has_room(&mut all, grants::User::Is(session.user), grant);
+    all.push(" RETURNING id), a AS (").insert_select("audit_events", record).push(" FROM g)");
+    all.push(" SELECT roles, EXISTS (SELECT 1 FROM g) AS granted FROM s, users WHERE users.id = ");
+    all.bind(session.user.0);
+    all.fetch_optional(db).await
+}
+
+async fn one_by_one(
+    db: &mut Db,
+    session: &BrowserSession,
+    grant: &NewGrant,
+    idle_expires_at: Timestamp,
+    event: &AuditEvent,
+) -> Result<Option<GrantedRow>> {
+    let mut tx = Tx::begin(db).await?;
+    let mut used = Statement::default();
+    use_session(&mut used, session.id, grant.created_at, idle_expires_at);
+    let Some(used) = used.fetch_optional::<UsedRow>(&mut tx).await? else { return Ok(None) };
+    let row = grants::new_row(grant).set("user_id", session.user.0).set("session_id", session.id.0);
+    let mut insert = Statement::default();
+    insert.insert_select("grants", row.set("logged_in_at", used.logged_in_at)).push(" WHERE ");
+    grants::has_room(&mut insert, grants::User::Is(session.user), grant);
+    let granted = insert.execute(&mut tx).await? == 1;
+    if granted {
+        audit::record(&mut tx, grant.created_at, event).await?;
+    }
+    let mut told = Statement::new("SELECT roles, ");
+    told.bind(granted).push(" AS granted FROM users WHERE id = ").bind(session.user.0);
+    let told = told.fetch_optional(&mut tx).await?;
+    tx.commit().await?;
+    Ok(told)
 }
 
 fn use_session(
@@ -115,7 +158,7 @@ fn use_session(
     statement.push("UPDATE browser_sessions SET last_used_at = ").bind(now);
     statement.push(", idle_expires_at = ").bind(idle_expires_at);
     statement.push(" WHERE id = ").bind(session.0);
-    statement.push(concat!(" AND ", live!("$1")));
+    statement.push(concat!(" AND ", live!("$1"), " RETURNING logged_in_at"));
 }
 
 /// Puts a new session in the place of the one that the browser had before: the same person's logins move over, and the
@@ -162,28 +205,28 @@ pub(crate) async fn end(
     Ok((ended > 0 || grants > 0).then_some(grants))
 }
 
-/// Ends all sessions of a user, save the one to keep.
-pub(crate) async fn end_of_user(
-    tx: &mut Tx<'_>,
-    user: UserId,
-    keep: Option<BrowserSessionId>,
-    now: Timestamp,
-) -> Result<()> {
-    const SQL: &str = "UPDATE browser_sessions SET ended_at = $2
-                       WHERE user_id = $1 AND ended_at IS NULL AND ($3 IS NULL OR id <> $3)";
-    on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now).bind(keep.map(|session| session.0))
-        .execute(c).await.map(drop))?;
+/// Has a session count as if Kakao had vouched for it at `at`, before all logins of earlier are voided.
+pub(crate) async fn keep(tx: &mut Tx<'_>, session: BrowserSessionId, at: Timestamp) -> Result<()> {
+    const SQL: &str = concat!(
+        "UPDATE browser_sessions SET logged_in_at = $2 WHERE id = $1 AND ended_at IS NULL
+           AND EXISTS (SELECT 1 FROM users WHERE users.id = browser_sessions.user_id AND ",
+        login_stands!("users", "browser_sessions.logged_in_at"),
+        ")"
+    );
+    on!(tx, c => sqlx::query(SQL).bind(session.0).bind(at).execute(c).await.map(drop))?;
     Ok(())
 }
 
-/// Ends the sessions of a user whose login no longer counts. What voided it comes first.
-pub(crate) async fn end_void(tx: &mut Tx<'_>, user: UserId, now: Timestamp) -> Result<()> {
+/// Ends up to a thousand sessions of a user whose login no longer stands; how many.
+pub(crate) async fn end_void(tx: &mut Tx<'_>, user: UserId, now: Timestamp) -> Result<u64> {
     const SQL: &str = concat!(
-        "UPDATE browser_sessions SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL
-           AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = $1 AND ",
-        login_counts!("users", "browser_sessions.logged_in_at"),
-        ")"
+        "UPDATE browser_sessions SET ended_at = $2 WHERE id IN
+           (SELECT id FROM browser_sessions WHERE user_id = $1 AND ended_at IS NULL
+              AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = $1 AND ",
+        login_stands!("users", "browser_sessions.logged_in_at"),
+        ") LIMIT 1000)"
     );
-    on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now).execute(c).await.map(drop))?;
-    Ok(())
+    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now)
+        .execute(c).await.map(|done| done.rows_affected()))?;
+    Ok(done)
 }

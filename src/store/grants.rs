@@ -1,24 +1,34 @@
 //! Table `grants`: codes are spent and refresh tokens rotated here, each by one conditional statement.
 
+use std::time::Duration;
+
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::standing::login_counts;
-use super::statement::Row;
+use super::outbox::JustEnded;
+use super::standing::login_stands;
+use super::statement::{Row, Statement};
 use super::{Conn, Error, Result, Tx, on, outbox, row};
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::{
     AttemptId, Beginning, BrowserSessionId, ClientId, CodeBinding, EndReason, Ending, Fingerprint, Grant,
-    GrantId, GrantSummary, NewGrant, Scope, Stage, StoredCode, Timestamp, UserId,
+    GrantId, GrantSummary, MOST_UNSPENT_CODES, NewGrant, Scope, Stage, StoredCode, Timestamp, UserId,
 };
+
+/// What the end of a grant changes, at `$3` for the reason `$2`. What only a living one needs is forgotten with it.
+macro_rules! ended {
+    () => {
+        "ended_at = $3, end_reason = $2, user_agent = NULL, nonce = NULL"
+    };
+}
 
 /// Whether a grant was not ended: neither itself, nor with all logins of its user.
 macro_rules! not_ended {
     () => {
         concat!(
-            "grants.ended_at IS NULL AND EXISTS (SELECT 1 FROM users WHERE users.id = grants.user_id AND ",
-            login_counts!("users", "grants.logged_in_at"),
-            ")"
+            "(grants.ended_at IS NULL AND EXISTS (SELECT 1 FROM users WHERE users.id = grants.user_id AND ",
+            login_stands!("users", "grants.logged_in_at"),
+            "))"
         )
     };
 }
@@ -44,9 +54,9 @@ macro_rules! columns {
             "id, user_id, client_id, scope, resource, auth_time, code_expires_at, code_spent_at, redirect_uri,
              challenge, nonce, generation, refreshed_at, idle_expires_at, expires_at, ended_at, end_reason,
              (SELECT roles FROM users WHERE users.id = grants.user_id) AS roles,
-             (SELECT logins_valid_from FROM users
+             (SELECT COALESCE(logins_valid_from, disabled_at, deleted_at) FROM users
               WHERE users.id = grants.user_id AND NOT ",
-            login_counts!("users", "grants.logged_in_at"),
+            login_stands!("users", "grants.logged_in_at"),
             ") AS void_from"
         )
     };
@@ -132,7 +142,39 @@ impl TryFrom<GrantRow> for Grant {
     }
 }
 
-/// The one binder of `INSERT INTO grants`. Its user and session are the caller's to set: not every statement knows them yet.
+/// A code lives no longer than this (`tokens.code_ttl`).
+const LONGEST_CODE: Duration = Duration::from_mins(10);
+
+/// Says, after `WHERE`, that a user (a column or placeholder that is there already) has room for this grant: its unspent codes
+/// at the client are not too many. Of requests at the same moment each counts those that are there already.
+pub(super) fn has_room<'q>(statement: &mut Statement<'q>, user: User, grant: &'q NewGrant) {
+    let Beginning::Code(_) = grant.beginning else {
+        statement.push("1 = 1");
+        return;
+    };
+    statement.push("(SELECT count(*) FROM (SELECT 1 FROM grants AS g WHERE g.user_id = ");
+    match user {
+        User::Column(column) => statement.push(column),
+        User::Is(user) => statement.bind(user.0),
+    };
+    statement.push(" AND g.client_id = ").bind(grant.request.client.as_str());
+    // With this, and the index, only the logins of the last minutes are looked at.
+    statement.push(" AND g.created_at > ").bind(grant.created_at - LONGEST_CODE);
+    statement.push(" AND g.ended_at IS NULL AND g.code_spent_at IS NULL AND g.code_expires_at > ");
+    statement.bind(grant.created_at).push(" LIMIT ").bind(i64::from(MOST_UNSPENT_CODES));
+    statement.push(") AS unspent) < ").bind(i64::from(MOST_UNSPENT_CODES));
+}
+
+/// The user of a statement that is put together.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum User {
+    /// In this column.
+    Column(&'static str),
+    Is(UserId),
+}
+
+/// The one binder of `INSERT INTO grants`. Its user, session and `logged_in_at` are the caller's to set: not every statement
+/// knows them yet.
 pub(super) fn new_row(grant: &NewGrant) -> Row<'_> {
     let resource = (!grant.request.resource.is_empty()).then(|| grant.request.resource.join(" "));
     let row = Row::default()
@@ -142,7 +184,6 @@ pub(super) fn new_row(grant: &NewGrant) -> Row<'_> {
         .set("resource", resource)
         .set("attempt_id", grant.attempt.as_ref().map(AttemptId::as_bytes))
         .set("auth_time", grant.auth_time)
-        .set("logged_in_at", grant.logged_in_at)
         .set("created_at", grant.created_at)
         .set("refreshed_at", grant.created_at)
         .set("expires_at", grant.expires_at)
@@ -162,24 +203,34 @@ pub(super) fn new_row(grant: &NewGrant) -> Row<'_> {
     }
 }
 
-/// Spends a code: the one caller that finds it unspent, in time, and its own gets the grant, which then lives until
-/// `idle_expires_at` (RFC 6749 §4.1.2).
+/// A code that is to be spent, and until when its grant lives afterwards.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spending<'a> {
+    pub(crate) code: &'a Fingerprint,
+    /// The client that presents it.
+    pub(crate) client: &'a ClientId,
+    /// Until when the grant lives unused.
+    pub(crate) idle_expires_at: Timestamp,
+    /// Until when the grant lives at all.
+    pub(crate) expires_at: Timestamp,
+}
+
+/// Spends a code: the one caller that finds it unspent, in time, and its own gets the grant (RFC 6749 §4.1.2).
 pub(crate) async fn spend_code(
     conn: &mut Conn,
-    code: &Fingerprint,
-    client: &ClientId,
+    asked: &Spending<'_>,
     now: Timestamp,
-    idle_expires_at: Timestamp,
 ) -> Result<Option<(Grant, CodeBinding)>> {
     const SQL: &str = concat!(
-        "UPDATE grants SET code_spent_at = $3, generation = 1, refreshed_at = $3, idle_expires_at = $4
+        "UPDATE grants SET code_spent_at = $3, generation = 1, refreshed_at = $3, idle_expires_at = $4, expires_at = $5
          WHERE code_hash = $1 AND client_id = $2 AND code_spent_at IS NULL AND code_expires_at > $3 AND ",
         not_ended!(),
         " RETURNING ",
         columns!()
     );
     let row: Option<GrantRow> = on!(conn, c => sqlx::query_as(SQL)
-        .bind(code.as_bytes()).bind(client.as_str()).bind(now).bind(idle_expires_at)
+        .bind(asked.code.as_bytes()).bind(asked.client.as_str()).bind(now).bind(asked.idle_expires_at)
+        .bind(asked.expires_at)
         .fetch_optional(c).await)?;
     let spent = row.map(GrantRow::code).transpose()?;
     Ok(spent.map(|code| (code.grant, code.binding)))
@@ -240,11 +291,11 @@ pub async fn is_not_ended(conn: &mut Conn, grant: GrantId) -> Result<bool> {
 
 /// Ends a grant. True for the one caller that ended it.
 pub async fn end(tx: &mut Tx<'_>, grant: GrantId, ending: &Ending<'_>) -> Result<bool> {
-    const SQL: &str = "UPDATE grants SET ended_at = $3, end_reason = $2 WHERE id = $1 AND ended_at IS NULL";
+    const SQL: &str = concat!("UPDATE grants SET ", ended!(), " WHERE id = $1 AND ended_at IS NULL");
     let done = on!(tx, c => sqlx::query(SQL).bind(grant.0).bind(ending.reason.name()).bind(ending.at)
         .execute(c).await.map(|done| done.rows_affected()))?;
     if done == 1 {
-        outbox::put_ended(tx, ("id", grant.0), ending).await?;
+        outbox::put_ended(tx, JustEnded::Where("id", grant.0), ending).await?;
     }
     Ok(done == 1)
 }
@@ -299,21 +350,35 @@ pub(crate) async fn of_user_by_id(
     Ok(row.map(GrantSummary::from))
 }
 
-/// Ends the logins of a user, save one and those of its browser session; returns how many.
-pub(crate) async fn end_others(
-    tx: &mut Tx<'_>,
-    user: UserId,
-    keep: &GrantSummary,
-    ending: &Ending<'_>,
-) -> Result<u64> {
-    const SQL: &str = "UPDATE grants SET ended_at = $3, end_reason = $2
-                       WHERE user_id = $1 AND ended_at IS NULL AND id <> $4
-                         AND (session_id IS NULL OR $5 IS NULL OR session_id <> $5)";
-    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(ending.reason.name()).bind(ending.at)
-        .bind(keep.id.0).bind(keep.session.map(|session| session.0))
-        .execute(c).await.map(|done| done.rows_affected()))?;
-    outbox::put_ended(tx, ("user_id", user.0), ending).await?;
-    Ok(done)
+/// Some living grants of a user at a client that are more than `most`, the oldest of them.
+pub(crate) async fn beyond(conn: &mut Conn, of: &Grant, most: u32, now: Timestamp) -> Result<Vec<Grant>> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM grants WHERE user_id = $1 AND client_id = $2 AND ",
+        live!("$3"),
+        " ORDER BY created_at DESC, id DESC LIMIT 16 OFFSET $4"
+    );
+    let rows: Vec<GrantRow> = on!(conn, c => sqlx::query_as(SQL)
+        .bind(of.user.0).bind(of.client.as_str()).bind(now).bind(i64::from(most))
+        .fetch_all(c).await)?;
+    rows.into_iter().map(Grant::try_from).collect()
+}
+
+/// Has a grant and those of its browser session count as if Kakao had vouched for them at `at`, before all logins of earlier
+/// are voided. Of one browser there are no more than a thousand, unless somebody wants them to be many.
+pub(crate) async fn keep(tx: &mut Tx<'_>, kept: &GrantSummary, at: Timestamp) -> Result<()> {
+    const ONE: &str = "UPDATE grants SET logged_in_at = $2 WHERE id = $1";
+    const OF_SESSION: &str = concat!(
+        "UPDATE grants SET logged_in_at = $2 WHERE id IN (SELECT id FROM grants WHERE session_id = $1 AND ",
+        not_ended!(),
+        " LIMIT 1000)"
+    );
+    if let Some(session) = kept.session {
+        on!(tx, c => sqlx::query(OF_SESSION).bind(session.0).bind(at).execute(c).await.map(drop))?;
+    }
+    on!(tx, c => sqlx::query(ONE).bind(kept.id.0).bind(at).execute(c).await.map(drop))?;
+    Ok(())
 }
 
 /// Ends the grants that came of a browser session; returns how many.
@@ -322,34 +387,40 @@ pub(super) async fn end_of_session(
     session: BrowserSessionId,
     ending: &Ending<'_>,
 ) -> Result<u64> {
-    const SQL: &str =
-        "UPDATE grants SET ended_at = $3, end_reason = $2 WHERE session_id = $1 AND ended_at IS NULL";
+    const SQL: &str = concat!("UPDATE grants SET ", ended!(), " WHERE session_id = $1 AND ended_at IS NULL");
     let done = on!(tx, c => sqlx::query(SQL).bind(session.0).bind(ending.reason.name()).bind(ending.at)
         .execute(c).await.map(|done| done.rows_affected()))?;
-    outbox::put_ended(tx, ("session_id", session.0), ending).await?;
+    outbox::put_ended(tx, JustEnded::Where("session_id", session.0), ending).await?;
     Ok(done)
 }
 
-/// Ends all grants of a user that still live; returns how many.
-pub(crate) async fn end_of_user(tx: &mut Tx<'_>, user: UserId, ending: &Ending<'_>) -> Result<u64> {
-    const SQL: &str =
-        "UPDATE grants SET ended_at = $3, end_reason = $2 WHERE user_id = $1 AND ended_at IS NULL";
-    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(ending.reason.name()).bind(ending.at)
-        .execute(c).await.map(|done| done.rows_affected()))?;
-    outbox::put_ended(tx, ("user_id", user.0), ending).await?;
-    Ok(done)
-}
+row!(LastRow { id: Uuid });
 
-/// Ends the grants of a user whose logins no longer count; returns how many. What voided them comes first.
-pub async fn end_void(tx: &mut Tx<'_>, user: UserId, ending: &Ending<'_>) -> Result<u64> {
-    const SQL: &str = concat!(
-        "UPDATE grants SET ended_at = $3, end_reason = $2 WHERE user_id = $1 AND ended_at IS NULL
-           AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = $1 AND ",
-        login_counts!("users", "grants.logged_in_at"),
-        ")"
+/// Ends up to a thousand grants of a user whose logins no longer stand, behind `after`. Returns the last of them; `None` if
+/// there are no more.
+pub async fn end_void(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    after: GrantId,
+    ending: &Ending<'_>,
+) -> Result<Option<GrantId>> {
+    const LAST: &str = concat!(
+        "SELECT id FROM (SELECT id FROM grants WHERE user_id = $1 AND id > $2 AND ended_at IS NULL AND NOT ",
+        not_ended!(),
+        " ORDER BY id LIMIT 1000) AS batch ORDER BY id DESC LIMIT 1"
     );
-    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(ending.reason.name()).bind(ending.at)
-        .execute(c).await.map(|done| done.rows_affected()))?;
-    outbox::put_ended(tx, ("user_id", user.0), ending).await?;
-    Ok(done)
+    const END: &str = concat!(
+        "UPDATE grants SET ",
+        ended!(),
+        " WHERE user_id = $1 AND id > $4 AND id <= $5 AND ended_at IS NULL AND NOT ",
+        not_ended!()
+    );
+    let last: Option<LastRow> =
+        on!(tx, c => sqlx::query_as(LAST).bind(user.0).bind(after.0).fetch_optional(c).await)?;
+    let Some(last) = last.map(|row| GrantId(row.id)) else { return Ok(None) };
+    on!(tx, c => sqlx::query(END).bind(user.0).bind(ending.reason.name()).bind(ending.at)
+        .bind(after.0).bind(last.0)
+        .execute(c).await.map(drop))?;
+    outbox::put_ended(tx, JustEnded::Between(user, after, last), ending).await?;
+    Ok(Some(last))
 }

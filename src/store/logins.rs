@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::kakao_links::ended_since;
 use super::standing::login_counts;
-use super::statement::Statement;
+use super::statement::{Row, Statement};
 use super::{Conn, Db, Result, Tx, audit, browser_sessions, grants, on, profile, row, users};
 use crate::domain::audit::Door;
 use crate::domain::session::NewBrowserSession;
@@ -50,6 +50,8 @@ pub enum Recorded {
     Disabled,
     /// The person's logins were ended after Kakao vouched for this one; nothing is written.
     Ended,
+    /// Too many codes of the user wait at the client; only the user is written.
+    TooManyCodes,
 }
 
 /// What an upsert does with a user who is there: of two logins at once, the profile stays that was read later. A disabled user
@@ -95,7 +97,9 @@ fn upsert_user<'q>(statement: &mut Statement<'q>, login: &NewLogin<'q>) {
     statement.insert("users AS u", [row]).push(&ON_CONFLICT);
 }
 
-row!(RecordedRow { id: Uuid, roles: Json<Vec<String>> });
+row!(RecordedRow { id: Uuid, roles: Json<Vec<String>>, granted: bool });
+
+row!(UserRow { id: Uuid, roles: Json<Vec<String>> });
 
 row!(DisabledRow { disabled_at: Option<Timestamp> });
 
@@ -103,6 +107,7 @@ row!(DisabledRow { disabled_at: Option<Timestamp> });
 pub async fn record(db: &mut Db, login: &NewLogin<'_>) -> Result<Recorded> {
     let user = if db.is_postgres() { at_once(db, login).await? } else { one_by_one(db, login).await? };
     match user {
+        Some(row) if !row.granted => Ok(Recorded::TooManyCodes),
         // A deletion may have taken Kakao's number off the user that this was: the login is not to make a new one.
         Some(row)
             if row.id == login.user.0
@@ -119,16 +124,18 @@ pub async fn record(db: &mut Db, login: &NewLogin<'_>) -> Result<Recorded> {
 async fn at_once(conn: &mut Conn, login: &NewLogin<'_>) -> Result<Option<RecordedRow>> {
     let mut all = Statement::new("WITH u AS (");
     upsert_user(&mut all, login);
+    let row = grant_row(login).set_to("user_id", "u.id");
+    all.push("), g AS (").insert_select("grants", row).push(" FROM u WHERE ");
+    grants::has_room(&mut all, grants::User::Column("u.id"), &login.grant);
+    all.push(" RETURNING id");
     if let Some(session) = &login.session {
         let row = browser_sessions::new_row(session, &login.grant).set_to("user_id", "u.id");
-        all.push("), s AS (").insert_select("browser_sessions", row).push(" FROM u");
+        all.push("), s AS (").insert_select("browser_sessions", row).push(" FROM u, g");
     }
-    let row = grants::new_row(&login.grant).set_to("user_id", "u.id");
-    let row = row.set("session_id", login.session.as_ref().map(|session| session.id.0));
-    all.push("), g AS (").insert_select("grants", row).push(" FROM u");
     let (event, initiator) = (completed(login, login.user), conn.initiator().clone());
     let row = audit::new_row(&event, &initiator, login.grant.created_at).set_to("user_id", "u.id");
-    all.push("), a AS (").insert_select("audit_events", row).push(" FROM u) SELECT id, roles FROM u");
+    all.push("), a AS (").insert_select("audit_events", row).push(" FROM u, g)");
+    all.push(" SELECT id, roles, EXISTS (SELECT 1 FROM g) AS granted FROM u");
     all.fetch_optional(conn).await
 }
 
@@ -136,25 +143,29 @@ async fn one_by_one(db: &mut Db, login: &NewLogin<'_>) -> Result<Option<Recorded
     let mut tx = Tx::begin(db).await?;
     let mut user = Statement::default();
     upsert_user(&mut user, login);
-    let user: Option<RecordedRow> = user.fetch_optional(&mut tx).await?;
-    if let Some(user) = &user {
-        if let Some(session) = &login.session {
-            let mut insert = Statement::default();
-            insert.insert(
-                "browser_sessions",
-                [browser_sessions::new_row(session, &login.grant).set("user_id", user.id)],
-            );
-            insert.execute(&mut tx).await?;
-        }
-        let row = grants::new_row(&login.grant).set("user_id", user.id);
+    let Some(user) = user.fetch_optional::<UserRow>(&mut tx).await? else { return Ok(None) };
+    let mut insert = Statement::default();
+    insert.insert_select("grants", grant_row(login).set("user_id", user.id)).push(" WHERE ");
+    grants::has_room(&mut insert, grants::User::Is(UserId(user.id)), &login.grant);
+    let granted = insert.execute(&mut tx).await? == 1;
+    if let Some(session) = login.session.as_ref().filter(|_| granted) {
+        let row = browser_sessions::new_row(session, &login.grant).set("user_id", user.id);
         let mut insert = Statement::default();
-        insert.insert("grants", [row.set("session_id", login.session.as_ref().map(|session| session.id.0))]);
+        insert.insert("browser_sessions", [row]);
         insert.execute(&mut tx).await?;
+    }
+    if granted {
         let event = completed(login, UserId(user.id));
         audit::record(&mut tx, login.grant.created_at, &event).await?;
     }
     tx.commit().await?;
-    Ok(user)
+    Ok(Some(RecordedRow { id: user.id, roles: user.roles, granted }))
+}
+
+fn grant_row<'q>(login: &'q NewLogin<'_>) -> Row<'q> {
+    grants::new_row(&login.grant)
+        .set("logged_in_at", login.grant.logged_in_at)
+        .set("session_id", login.session.as_ref().map(|session| session.id.0))
 }
 
 /// The record of a login.

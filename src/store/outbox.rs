@@ -15,7 +15,9 @@ use uuid::Uuid;
 
 use super::statement::Statement;
 use super::{Conn, Error, Result, Tx, on, row};
-use crate::domain::{Backoff, Ending, KakaoEvent, KakaoUnlink, Timestamp};
+use crate::domain::{
+    Backoff, EndReason, Ending, GrantId, KakaoEvent, KakaoUnlink, Timestamp, UserEnding, UserId,
+};
 
 /// A queue of items that say what is to be done by a `T`.
 pub struct Queue<T> {
@@ -96,6 +98,18 @@ pub(crate) const BACKCHANNEL_LOGOUTS: Queue<()> = Queue {
     payload: PhantomData,
 };
 
+/// Users whose logins have ended, and whose rows are still to be ended; the key is the user. Nothing depends on when that is
+/// done, for the user's row says already that they are void. A claim is given back in time if there are many rows.
+pub const USER_ENDINGS: Queue<UserEnding> = Queue {
+    name: "user_ending",
+    batch: 4,
+    claim: Duration::from_mins(2),
+    backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_mins(10), attempts: 100 },
+    stays: Duration::from_mins(1),
+    remembers_lane: false,
+    payload: PhantomData,
+};
+
 /// An item to be put.
 pub struct NewItem<'a, T> {
     /// Names it in its queue.
@@ -133,13 +147,30 @@ pub(crate) async fn put_anew<T: Serialize + Sync>(
     put(tx, queue, new, now).await.map(drop)
 }
 
-/// Puts a logout for each grant that has just ended of those where this column holds this id, and whose client is one that is
-/// told. One statement, however many they are; in the transaction that ended them.
-pub(super) async fn put_ended(
+/// Has the rows of a user ended whose logins have ended, in the transaction that ended them. Whoever changed the user's row
+/// holds it, so two of these follow each other.
+pub(crate) async fn put_user_ending(
     tx: &mut Tx<'_>,
-    (column, id): (&str, Uuid),
-    ending: &Ending<'_>,
+    user: UserId,
+    reason: EndReason,
+    now: Timestamp,
 ) -> Result<()> {
+    let new = NewItem { key: user.0, lane: "", payload: &UserEnding { reason, at: now } };
+    put_anew(tx, &USER_ENDINGS, &new, now).await
+}
+
+/// Grants that have just ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum JustEnded {
+    /// Those where this column holds this id.
+    Where(&'static str, Uuid),
+    /// Those of a user behind the first, up to the second.
+    Between(UserId, GrantId, GrantId),
+}
+
+/// Puts a logout for each grant that has just ended, and whose client is one that is told. One statement, however many they
+/// are; in the transaction that ended them.
+pub(super) async fn put_ended(tx: &mut Tx<'_>, which: JustEnded, ending: &Ending<'_>) -> Result<()> {
     if ending.notify.is_empty() {
         return Ok(());
     }
@@ -148,12 +179,15 @@ pub(super) async fn put_ended(
         "INSERT INTO outbox (queue, key, lane, payload, created_at, next_at, expires_at) SELECT ",
     );
     put.bind(queue.name).push(", id, client_id, 'null', ended_at, ended_at, ").bind(ending.at + queue.stays);
-    put.push(" FROM grants WHERE ")
-        .push(column)
-        .push(" = ")
-        .bind(id)
-        .push(" AND ended_at = ")
-        .bind(ending.at);
+    put.push(" FROM grants WHERE ");
+    match which {
+        JustEnded::Where(column, id) => put.push(column).push(" = ").bind(id),
+        JustEnded::Between(user, after, last) => {
+            put.push("user_id = ").bind(user.0).push(" AND id > ").bind(after.0);
+            put.push(" AND id <= ").bind(last.0)
+        }
+    };
+    put.push(" AND ended_at = ").bind(ending.at);
     // Before its code is exchanged, a client knows of no login.
     put.push(" AND generation > 0 AND client_id IN (");
     for (n, client) in ending.notify.iter().enumerate() {

@@ -20,8 +20,8 @@ row!(Row { id: Uuid, at: Timestamp });
 pub(crate) async fn since(conn: &mut Conn, from: Timestamp) -> Result<Vec<Revoked>> {
     const GRANTS: &str =
         "SELECT id, ended_at AS at FROM grants WHERE ended_at IS NOT NULL AND ended_at >= $1";
-    const USERS: &str = "SELECT id, logins_valid_from AS at FROM users
-                         WHERE logins_valid_from IS NOT NULL AND logins_valid_from >= $1";
+    const USERS: &str = "SELECT id, tokens_valid_from AS at FROM users
+                         WHERE tokens_valid_from IS NOT NULL AND tokens_valid_from >= $1";
     let grants: Vec<Row> = on!(conn, c => sqlx::query_as(GRANTS).bind(from).fetch_all(c).await)?;
     let users: Vec<Row> = on!(conn, c => sqlx::query_as(USERS).bind(from).fetch_all(c).await)?;
     let grants = grants.into_iter().map(|row| Revoked::Grant(GrantId(row.id), row.at));

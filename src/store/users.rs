@@ -5,14 +5,14 @@ use std::sync::LazyLock;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::outbox::put_user_ending;
 use super::profile::{self, ProfileColumns};
-use super::standing::void_before;
+use super::standing::{moved_on, void_before};
 use super::statement::{Row, Statement};
 
-use super::{Conn, Db, Result, Tx, audit, browser_sessions, grants, on, row};
+use super::{Conn, Db, Result, Tx, audit, on, row};
 use crate::domain::{
-    AuditEvent, ClientId, Consent, EndReason, Ending, KakaoId, Profile, ServiceTerm, Timestamp, User, UserId,
-    consent,
+    AuditEvent, Consent, EndReason, KakaoId, Profile, ServiceTerm, Timestamp, User, UserId, consent,
 };
 
 row!(UserRow {
@@ -102,6 +102,33 @@ pub async fn void_logins(tx: &mut Tx<'_>, user: UserId, at: Timestamp) -> Result
     Ok(())
 }
 
+row!(StandingRow { logins_valid_from: Option<Timestamp> });
+
+/// Since when the logins of a user count. Until the transaction is over, nobody else ends any, or begins one at Kakao.
+pub(crate) async fn lock(tx: &mut Tx<'_>, user: UserId) -> Result<Option<Timestamp>> {
+    const SQL: &str =
+        "UPDATE users SET logins_valid_from = logins_valid_from WHERE id = $1 RETURNING logins_valid_from";
+    let row: Option<StandingRow> = on!(tx, c => sqlx::query_as(SQL).bind(user.0).fetch_optional(c).await)?;
+    Ok(row.and_then(|row| row.logins_valid_from))
+}
+
+row!(OneRow { id: Uuid });
+
+/// Whether all tokens of a user are void that were issued before `at`.
+pub(crate) async fn tokens_void_since(conn: &mut Conn, user: UserId, at: Timestamp) -> Result<bool> {
+    const SQL: &str = "SELECT id FROM users WHERE id = $1 AND tokens_valid_from >= $2";
+    let row: Option<OneRow> =
+        on!(conn, c => sqlx::query_as(SQL).bind(user.0).bind(at).fetch_optional(c).await)?;
+    Ok(row.is_some_and(|row| row.id == user.0))
+}
+
+/// Voids the logins of a user from before `at`, but no tokens: some logins were kept.
+pub(crate) async fn void_other_logins(tx: &mut Tx<'_>, user: UserId, at: Timestamp) -> Result<()> {
+    const SQL: &str = concat!("UPDATE users SET ", moved_on!("logins_valid_from", "$2"), " WHERE id = $1");
+    on!(tx, c => sqlx::query(SQL).bind(user.0).bind(at).execute(c).await.map(drop))?;
+    Ok(())
+}
+
 row!(EncryptedTokenRow { id: Uuid, kakao_id: i64, kakao_refresh_token: Vec<u8> });
 
 /// A encrypted Kakao refresh token, with the user and the number that its seal is bound to.
@@ -150,25 +177,24 @@ pub async fn kakao_refresh_token(conn: &mut Conn, user: UserId) -> Result<Option
     Ok(row.and_then(|row| row.kakao_refresh_token))
 }
 
-/// Keeps a user out and ends all its grants and sessions, in one transaction. False if there is no such user or it was out already.
+/// Keeps a user out and ends all its logins: one row, however many there are. False if there is no such user or it was out
+/// already.
 ///
-/// A login that is under way either commits before, and its grant is ended here, or sees the mark and rolls back.
-pub async fn disable(db: &mut Db, user: UserId, now: Timestamp, notify: &[ClientId]) -> Result<bool> {
+/// A login that is under way either commits before, and no longer counts, or sees the mark and rolls back.
+pub async fn disable(db: &mut Db, user: UserId, now: Timestamp) -> Result<bool> {
     const SQL: &str = concat!(
         "UPDATE users SET disabled_at = $2, ",
-        void_before!("$2"),
+        void_before!("$3"),
         " WHERE id = $1 AND disabled_at IS NULL"
     );
     let mut tx = Tx::begin(db).await?;
-    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now)
+    let done = on!(tx, c => sqlx::query(SQL).bind(user.0).bind(now).bind(now.just_after())
         .execute(c).await.map(|done| done.rows_affected()))?;
     if done == 0 {
         return Ok(false);
     }
-    browser_sessions::end_of_user(&mut tx, user, None, now).await?;
-    let ending = Ending { reason: EndReason::UserDisabled, at: now, notify };
-    let grants = grants::end_of_user(&mut tx, user, &ending).await?;
-    audit::record(&mut tx, now, &AuditEvent::UserDisabled { user, grants }).await?;
+    put_user_ending(&mut tx, user, EndReason::UserDisabled, now).await?;
+    audit::record(&mut tx, now, &AuditEvent::UserDisabled { user }).await?;
     tx.commit().await?;
     Ok(true)
 }

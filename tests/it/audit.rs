@@ -157,10 +157,9 @@ async fn what_no_request_did_names_a_command_or_the_service() {
         let rig = on(stores).await;
         let user = user_of(&rig.tokens().await);
         let mut db = rig.pool.handle_for(Initiator::Command);
-        assert!(users::disable(&mut db, user, rig.clock.now(), &[]).await.unwrap());
+        assert!(users::disable(&mut db, user, rig.clock.now()).await.unwrap());
         let disabled = events(&rig, "user.disabled").await;
-        let expected =
-            Event { initiator: "command".to_owned(), request_id: None, detail: json!({ "grants": 1 }) };
+        let expected = Event { initiator: "command".to_owned(), request_id: None, detail: json!({}) };
         assert_eq!(disabled, [expected], "{stores:?}");
         for made in events(&rig, "signing_key.activated").await {
             assert_eq!((made.initiator.as_str(), made.request_id), ("service", None), "{stores:?}");

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode as Status;
 use actix_web::{App, HttpResponse, HttpServer, web};
-use kakao_auth::domain::ClientId;
 use kakao_auth::flow::backchannel_logout::notify_clients;
 use kakao_auth::store::users;
 use serde_json::{Value, json};
@@ -195,9 +194,8 @@ async fn what_kakao_tells_and_a_deletion_reach_the_client_and_the_feed() {
             let deleted = rig.call(reqwest::Method::DELETE, "/v1/me", token, None).await;
             assert_eq!(deleted.status().as_u16(), 204);
         } else if ending == "disabling" {
-            let told = [ClientId("told".into())];
             let now = rig.clock.now();
-            assert!(users::disable(&mut rig.db(), user_of(&tokens), now, &told).await.unwrap());
+            assert!(users::disable(&mut rig.db(), user_of(&tokens), now).await.unwrap());
         } else {
             let kind = format!("https://schemas.openid.net/secevent/{ending}");
             let reply = rig.post_event(rig.kakao.sign_event(&rig.event(&kind))).await;

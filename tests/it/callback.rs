@@ -293,7 +293,7 @@ async fn a_disabled_user_is_sent_back_with_access_denied() {
     let sub: uuid::Uuid =
         claims(tokens["access_token"].as_str().unwrap())["sub"].as_str().unwrap().parse().unwrap();
     let user = kakao_auth::domain::UserId(sub);
-    assert!(kakao_auth::store::users::disable(&mut rig.db(), user, rig.clock.now(), &[]).await.unwrap());
+    assert!(kakao_auth::store::users::disable(&mut rig.db(), user, rig.clock.now()).await.unwrap());
     let landed = Browser::new(&rig).log_in(&authorization_request(&[])).await;
     assert_eq!(parameter(&landed, "error").as_deref(), Some("access_denied"));
     let refreshed = rig.refresh(0, tokens["refresh_token"].as_str().unwrap()).await;

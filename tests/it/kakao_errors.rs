@@ -311,9 +311,7 @@ async fn a_failure_that_is_not_kakao_s_names_no_fault() {
     let rig = Rig::with(Setup { stores: Stores::SqliteAndMemory, ..Setup::default() }).await;
     let tokens = rig.tokens().await;
     let sub = claims(tokens["access_token"].as_str().unwrap())["sub"].as_str().unwrap().parse().unwrap();
-    assert!(
-        kakao_auth::store::users::disable(&mut rig.db(), UserId(sub), rig.clock.now(), &[]).await.unwrap()
-    );
+    assert!(kakao_auth::store::users::disable(&mut rig.db(), UserId(sub), rig.clock.now()).await.unwrap());
     let landed = Browser::new(&rig).log_in(&authorization_request(&[])).await;
     assert_eq!(parameter(&landed, "error").as_deref(), Some("access_denied"));
     assert_eq!(parameter(&landed, "error_description").as_deref(), Some("This account has been disabled."));

@@ -297,7 +297,7 @@ async fn bad_requests_say_what_to_do_and_nobody_else_gets_a_token() {
             rig.call(Method::POST, &format!("/v1/users/{id}/kakao-token"), &backend.token, None).await;
         assert_eq!(reply.status(), StatusCode::NOT_FOUND, "{id}");
     }
-    kakao_auth::store::users::disable(&mut rig.db(), backend.user, rig.clock.now(), &[]).await.unwrap();
+    kakao_auth::store::users::disable(&mut rig.db(), backend.user, rig.clock.now()).await.unwrap();
     backend.refused(json!({}), 403, "user_disabled").await;
 }
 

@@ -15,6 +15,7 @@ mod conformance;
 mod consent;
 mod doctor;
 mod documents;
+mod ending;
 mod feed;
 mod hang_up;
 mod http_surface;

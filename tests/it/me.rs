@@ -98,6 +98,7 @@ async fn elsewhere_ends_all_but_this_browser_and_everywhere_ends_all() {
         parameter(&here.at_once(&[("prompt", "none")]).await, "error").as_deref(),
         Some("login_required")
     );
+    rig.later();
     let fresh = Browser::new(&rig).tokens(&[]).await;
     assert!(is_live(&rig, &fresh).await, "a login after it counts");
 }

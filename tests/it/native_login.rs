@@ -296,7 +296,7 @@ async fn a_disabled_user_is_refused_here_too() {
     let rig = Rig::start().await;
     let web = rig.tokens().await;
     let sub = claims(web["access_token"].as_str().unwrap())["sub"].as_str().unwrap().parse().unwrap();
-    kakao_auth::store::users::disable(&mut rig.db(), kakao_auth::domain::UserId(sub), rig.clock.now(), &[])
+    kakao_auth::store::users::disable(&mut rig.db(), kakao_auth::domain::UserId(sub), rig.clock.now())
         .await
         .unwrap();
     let reply = by_id_token(&rig, &sdk(&rig, None), &[]).await;

@@ -208,7 +208,7 @@ async fn a_disabled_user_s_session_is_dead_at_once() {
     let tokens = browser.tokens(&[]).await;
     let user =
         kakao_auth::domain::UserId(claims(id_token(&tokens))["sub"].as_str().unwrap().parse().unwrap());
-    kakao_auth::store::users::disable(&mut rig.db(), user, rig.clock.now(), &[]).await.unwrap();
+    kakao_auth::store::users::disable(&mut rig.db(), user, rig.clock.now()).await.unwrap();
     let landed = browser.at_once(&[("prompt", "none")]).await;
     assert_eq!(parameter(&landed, "error").as_deref(), Some("login_required"));
     kakao_auth::store::users::enable(&mut rig.db(), user, rig.clock.now()).await.unwrap();

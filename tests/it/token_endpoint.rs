@@ -374,7 +374,7 @@ async fn a_user_disabled_between_code_and_redemption_gets_no_tokens() {
         claims(rig.tokens().await["access_token"].as_str().unwrap())["sub"].as_str().unwrap().to_owned();
     let code = rig.code().await;
     let user = kakao_auth::domain::UserId(sub.parse().unwrap());
-    kakao_auth::store::users::disable(&mut rig.db(), user, rig.clock.now(), &[]).await.unwrap();
+    kakao_auth::store::users::disable(&mut rig.db(), user, rig.clock.now()).await.unwrap();
     assert_error(rig.redeem(0, &code).await, 400, "invalid_grant", "disabled").await;
 }
 

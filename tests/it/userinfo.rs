@@ -122,7 +122,7 @@ async fn a_disabled_user_s_token_is_refused() {
     let user = crate::rig::claims(&token)["sub"].as_str().unwrap().parse().unwrap();
     let now = rig.clock.now();
     assert!(
-        kakao_auth::store::users::disable(&mut rig.db(), kakao_auth::domain::UserId(user), now, &[])
+        kakao_auth::store::users::disable(&mut rig.db(), kakao_auth::domain::UserId(user), now)
             .await
             .unwrap()
     );

@@ -10,11 +10,13 @@ use super::receive_webhook::store_waiting;
 use super::tokens;
 use crate::domain::audit::DeletedBy;
 use crate::domain::kakao_event::{Effect, Source, effect_of};
-use crate::domain::{AuditEvent, EndReason, Ending, KakaoEvent, OnUnlink, ProfileField, Timestamp, UserId};
+use crate::domain::{
+    AuditEvent, EndReason, KakaoEvent, OnUnlink, ProfileField, Returning, Timestamp, UserId,
+};
 use crate::flow::error::chain;
 use crate::flow::{Deps, delete_account, outbox};
-use crate::store::outbox::{Item, KAKAO_EVENTS, release};
-use crate::store::{self, Db, Pool, Tx, accounts, audit, browser_sessions, grants, kakao_links, users};
+use crate::store::outbox::{Item, KAKAO_EVENTS, put_user_ending, release};
+use crate::store::{self, Db, Pool, Tx, accounts, audit, kakao_links, users};
 
 /// Users whose events are processed at the same time.
 const AT_ONCE: usize = 4;
@@ -51,6 +53,7 @@ pub async fn process_webhook_events(deps: &Deps, pool: &Pool) -> store::Result<u
     stream::iter(of_users).for_each_concurrent(AT_ONCE, process).await;
     if count > 0 {
         deps.signals.revocations.ring();
+        deps.signals.user_endings.ring();
     }
     Ok(count)
 }
@@ -126,9 +129,7 @@ async fn apply(deps: &Deps, db: &mut Db, item: &Item<KakaoEvent>, linked: Linked
     let mut tx = Tx::begin(db).await?;
     let user = kakao_links::of_kakao_id(&mut tx, event.user).await?;
     let done = match user {
-        Some(user) if let Linked::Since(at) = linked => {
-            linked_again(&mut tx, user, event, at, &deps.ending(EndReason::Unlinked)).await?
-        }
+        Some(user) if let Linked::Since(at) = linked => linked_again(&mut tx, user, event, at, now).await?,
         None => Done { outcome: "unknown_user", forget: Forget::Nothing },
         Some(user) => take_effect(deps, &mut tx, user, event, now).await?,
     };
@@ -180,11 +181,11 @@ async fn take_effect(
         }
         Effect::ForgetAccessToken => and_forget("access_token_forgotten"),
         Effect::EndSessions => {
-            end_older(tx, user, at, &deps.ending(EndReason::KakaoAccount)).await?;
+            end_older(tx, user, at, EndReason::KakaoAccount, now).await?;
             done("sessions_ended")
         }
         Effect::Disable => {
-            end_older(tx, user, at, &deps.ending(EndReason::KakaoAccount)).await?;
+            end_older(tx, user, at, EndReason::KakaoAccount, now).await?;
             kakao_links::forget_older_token(tx, user, at).await?;
             and_forget("sessions_ended")
         }
@@ -214,16 +215,15 @@ async fn unlink(
     event: &KakaoEvent,
     now: Timestamp,
 ) -> store::Result<bool> {
-    let ending = deps.ending(EndReason::Unlinked);
     if deps.policy.account.on_unlink == OnUnlink::Erase {
         if !accounts::mark_deleted(tx, user, now, Some(event.at)).await? {
             return Ok(false);
         }
         delete_account::note_unlinked(tx, user, now).await?;
-        let returning = deps.policy.account.returning;
-        let grants = delete_account::erase(tx, returning, user, &ending).await?;
+        put_user_ending(tx, user, EndReason::Unlinked, now).await?;
+        accounts::erase(tx, user, deps.policy.account.returning == Returning::Old).await?;
         let (client, by) = (None, DeletedBy::Unlink);
-        audit::record(tx, now, &AuditEvent::UserDeleted { user, client, by, grants }).await?;
+        audit::record(tx, now, &AuditEvent::UserDeleted { user, client, by }).await?;
         return Ok(true);
     }
     let disable = deps.policy.account.on_unlink == OnUnlink::Disable;
@@ -231,8 +231,7 @@ async fn unlink(
     if !kakao_links::unlink(tx, user, event.at, reason, disable).await? {
         return Ok(false);
     }
-    browser_sessions::end_of_user(tx, user, None, now).await?;
-    grants::end_of_user(tx, user, &ending).await?;
+    put_user_ending(tx, user, EndReason::Unlinked, now).await?;
     Ok(true)
 }
 
@@ -242,20 +241,24 @@ async fn linked_again(
     user: UserId,
     event: &KakaoEvent,
     linked_at: Option<Timestamp>,
-    ending: &Ending<'_>,
+    now: Timestamp,
 ) -> store::Result<Done> {
     if let Some(linked_at) = linked_at {
         let before = linked_at.min(event.at);
-        end_older(tx, user, before, ending).await?;
+        end_older(tx, user, before, EndReason::Unlinked, now).await?;
         kakao_links::forget_older_token(tx, user, before).await?;
     }
     Ok(Done { outcome: "linked_again", forget: Forget::Nothing })
 }
 
-/// Ends the logins from before `at`, and voids those of before that are still to come.
-async fn end_older(tx: &mut Tx<'_>, user: UserId, at: Timestamp, ending: &Ending<'_>) -> store::Result<()> {
+/// Ends the logins from before `at`, those that are still to come among them.
+async fn end_older(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    at: Timestamp,
+    reason: EndReason,
+    now: Timestamp,
+) -> store::Result<()> {
     users::void_logins(tx, user, at).await?;
-    browser_sessions::end_void(tx, user, ending.at).await?;
-    grants::end_void(tx, user, ending).await?;
-    Ok(())
+    put_user_ending(tx, user, reason, now).await
 }

@@ -198,8 +198,10 @@ async fn grant_by_session(
         user_agent: asking.browser.user_agent.clone(),
     };
     let completed = complete(deps, db, Voucher::Session(session), to_grant).await?;
-    if !matches!(completed, Completed::Granted(_)) {
-        return Ok(None);
+    match completed {
+        Completed::Granted(_) => {}
+        Completed::TooManyCodes => return Err(AuthorizeRefusal::TooManyCodes.into()),
+        Completed::UserDisabled | Completed::LoginsEnded => return Ok(None),
     }
     counter!(LOGINS, "outcome" => "by_session").increment(1);
     Ok(Some(code))

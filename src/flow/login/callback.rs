@@ -264,6 +264,7 @@ async fn log_in(
         Completed::Granted(_) => Ok(()),
         Completed::UserDisabled => Err(LoginRefusal::UserDisabled.into()),
         Completed::LoginsEnded => Err(LoginRefusal::StartAgain.into()),
+        Completed::TooManyCodes => Err(LoginRefusal::TooManyCodes.into()),
     }
 }
 

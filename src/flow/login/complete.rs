@@ -15,6 +15,7 @@ use crate::flow::Deps;
 use crate::flow::error::chain;
 use crate::flow::kakao::tokens;
 use crate::keys;
+use crate::store::browser_sessions::BySession;
 use crate::store::logins::{self, NewLogin, Recorded};
 use crate::store::{Db, browser_sessions};
 
@@ -76,6 +77,8 @@ pub(crate) enum Completed {
     UserDisabled,
     /// The person's logins were ended after this one was vouched for.
     LoginsEnded,
+    /// Too many codes of the user wait at the client.
+    TooManyCodes,
 }
 
 /// Completes a login.
@@ -90,13 +93,16 @@ pub(crate) async fn complete(
         Voucher::Kakao(identity, _) => (identity.auth_time.unwrap_or(now), identity.vouched_at),
         Voucher::Session(session) => (session.auth_time, session.logged_in_at),
     };
-    let beginning = match to_grant.code {
-        Some((code, binding)) => Beginning::Code(NewCode {
-            hash: code.fingerprint(),
-            expires_at: now + client.lifetimes.code,
-            binding,
-        }),
-        None => Beginning::Live { idle_expires_at: now + client.lifetimes.refresh_idle },
+    let (beginning, expires_at) = match to_grant.code {
+        // Nobody may ever exchange it: until then the grant lives no longer than the code.
+        Some((code, binding)) => {
+            let expires_at = now + client.lifetimes.code;
+            (Beginning::Code(NewCode { hash: code.fingerprint(), expires_at, binding }), expires_at)
+        }
+        None => {
+            let idle_expires_at = now + client.lifetimes.refresh_idle;
+            (Beginning::Live { idle_expires_at }, now + client.lifetimes.refresh_absolute)
+        }
     };
     let grant = NewGrant {
         id: GrantId::generate(),
@@ -106,15 +112,17 @@ pub(crate) async fn complete(
         auth_time,
         logged_in_at,
         created_at: now,
-        expires_at: now + client.lifetimes.refresh_absolute,
+        expires_at,
         user_agent: to_grant.user_agent,
     };
     let completed = match voucher {
         Voucher::Kakao(identity, session) => by_kakao(deps, db, grant, identity, session).await?,
         Voucher::Session(session) => {
-            let granted =
-                browser_sessions::grant(db, &session, &grant, now + deps.policy.session.idle).await?;
-            granted.map_or(Completed::LoginsEnded, Completed::Granted)
+            match browser_sessions::grant(db, &session, &grant, now + deps.policy.session.idle).await? {
+                BySession::Granted(grant) => Completed::Granted(grant),
+                BySession::TooManyCodes => Completed::TooManyCodes,
+                BySession::Ended => Completed::LoginsEnded,
+            }
         }
     };
     match &completed {
@@ -124,6 +132,9 @@ pub(crate) async fn complete(
         Completed::UserDisabled => info!(client = %client.id, "a disabled user was refused"),
         Completed::LoginsEnded => {
             info!(client = %client.id, "the user's logins were ended during this login");
+        }
+        Completed::TooManyCodes => {
+            warn!(client = %client.id, "too many codes of a user wait at this client");
         }
     }
     Ok(completed)
@@ -161,6 +172,7 @@ async fn by_kakao(
         Recorded::Granted(grant) => grant,
         Recorded::Disabled => return Ok(Completed::UserDisabled),
         Recorded::Ended => return Ok(Completed::LoginsEnded),
+        Recorded::TooManyCodes => return Ok(Completed::TooManyCodes),
     };
     if let Some((token, lives)) = &identity.access_token {
         tokens::cache(deps, grant.user, token, *lives).await;

@@ -24,6 +24,8 @@ pub enum AuthorizeRefusal {
     ChallengeMethodUnsupported,
     /// `prompt=none`, and nobody is logged in here.
     LoginRequired,
+    /// Too many codes of the user wait at the client, which exchanges none.
+    TooManyCodes,
     /// More consent is asked for, and no page may be shown.
     ConsentRequired,
     /// `request` is not supported.

@@ -14,11 +14,14 @@ pub enum LoginRefusal {
     OtherUser,
     /// This attempt can lead nowhere any more; a new one can.
     StartAgain,
+    /// Too many codes of the user wait at the client, which exchanges none.
+    TooManyCodes,
 }
 
 impl LoginRefusal {
     /// Those behind which there is no fault at Kakao.
-    pub(crate) const WITHOUT_FAULT: [Self; 3] = [Self::UserDisabled, Self::OtherUser, Self::StartAgain];
+    pub(crate) const WITHOUT_FAULT: [Self; 4] =
+        [Self::UserDisabled, Self::OtherUser, Self::StartAgain, Self::TooManyCodes];
 
     /// The stable machine code.
     pub(crate) const fn code(self) -> &'static str {
@@ -27,6 +30,7 @@ impl LoginRefusal {
             Self::UserDisabled => "user_disabled",
             Self::OtherUser => "other_user",
             Self::StartAgain => "start_again",
+            Self::TooManyCodes => "too_many_codes",
         }
     }
 
@@ -34,7 +38,7 @@ impl LoginRefusal {
     pub(crate) const fn fault(self) -> Option<&'static KnownFault> {
         match self {
             Self::Kakao(fault) => Some(fault),
-            Self::UserDisabled | Self::OtherUser | Self::StartAgain => None,
+            Self::UserDisabled | Self::OtherUser | Self::StartAgain | Self::TooManyCodes => None,
         }
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod locks;
 
 use std::sync::atomic::AtomicBool;
 
+use bell::Bell;
 use feed::Revocations;
 use inbox::Inbox;
 use limiter::Limiter;
@@ -19,6 +20,8 @@ use crate::domain::{Clock, Policy};
 pub(crate) struct Signals {
     /// The signed feed of what was ended.
     pub(crate) revocations: Revocations,
+    /// Rings when the logins of a user have ended and the rows are still to be.
+    pub(crate) user_endings: Bell,
     /// What Kakao's webhooks brought and the database could not take yet.
     pub(crate) inbox: Inbox,
     /// Whoever needs a new Kakao access token of a user holds the user's, so that one of them asks the other replicas.
@@ -34,6 +37,7 @@ impl Signals {
     pub(crate) fn new(policy: &Policy, clock: Clock) -> Self {
         Self {
             revocations: Revocations::new(policy.longest_access_token),
+            user_endings: Bell::default(),
             inbox: Inbox::default(),
             token_locks: UserLocks::default(),
             limiter: Limiter::new(clock),

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use super::end::end;
 use super::issue::{IdToken, Issue, TokenResponse, issue};
+use super::live_grants::end_oldest;
 use crate::domain::access::{self, Basis};
 use crate::domain::code::{Presented, Verdict, judge};
 use crate::domain::pkce::CodeVerifier;
 use crate::domain::{AuthorizationCode, Client, CodeBinding, EndReason, StoredCode};
 use crate::flow::refusal::TokenRefusal;
 use crate::flow::{Deps, Error};
-use crate::store::{Db, grants};
+use crate::store::Db;
+use crate::store::grants::{self, Spending};
 
 /// A code and what must prove it.
 pub(crate) struct CodeExchange {
@@ -39,9 +41,13 @@ pub(crate) async fn exchange_code(
     access::scope(Basis::Granted(&code.grant.scope), None)?;
     access::audience(client, &code.grant.resource, &request.resource)?;
     let now = deps.clock.now();
-    let idle_expires_at = now + client.lifetimes.refresh_idle;
-    let Some((grant, binding)) = grants::spend_code(db, &hash, &client.id, now, idle_expires_at).await?
-    else {
+    let spending = Spending {
+        code: &hash,
+        client: &client.id,
+        idle_expires_at: now + client.lifetimes.refresh_idle,
+        expires_at: now + client.lifetimes.refresh_absolute,
+    };
+    let Some((grant, binding)) = grants::spend_code(db, &spending, now).await? else {
         // Somebody spent it in between, or its grant has ended: that is what it is judged by now.
         find(deps, db, &request).await?;
         return Err(TokenRefusal::CodeInvalid.into());
@@ -49,7 +55,9 @@ pub(crate) async fn exchange_code(
     let scope = access::scope(Basis::Granted(&grant.scope), None)?;
     let audience = access::audience(client, &grant.resource, &request.resource)?;
     let id_token = IdToken::of_scope(&scope, binding.nonce.as_deref());
-    Ok(issue(deps, db, client, Issue { grant: &grant, scope: &scope, audience, id_token }).await?)
+    let tokens = issue(deps, db, client, Issue { grant: &grant, scope: &scope, audience, id_token }).await?;
+    end_oldest(deps, db, &grant).await;
+    Ok(tokens)
 }
 
 /// The code, if it may be spent. One that was spent long ago ends its grant.

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use metrics::counter;
 
 use super::issue::{self, Issue, TokenResponse};
+use super::live_grants::end_oldest;
 use crate::cache::Decision;
 use crate::domain::access::{self, Basis};
 use crate::domain::{
@@ -99,12 +100,14 @@ pub(crate) async fn exchange_kakao_token(
         Completed::Granted(grant) => grant,
         Completed::UserDisabled => return Err(AccountRefusal::UserDisabled.into()),
         Completed::LoginsEnded => return Err(SubjectTokenRefusal::Invalid(ENDED.to_owned()).into()),
+        Completed::TooManyCodes => return Err(Error::broken("a grant without a code waits for none")),
     };
     counter!(LOGINS, "outcome" => "logged_in").increment(1);
     let audience = access::audience(client, &grant.resource, &[])?;
     let id_token = issue::IdToken::of_scope(&grant.scope, None);
     let what = Issue { grant: &grant, scope: &grant.scope, audience, id_token };
     let tokens = issue::issue(deps, db, client, what).await?;
+    end_oldest(deps, db, &grant).await;
     Ok(tokens.of_exchange(ACCESS_TOKEN))
 }
 

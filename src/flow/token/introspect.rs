@@ -62,7 +62,7 @@ pub(crate) async fn introspect(
     let concerned = claims.client_id == caller.id.as_str()
         || claims.aud.contains(caller.id.as_str())
         || caller.audience.iter().any(|mine| claims.aud.contains(mine));
-    if !concerned || !claims.is_live(db).await? {
+    if !concerned || !claims.is_live(deps, db).await? {
         return Ok(INACTIVE);
     }
     Ok(Introspection::Active(Box::new(Live {

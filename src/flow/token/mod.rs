@@ -10,5 +10,6 @@ pub(crate) mod end;
 pub(crate) mod exchange;
 pub(crate) mod introspect;
 pub(crate) mod issue;
+mod live_grants;
 pub(crate) mod refresh;
 pub(crate) mod revoke;

@@ -6,8 +6,8 @@ use super::code::OAuthError::{
     ConsentRequired, InvalidRequest, LoginRequired, RegistrationNotSupported, RequestNotSupported,
     RequestUriNotSupported, UnsupportedResponseType,
 };
-use super::{access, request};
-use crate::flow::refusal::AuthorizeRefusal as Refusal;
+use super::{access, login, request};
+use crate::flow::refusal::{AuthorizeRefusal as Refusal, LoginRefusal};
 
 pub(super) fn body(refusal: &Refusal) -> ErrorBody {
     let (oauth, code, sentence) = match refusal {
@@ -43,6 +43,7 @@ pub(super) fn body(refusal: &Refusal) -> ErrorBody {
             (InvalidRequest, "code_challenge_method_unsupported", "code_challenge_method must be S256.")
         }
         Refusal::LoginRequired => (LoginRequired, "login_required", "The person must log in."),
+        Refusal::TooManyCodes => return login::body(LoginRefusal::TooManyCodes),
         Refusal::ConsentRequired => (
             ConsentRequired,
             "consent_needs_page",

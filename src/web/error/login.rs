@@ -14,6 +14,10 @@ pub(super) fn body(refusal: Refusal) -> ErrorBody {
             (LoginRequired, "The user who logged in is not the one that id_token_hint names.")
         }
         Refusal::StartAgain => (TemporarilyUnavailable, kakao::START_AGAIN),
+        Refusal::TooManyCodes => (
+            TemporarilyUnavailable,
+            "Too many codes of this user wait to be exchanged by this client. Exchange them, or try again in a minute.",
+        ),
     };
     ErrorBody::new(ErrorStatus::Forbidden, oauth, refusal.code(), sentence)
 }

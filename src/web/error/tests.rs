@@ -72,6 +72,7 @@ fn at_the_login() -> Vec<Sample> {
                 R::ChallengeOrNonceMissing,
                 method,
                 R::LoginRequired,
+                R::TooManyCodes,
                 R::ConsentRequired,
                 R::RequestObject,
                 R::RequestUri,
@@ -98,6 +99,7 @@ fn at_the_login() -> Vec<Sample> {
                 R::UserDisabled,
                 R::OtherUser,
                 R::StartAgain,
+                R::TooManyCodes,
             ]
         }),
     ]

@@ -33,6 +33,7 @@ async fn settle_asking(rig: &Rig) {
         rig.process_due_events().await;
         if rig.count("SELECT count(*) FROM outbox WHERE queue = 'kakao_event' AND done_at IS NULL").await == 0
         {
+            rig.end_rows().await;
             return;
         }
         // A job of the service may be at it.

@@ -166,7 +166,7 @@ async fn who_is_kept_out_stays_out_after_an_erasing_unlink() {
     let rig = Rig::with(Setup { settings, ..Setup::default() }).await;
     let id = user_of(&rig.tokens().await);
     rig.later();
-    kakao_auth::store::users::disable(&mut rig.db(), id, rig.clock.now(), &[]).await.unwrap();
+    kakao_auth::store::users::disable(&mut rig.db(), id, rig.clock.now()).await.unwrap();
     rig.later();
     rig.tell(&rig.event(USER_UNLINKED)).await;
     assert!(user(&rig, id).await.deleted_at.is_some());

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use kakao_auth::flow::kakao::process_webhook_events::process_webhook_events;
 use kakao_auth::flow::kakao::profile::read_stale_profiles;
 use kakao_auth::flow::kakao::unlink::unlink_due;
+use kakao_auth::flow::user_endings::end_rows;
 use kakao_simulator::Event;
 use reqwest::{Response, StatusCode};
 
@@ -50,6 +51,19 @@ impl Rig {
         {
             self.process_due_events().await;
             assert!(began.elapsed() < Duration::from_mins(1), "events are left");
+        }
+        self.end_rows().await;
+    }
+
+    /// Until the rows of every user are ended whose logins have ended. A job of the service may be at it.
+    pub(crate) async fn end_rows(&self) {
+        let began = Instant::now();
+        while self.count("SELECT count(*) FROM outbox WHERE queue = 'user_ending' AND done_at IS NULL").await
+            > 0
+        {
+            end_rows(self.deps(0), self.pool(0), || false).await.unwrap();
+            assert!(began.elapsed() < Duration::from_mins(1), "rows are left");
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
