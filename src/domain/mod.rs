@@ -26,6 +26,7 @@ pub(crate) mod policy;
 pub(crate) mod profile;
 pub(crate) mod redirect;
 pub mod refresh;
+pub(crate) mod revocation;
 pub mod rotation;
 pub(crate) mod scope;
 pub(crate) mod secret;

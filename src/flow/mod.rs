@@ -40,7 +40,6 @@ pub(crate) use params::Params;
 pub(crate) use refusal::Refusal;
 pub(crate) use signals::Signals;
 pub(crate) use signals::bell::Bell;
-pub(crate) use signals::feed::Feed;
 pub(crate) use token::authenticate_client::{Credentials, authenticate_client};
 pub(crate) use token::client_credentials::client_credentials;
 pub(crate) use token::code::{CodeExchange, exchange_code};

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
@@ -42,6 +42,10 @@ const ACQUIRE: Duration = Duration::from_millis(1_500);
 /// A connection that rested longer is asked whether it still lives before it is used: under load that costs nothing, and
 /// after a restart of the database no request meets a dead connection.
 const RESTED: Duration = Duration::from_secs(1);
+
+/// A transaction that took longer is rolled back, not committed. What it says about the time would be too old by then: the
+/// revocation feed counts on what was written in it being visible soon after.
+pub(crate) const LONGEST_TX: Duration = Duration::from_secs(20);
 
 /// SQLite writes one after the other: more connections than these would only wait for each other.
 const MOST_SQLITE_CONNECTIONS: u32 = 4;
@@ -164,21 +168,27 @@ enum Open {
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Tx<'db>(&'db mut Conn);
+pub struct Tx<'db>(&'db mut Conn, Instant);
 
 impl<'db> Tx<'db> {
     /// Begins a transaction.
     pub async fn begin(db: &'db mut Db) -> Result<Self> {
-        let conn = &mut db.0;
+        let (conn, began) = (&mut db.0, Instant::now());
         conn.open = Some(match &conn.pool {
             Pool::Postgres(pool) => Open::Postgres(pool.begin().await?),
             Pool::Sqlite(pool) => Open::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
         });
-        Ok(Self(conn))
+        Ok(Self(conn, began))
     }
 
     /// Makes it durable.
+    ///
+    /// # Errors
+    /// When the database does not, and when it was open for longer than [`LONGEST_TX`].
     pub async fn commit(self) -> Result<()> {
+        if self.1.elapsed() > LONGEST_TX {
+            return Err(Error::Unavailable("a transaction was open for too long".into()));
+        }
         match self.0.open.take() {
             Some(Open::Postgres(tx)) => tx.commit().await?,
             Some(Open::Sqlite(tx)) => tx.commit().await?,
@@ -378,6 +388,16 @@ mod tests {
                 steps.iter().map(|(n, name, _)| format!("{n:04}_{name}.sql")).collect();
             assert_eq!(files, compiled);
         }
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_was_open_for_too_long_is_rolled_back() {
+        let mut db = Pool::connect_lazy("sqlite::memory:", 1).unwrap().handle();
+        let mut tx = Tx::begin(&mut db).await.unwrap();
+        tx.ping().await.unwrap();
+        tx.1 -= LONGEST_TX + Duration::from_secs(1);
+        assert!(matches!(tx.commit().await, Err(Error::Unavailable(_))));
+        Tx::begin(&mut db).await.unwrap().commit().await.unwrap();
     }
 
     #[test]

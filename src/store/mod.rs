@@ -28,6 +28,7 @@ pub mod signing_keys;
 pub mod sweep;
 pub mod users;
 
+pub(crate) use db::LONGEST_TX;
 pub use db::{Conn, Db, Pool, Tx};
 pub(crate) use error::{Error, Result};
 

@@ -102,12 +102,12 @@ pub(super) fn document(
 }
 
 /// Whether the reader has this version already.
-pub(super) fn is_known(request: &HttpRequest, etag: &str) -> bool {
-    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    known.is_some_and(|list| list.split(',').any(|tag| matches(tag.trim(), etag)))
+fn is_known(request: &HttpRequest, etag: &str) -> bool {
+    known_tags(request).any(|tag| tag == "*" || tag == etag)
 }
 
-/// Weak comparison (RFC 9110 §13.1.2).
-fn matches(tag: &str, etag: &str) -> bool {
-    tag == "*" || tag.trim_start_matches("W/") == etag
+/// The entity tags that the reader has, for weak comparison (RFC 9110 §13.1.2).
+pub(super) fn known_tags(request: &HttpRequest) -> impl Iterator<Item = &str> {
+    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    known.into_iter().flat_map(|list| list.split(',')).map(|tag| tag.trim().trim_start_matches("W/"))
 }

@@ -12,8 +12,8 @@ use kakao_auth::store::users;
 use serde_json::{Value, json};
 
 use crate::rig::{
-    Browser, ISSUER, Rig, Setup, VERIFIER, authorization_request, claims, header, http, json, parameter,
-    user_of,
+    Browser, ISSUER, Rig, Setup, VERIFIER, authorization_request, claims, feed_entry, header, http, json,
+    parameter, user_of,
 };
 
 /// The client's server: keeps what it is told, and answers as it is asked to.
@@ -207,7 +207,8 @@ async fn what_kakao_tells_and_a_deletion_reach_the_client_and_the_feed() {
         let began = Instant::now();
         loop {
             let feed = http().get(rig.url(0, "/v1/revocations")).send().await.unwrap();
-            if claims(&feed.text().await.unwrap())["sids"].as_array().unwrap().contains(&sid) {
+            let said = claims(&feed.text().await.unwrap());
+            if said["sids"].as_array().unwrap().contains(&feed_entry("sid", &sid).into()) {
                 break;
             }
             assert!(began.elapsed() < Duration::from_secs(5), "{ending} is not in the feed");

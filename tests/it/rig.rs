@@ -3,6 +3,7 @@
 
 mod browser;
 mod database;
+mod front;
 mod http;
 mod kakao;
 mod program;
@@ -21,8 +22,10 @@ use tokio::sync::oneshot;
 
 pub(crate) use self::browser::{Browser, authorization_request};
 use self::database::Database;
+pub(crate) use self::front::Front;
 pub(crate) use self::http::{
-    access_token, claims, header, http, json, location, parameter, redirect, refresh_token, user_of,
+    access_token, claims, feed_entry, header, http, json, location, parameter, redirect, refresh_token,
+    user_of,
 };
 pub(crate) use self::kakao::KAKAO_ID;
 pub(crate) use self::program::Program;

@@ -8,6 +8,8 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
 };
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use criterion::{Criterion, criterion_group, criterion_main};
 use kakao_auth_verifier::feed::RevocationList;
 use kakao_auth_verifier::testing::Issuer;
@@ -33,13 +35,17 @@ fn verify(c: &mut Criterion) {
         b.iter(|| public.verify(black_box(input), signature.as_ref()).unwrap());
     });
 
-    let mut sids: Vec<Uuid> = (0..10_000_u128).map(|i| Uuid::from_u128(i * 7_919_000_003)).collect();
-    sids.sort_unstable();
-    let payload =
-        json!({"iss": "https://auth.example.com", "iat": 1, "window": 720, "sids": sids, "subs": {}});
+    let entry = |i: u32| URL_SAFE_NO_PAD.encode([&[0; 8][..], &i.to_be_bytes()].concat());
+    let sids: Vec<String> = (0..10_000).map(entry).collect();
+    let payload = json!({"iss": "https://auth.example.com", "iat": 1, "window": 720, "cursor": "1", "complete": true,
+                         "sids": sids, "subs": {}});
     let payload = payload.to_string();
     c.bench_function("take a feed of 10,000 entries over", |b| {
-        b.iter(|| RevocationList::read(black_box(payload.as_bytes())).unwrap());
+        b.iter(|| {
+            let mut list = RevocationList::new("https://auth.example.com");
+            list.add(black_box(payload.as_bytes()), None, 1, 30).unwrap();
+            list
+        });
     });
 }
 

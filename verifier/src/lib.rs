@@ -21,7 +21,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use feed::Feed;
+use feed::{Feed, Pace};
 use keys::Keys;
 
 /// The largest token that is looked at. Ours have less than one kilobyte.
@@ -179,6 +179,7 @@ pub struct Builder {
     feed: bool,
     feed_url: Option<String>,
     fresh_feed: Option<Duration>,
+    pace: Pace,
 }
 
 #[derive(Deserialize)]
@@ -202,6 +203,7 @@ impl Verifier {
             feed: false,
             feed_url: None,
             fresh_feed: None,
+            pace: Pace::default(),
         }
     }
 
@@ -353,6 +355,13 @@ impl Builder {
         self
     }
 
+    /// Another pace for the requests of the feed, for tests.
+    #[must_use]
+    pub fn pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
+    }
+
     /// Makes the verifier. Nothing is fetched before the first token.
     ///
     /// # Errors
@@ -362,7 +371,7 @@ impl Builder {
         let keys = Keys::new(url.parse()?)?;
         let feed = if self.feed {
             let url = self.feed_url.unwrap_or_else(|| format!("{}/v1/revocations", self.issuer));
-            Some(Feed::new(url.parse()?, self.fresh_feed)?)
+            Some(Feed::new(&self.issuer, url.parse()?, self.fresh_feed, self.pace)?)
         } else {
             None
         };

@@ -23,9 +23,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::feed::{Feed, RevocationList};
+use crate::feed::Feed;
 use crate::keys::Keys;
-use crate::{Verifier, system_clock};
+use crate::{Clock, Refused, Verifier, system_clock};
 
 const KID: &str = "test";
 
@@ -63,12 +63,7 @@ impl Issuer {
             "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": KID,
             "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y),
         }]});
-        let mut verifier = Verifier::builder(&self.url, &self.audience).build().expect("the issuer is a URL");
-        let inner = Arc::get_mut(&mut verifier.0).expect("it was made just now");
-        let url: url::Url = self.url.parse().expect("the issuer is a URL");
-        inner.keys = Keys::fixed(url.clone(), jwks.to_string().as_bytes()).expect("the key can be read");
-        inner.feed = Some(Feed::fixed(url, RevocationList::default()).expect("an HTTP client can be made"));
-        verifier
+        verifier_of(&self.url, &self.audience, jwks.to_string().as_bytes(), Arc::new(system_clock))
     }
 
     /// A good token: of somebody, with no scope, for ten minutes.
@@ -85,11 +80,38 @@ impl Issuer {
     }
 }
 
+/// A verifier that knows these keys and asks nobody.
+///
+/// # Panics
+/// When the issuer is not a URL, or the keys are none.
+pub fn verifier_of(issuer: &str, audience: &str, jwks: &[u8], clock: Clock) -> Verifier {
+    let mut verifier = Verifier::builder(issuer, audience).clock(clock).build().expect("the issuer is a URL");
+    let inner = Arc::get_mut(&mut verifier.0).expect("it was made just now");
+    let url: url::Url = issuer.parse().expect("the issuer is a URL");
+    inner.keys = Keys::fixed(url.clone(), jwks).expect("the keys can be read");
+    inner.feed = Some(Feed::fixed(issuer, url).expect("an HTTP client can be made"));
+    verifier
+}
+
 impl Verifier {
+    /// Takes an answer of the feed over, as if it had come to a request with this cursor.
+    ///
+    /// # Errors
+    /// Why it is refused. What is known stays then.
+    pub async fn take_feed(&self, body: &str, after: Option<&str>) -> Result<(), Refused> {
+        self.0.take_feed(body, after).await
+    }
+
+    /// Whether the feed voids a token of this grant and user that was issued then.
+    pub fn is_revoked(&self, sid: Option<&str>, sub: &str, iat: i64) -> bool {
+        let feed = self.0.feed.as_ref();
+        feed.is_some_and(|feed| feed.check(sid, sub, iat, (self.0.clock)()) == Err(Refused::Revoked))
+    }
+
     /// Makes the verifier of an [`Issuer`] refuse the tokens of this `sid`, as after a logout.
     pub fn revoke(&self, sid: Uuid) {
         if let Some(feed) = &self.0.feed {
-            feed.revoke(sid);
+            feed.revoke(&sid.to_string());
         }
     }
 }

@@ -77,31 +77,59 @@ async fn a_revoked_login_s_tokens_are_refused() {
     assert_eq!(verifier.verify(&token).await.unwrap_err(), Refused::Revoked);
 }
 
+/// What the issuer says at `iat`, complete.
+fn answer(iat: i64, members: &str) -> String {
+    format!(r#"{{"iss":"i","iat":{iat},"window":720,"cursor":"1","complete":true{members}}}"#)
+}
+
 #[test]
-fn a_feed_lists_logins_and_users_and_anything_else_is_not_one() {
+fn what_is_known_is_forgotten_once_no_token_of_it_can_live_and_not_before() {
     use kakao_auth_verifier::feed::RevocationList;
-    let (a, b, user) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
-    let payload = format!(
-        r#"{{"iss":"i","iat":5,"window":720,"sids":["{b}","{a}"],"subs":{{"{user}":100}},"new":"member"}}"#
-    );
-    let list = RevocationList::read(payload.as_bytes()).unwrap();
-    assert_eq!(list.len(), 3);
-    let text = user.to_string();
-    for (sid, sub, iat, void) in [
-        (Some(a), "x", 0, true),
-        (Some(b), "x", 0, true),
-        (Some(Uuid::from_u128(9)), "x", 0, false),
-        (None, "a-client", 0, false),
-        (None, &text, 99, true),
-        (None, &text, 100, false),
-    ] {
-        assert_eq!(
-            list.revokes(sid.map(|sid| sid.to_string()).as_deref(), sub, iat),
-            void,
-            "{sid:?} {sub} {iat}"
-        );
+    // The first 96 bits of SHA-256("i\0sid\0s"), and of SHA-256("i\0sub\0u").
+    let (sid, sub) = (entry("sid", "s"), entry("sub", "u"));
+    let mut list = RevocationList::new("i");
+    let all = answer(100, &format!(r#","sids":["{sid}"],"subs":{{"{sub}":90}},"refuse_before":50"#));
+    list.add(all.as_bytes(), None, 100, 30).unwrap();
+    assert_eq!(list.len(), 2);
+    let nothing = r#","sids":[],"subs":{}"#;
+    for (iat, known) in [(819, true), (820, true), (821, false)] {
+        list.add(answer(iat, nothing).as_bytes(), None, iat, 30).unwrap();
+        assert_eq!(list.revokes(Some("s"), "x", 95), known, "{iat}");
+        assert_eq!(list.revokes(None, "u", 89), known, "{iat}");
+        assert_eq!(list.revokes(None, "x", 49), known, "{iat}");
+        assert!(!list.revokes(None, "x", 50), "{iat}");
     }
-    for bad in ["", "[]", "{}", r#"{"iss":"i","iat":1,"sids":["x"]}"#, r#"{"iss":"i","iat":"1","sids":[]}"#] {
-        assert_eq!(RevocationList::read(bad.as_bytes()).unwrap_err(), Refused::Claims, "{bad}");
+    assert!(list.is_empty());
+    // Told again by a replica that lags behind: it is no younger for that.
+    list.add(all.as_bytes(), None, 820, 30).unwrap();
+    list.add(answer(821, nothing).as_bytes(), None, 821, 30).unwrap();
+    assert!(list.is_empty());
+}
+
+fn entry(claim: &str, value: &str) -> String {
+    use base64::Engine;
+    let text = ["i", claim, value].join("\0");
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&digest.as_ref()[..12])
+}
+
+#[test]
+fn what_is_no_feed_changes_nothing() {
+    use kakao_auth_verifier::feed::RevocationList;
+    let good = answer(100, r#","sids":[],"subs":{}"#);
+    for bad in [
+        "",
+        "[]",
+        "{}",
+        &good.replace("100", "\"100\""),
+        &good.replace("true", "false"),
+        &good.replace("720", "0"),
+        &good.replace(r#""sids":[]"#, r#""sids":["x"]"#),
+        &good.replace(r#""subs":{}"#, r#""subs":{"AAAAAAAAAAAAAAAA":"1"}"#),
+        &good.replace(r#","subs":{}"#, ""),
+    ] {
+        let mut list = RevocationList::new("i");
+        assert_eq!(list.add(bad.as_bytes(), None, 100, 30), Err(Refused::Claims), "{bad}");
+        assert_eq!(list, RevocationList::new("i"));
     }
 }

@@ -36,7 +36,7 @@ impl Signals {
     /// Empty, for a process that starts.
     pub(crate) fn new(policy: &Policy, clock: Clock) -> Self {
         Self {
-            revocations: Revocations::new(policy.longest_access_token),
+            revocations: Revocations::new(policy.longest_access_token, policy.refresh.reuse_window),
             user_endings: Bell::default(),
             inbox: Inbox::default(),
             token_locks: UserLocks::default(),

@@ -71,6 +71,13 @@ pub(crate) fn user_of(tokens: &Value) -> UserId {
     UserId(claims(access_token(tokens))["sub"].as_str().unwrap().parse().unwrap())
 }
 
+/// What the revocation feed lists for a claim of a token.
+pub(crate) fn feed_entry(claim: &str, value: &Value) -> String {
+    let text = [super::ISSUER, claim, value.as_str().unwrap()].join("\0");
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    URL_SAFE_NO_PAD.encode(&digest.as_ref()[..12])
+}
+
 /// The body of an answer that must be JSON.
 pub(crate) async fn json(response: Response) -> Value {
     response.json().await.unwrap()
