@@ -11,8 +11,8 @@ pub(crate) mod probe;
 pub(crate) mod security_event;
 pub(crate) mod wire;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{counter, describe_counter};
@@ -59,9 +59,8 @@ struct Inner {
     clock: Clock,
     issuer: String,
     jwks: Jwks,
-    /// Until when calls fail at once, microseconds since the epoch: shared by all logins, so that a used-up quota is not
-    /// hammered.
-    rests_until: AtomicI64,
+    /// Until when calls of an API fail at once, by its path: shared by all, so that a used-up quota is not hammered.
+    resting: Mutex<BTreeMap<String, Timestamp>>,
 }
 
 impl Kakao {
@@ -78,8 +77,7 @@ impl Kakao {
             .build()?;
         let issuer = app.auth_base_url.as_str().trim_end_matches('/').to_owned();
         let jwks = Jwks::default();
-        let rests_until = AtomicI64::new(0);
-        Ok(Self(Arc::new(Inner { app, http, clock, issuer, jwks, rests_until })))
+        Ok(Self(Arc::new(Inner { app, http, clock, issuer, jwks, resting: Mutex::default() })))
     }
 
     /// How long one call may take in all.
@@ -98,7 +96,7 @@ impl Kakao {
             clock: inner.clock.clone(),
             issuer: inner.issuer.clone(),
             jwks: Jwks::default(),
-            rests_until: AtomicI64::new(0),
+            resting: Mutex::default(),
         }))
     }
 
@@ -119,7 +117,8 @@ impl Kakao {
     pub(crate) async fn exchange_code(&self, code: &KakaoCode, verifier: &Verifier) -> Result<Tokens, Fault> {
         let form = wire::code_form(&self.0.app, code, verifier);
         let url = self.auth("/oauth/token")?;
-        self.call(self.0.http.post(url).form(&form), wire::read_tokens).await
+        // Anybody can come back from Kakao with a code of their own making.
+        self.call_for(self.0.http.post(url).form(&form), wire::read_tokens, false).await
     }
 
     /// Reads the person of an access token (`GET /v2/user/me`).
@@ -211,7 +210,9 @@ impl Kakao {
     /// What Kakao answered instead, as a row of [`codes`].
     pub(crate) async fn token_info(&self, access_token: &KakaoAccessToken) -> Result<TokenInfo, Fault> {
         let url = self.api("/v1/user/access_token_info")?;
-        self.call(self.0.http.get(url).bearer_auth(access_token.reveal()), wire::read_token_info).await
+        // Whoever handed the token in has proven nothing: what Kakao says of it makes nobody else wait.
+        let request = self.0.http.get(url).bearer_auth(access_token.reveal());
+        self.call_for(request, wire::read_token_info, false).await
     }
 
     /// Reads a person by the admin key (`GET /v2/user/me`).
@@ -303,11 +304,21 @@ impl Kakao {
         join(&self.0.app.api_base_url, path)
     }
 
-    /// Sends a request and reads the reply; a fault is recorded.
+    /// Sends a request and reads the reply; a fault is recorded. A used-up quota has this API rest.
     async fn call<T>(
         &self,
         request: RequestBuilder,
         read: fn(u16, &[u8]) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.call_for(request, read, true).await
+    }
+
+    /// The same, where the API rests only if somebody asked who is `known`: by a token that Kakao gave us, or for a client.
+    async fn call_for<T>(
+        &self,
+        request: RequestBuilder,
+        read: fn(u16, &[u8]) -> Result<T, Fault>,
+        known: bool,
     ) -> Result<T, Fault> {
         let request = request.build().map_err(|error| self.record("a request", Fault::network(&error)))?;
         let path = request.url().path().to_owned();
@@ -315,14 +326,17 @@ impl Kakao {
             read(status, &body)
                 .map_err(|fault| Fault { retry_after: fault.retry_after.or(retry_after), ..fault })
         });
-        reply.map_err(|fault| self.record(&path, fault))
+        reply.map_err(|fault| {
+            if fault.is_quota() && known {
+                self.have_rest(&path, fault.retry_after.unwrap_or(BACK_OFF));
+            }
+            self.record(&path, fault)
+        })
     }
 
     /// Sends a request and reads the whole reply, or fails.
     async fn send(&self, request: Request) -> Result<Reply, Fault> {
-        let left =
-            Timestamp::from_micros(self.0.rests_until.load(Ordering::Relaxed)).since(self.0.clock.now());
-        if !left.is_zero() {
+        if let Some(left) = self.rests(request.url().path()) {
             return Err(Fault::backing_off(left));
         }
         let mut response = self.0.http.execute(request).await.map_err(|error| Fault::network(&error))?;
@@ -352,15 +366,25 @@ impl Kakao {
         Ok(Reply { status: status.as_u16(), body, retry_after })
     }
 
+    /// How long this API is still left alone, if it is.
+    fn rests(&self, path: &str) -> Option<Duration> {
+        let resting = self.0.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = resting.get(path)?.since(self.0.clock.now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// A used-up quota is left alone by everybody. There are as many entries as paths that this file calls.
+    fn have_rest(&self, path: &str, length: Duration) {
+        let until = self.0.clock.now() + length;
+        let mut resting = self.0.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = resting.entry(path.to_owned()).or_insert(until);
+        *entry = until.max(*entry);
+    }
+
     /// Counts and logs a fault, once, where it is met. The calls of this client record their own; whoever finds one in a
     /// redirect, or by taking several calls together, records it here. `during` says where: a path of Kakao's, or a word.
     pub(crate) fn record(&self, during: &str, fault: Fault) -> Fault {
         counter!(FAULTS, "id" => fault.id(), "actor" => fault.actor().name()).increment(1);
-        if fault.is_quota() {
-            // A used-up quota is left alone by everybody.
-            let until = self.0.clock.now() + fault.retry_after.unwrap_or(BACK_OFF);
-            self.0.rests_until.fetch_max(until.micros(), Ordering::Relaxed);
-        }
         let (id, actor, kind, cause) = (fault.id(), fault.actor().name(), fault.kind(), fault.cause);
         let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
         match kind {

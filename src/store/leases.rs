@@ -33,9 +33,22 @@ impl Lease {
     }
 }
 
-/// The lease that all replicas wait out when Kakao asks for it: for one user, or for the whole app.
-fn pause_of(user: Option<UserId>) -> Cow<'static, str> {
-    user.map_or("kakao-pause".into(), |user| format!("kakao-pause:{user}").into())
+/// What all replicas leave alone when Kakao asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pause {
+    /// New access tokens for one user.
+    Tokens(UserId),
+    /// What users have agreed to (`/v2/user/scopes`).
+    Scopes,
+}
+
+impl Pause {
+    fn name(self) -> Cow<'static, str> {
+        match self {
+            Self::Tokens(user) => format!("kakao-pause:{user}").into(),
+            Self::Scopes => "kakao-pause:scopes".into(),
+        }
+    }
 }
 
 /// Takes or prolongs a lease. True while `holder` has it.
@@ -63,12 +76,11 @@ pub(crate) async fn release(conn: &mut Conn, lease: Lease, holder: Uuid) -> Resu
     Ok(())
 }
 
-/// Has all replicas leave Kakao alone until then, about one user or altogether: a lease that nobody holds. A longer pause
-/// stands.
-pub(crate) async fn back_off(conn: &mut Conn, user: Option<UserId>, until: Timestamp) -> Result<()> {
+/// Has all replicas leave Kakao alone about this until then: a lease that nobody holds. A longer pause stands.
+pub(crate) async fn back_off(conn: &mut Conn, pause: Pause, until: Timestamp) -> Result<()> {
     const SQL: &str = "INSERT INTO job_leases AS l (name, holder, until) VALUES ($1, $2, $3)
                        ON CONFLICT (name) DO UPDATE SET until = excluded.until WHERE l.until < excluded.until";
-    let name = pause_of(user);
+    let name = pause.name();
     on!(conn, c => sqlx::query(SQL).bind(&*name).bind(Uuid::nil()).bind(until).execute(c).await.map(drop))?;
     Ok(())
 }
@@ -97,16 +109,15 @@ pub(crate) async fn unlisted_proxies(conn: &mut Conn, now: Timestamp) -> Result<
 
 row!(Until { until: Timestamp });
 
-/// Until when Kakao is left alone, altogether or about this user, if it is.
+/// Until when Kakao is left alone about this, if it is.
 pub(crate) async fn backoff_until(
     conn: &mut Conn,
-    user: Option<UserId>,
+    pause: Pause,
     now: Timestamp,
 ) -> Result<Option<Timestamp>> {
-    const SQL: &str =
-        "SELECT until FROM job_leases WHERE name IN ($1, $2) AND until > $3 ORDER BY until DESC LIMIT 1";
-    let (all, one) = (pause_of(None), pause_of(user));
+    const SQL: &str = "SELECT until FROM job_leases WHERE name = $1 AND until > $2";
+    let name = pause.name();
     let row: Option<Until> = on!(conn, c => sqlx::query_as(SQL)
-        .bind(&*all).bind(&*one).bind(now).fetch_optional(c).await)?;
+        .bind(&*name).bind(now).fetch_optional(c).await)?;
     Ok(row.map(|row| row.until))
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use kakao_simulator::Endpoint;
+use kakao_simulator::{Effect, Endpoint, Fault};
 use reqwest::{RequestBuilder, Response, StatusCode};
 
 use crate::rig::{
@@ -322,4 +322,29 @@ async fn a_limit_is_counted_by_client_and_named_with_it() {
         assert!(metrics.lines().any(|line| line.starts_with(&series)), "{series} in {metrics}");
     }
     assert!(!metrics.contains("no-such-client"));
+}
+
+#[tokio::test]
+async fn a_used_up_quota_has_one_api_rest_for_five_seconds_and_never_because_a_stranger_asked() {
+    let rig = Rig::start().await;
+    let people = People::of(&rig);
+    let quota = |endpoint| {
+        let effect = Effect::Api { status: 400, code: -10 };
+        rig.kakao.fault(Fault { endpoint, times: Some(1), delay_ms: 0, effect });
+    };
+    quota(Endpoint::AccessTokenInfo);
+    assert_eq!(people.exchange(0, "garbage").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let sdk = rig.kakao.sdk_login("all-consents", &rig.kakao.app().native_app_key, None, None);
+    assert_eq!(people.exchange(0, &sdk.access_token).await.status(), StatusCode::OK, "nobody else waits");
+    people.logs_in().await;
+
+    quota(Endpoint::Me);
+    let error = async || parameter(&location(&people.log_in().await), "error");
+    assert_eq!(error().await.as_deref(), Some("temporarily_unavailable"));
+    let (profiles, codes) = (rig.kakao.calls_to(Endpoint::Me), rig.kakao.calls_to(Endpoint::Token));
+    assert_eq!(error().await.as_deref(), Some("temporarily_unavailable"));
+    assert_eq!(rig.kakao.calls_to(Endpoint::Me), profiles, "this API rests");
+    assert_eq!(rig.kakao.calls_to(Endpoint::Token), codes + 1, "and no other");
+    rig.clock.advance(Duration::from_secs(5));
+    people.logs_in().await;
 }

@@ -10,6 +10,7 @@ use crate::domain::{AuditEvent, ClientId, KakaoAccessToken, UserId, consent};
 use crate::flow::refusal::{AccountRefusal, KakaoTokenRefusal};
 use crate::flow::{Deps, Error, Service};
 use crate::store::kakao_links::{self, Link};
+use crate::store::leases::Pause;
 use crate::store::{Db, Tx, audit};
 
 /// What a backend service needs.
@@ -97,7 +98,7 @@ async fn ask_kakao(
     user: UserId,
     cached: CachedToken,
 ) -> Result<(CachedToken, Vec<String>), Error<KakaoTokenRefusal>> {
-    tokens::check_backoff(deps, db, user).await?;
+    tokens::check_backoff(deps, db, Pause::Scopes).await?;
     let (cached, agreed) = match deps.kakao.scopes(&cached.token).await {
         Err(fault) if fault.is_dead_token() => {
             let cached = tokens::fresh(deps, db, user, Duration::ZERO, Some(&cached.token)).await?;

@@ -24,9 +24,6 @@ pub async fn renew_links(
     stop: impl Fn() -> bool,
 ) -> Result<usize, Error> {
     let now = deps.clock.now();
-    if tokens::is_backing_off(deps, db).await? {
-        return Ok(0);
-    }
     let due = kakao_links::claim_for_renewal(db, now + RENEW_BEFORE, now - RETRY_AFTER, now, most).await?;
     for user in due.iter().take_while(|_| !stop()) {
         // Longer than any access token lives: whatever is cached does not do.

@@ -14,7 +14,7 @@ use crate::flow::{Deps, Error};
 use crate::kakao::Fault;
 use crate::keys::{self, Purpose};
 use crate::store::kakao_links::{self, Link, NewToken};
-use crate::store::leases::{self, Lease};
+use crate::store::leases::{self, Lease, Pause};
 use crate::store::{self, Db, Tx, audit};
 
 /// How long one replica may take to ask Kakao: longer than `kakao.timeout` can be.
@@ -28,7 +28,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(40);
 
 /// After KOE237 (20 access tokens in ten minutes), and after −10, when Kakao does not say how long.
 const USER_BACKOFF: Duration = Duration::from_mins(1);
-const APP_BACKOFF: Duration = Duration::from_secs(10);
+const API_BACKOFF: Duration = Duration::from_secs(5);
 
 /// An access token of Kakao's and its end.
 #[derive(Clone, Debug)]
@@ -142,7 +142,7 @@ pub(crate) async fn fresh(
             if let Some(found) = look().await {
                 return Ok::<_, Error<KakaoTokenRefusal>>((turn, Some(found)));
             }
-            check_backoff(deps, db, user).await?;
+            check_backoff(deps, db, Pause::Tokens(user)).await?;
             let now = deps.clock.now();
             if leases::acquire(db, lease, holder, now, now + LEASE).await? {
                 return Ok((turn, None));
@@ -227,19 +227,14 @@ async fn replace(
     Ok(kakao_links::replace_token(db, spent.user, &there, new).await?)
 }
 
-/// Whether Kakao wants to be left alone by all of this app.
-pub(super) async fn is_backing_off(deps: &Deps, db: &mut Db) -> Result<bool, store::Error> {
-    Ok(leases::backoff_until(db, None, deps.clock.now()).await?.is_some())
-}
-
-/// Refuses while Kakao wants to be left alone: by everybody, or for this person.
+/// Refuses while Kakao wants to be left alone about this.
 pub(crate) async fn check_backoff(
     deps: &Deps,
     db: &mut Db,
-    user: UserId,
+    pause: Pause,
 ) -> Result<(), Error<KakaoTokenRefusal>> {
     let now = deps.clock.now();
-    match leases::backoff_until(db, Some(user), now).await? {
+    match leases::backoff_until(db, pause, now).await? {
         Some(until) => Err(KakaoTokenRefusal::Busy { retry_after: until.since(now) }.into()),
         None => Ok(()),
     }
@@ -265,22 +260,23 @@ pub(super) async fn after_fault(
     Ok(refusal)
 }
 
-/// Has all replicas rest after a fault that says so: KOE237 for this person, −10 for everybody.
+/// Has all replicas rest after a fault that says so: KOE237 is the limit of this user's tokens, −10 that of one API, and nothing
+/// of kauth answers it.
 async fn back_off(
     deps: &Deps,
     db: &mut Db,
     user: UserId,
     fault: &Fault,
 ) -> Result<Option<KakaoTokenRefusal>, store::Error> {
-    let (whom, length) = if fault.is_token_limit() {
-        (Some(user), USER_BACKOFF)
+    let (pause, length) = if fault.is_token_limit() {
+        (Pause::Tokens(user), USER_BACKOFF)
     } else if fault.is_quota() {
-        (None, APP_BACKOFF)
+        (Pause::Scopes, API_BACKOFF)
     } else {
         return Ok(None);
     };
     let retry_after = fault.retry_after.unwrap_or(length);
-    leases::back_off(db, whom, deps.clock.now() + retry_after).await?;
+    leases::back_off(db, pause, deps.clock.now() + retry_after).await?;
     Ok(Some(KakaoTokenRefusal::Busy { retry_after }))
 }
 
