@@ -21,7 +21,7 @@ use crate::notify::Notifier;
 use crate::settings::{Secrets, Settings};
 use crate::store::{self, Pool};
 use crate::telemetry::identify;
-use crate::web::{AppState, management_routes, routes};
+use crate::web::{AppState, management_routes, routes, transport_security};
 use crate::{jobs, telemetry};
 
 /// How long the step that a job is at may take at the end, beside a call to Kakao.
@@ -161,8 +161,9 @@ fn bind(key: &str, address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAd
 fn serve(listener: TcpListener, site: Arc<AppState>, grace: Duration) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
         let site = Arc::clone(&site);
+        let https = site.deps.policy.issuer.is_https();
         let routes = move |config: &mut actix::ServiceConfig| routes(config, &site);
-        Actix::new().configure(routes).wrap(from_fn(identify))
+        Actix::new().configure(routes).wrap(from_fn(identify)).wrap(transport_security(https))
     });
     let server = server
         .client_request_timeout(Duration::from_secs(5))

@@ -61,6 +61,11 @@ impl Issuer {
         self.url.path().trim_end_matches('/')
     }
 
+    /// The origin of its pages.
+    pub(crate) fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
     /// Whether cookies can be Secure and have the `__Host-` prefix.
     pub(crate) fn is_https(&self) -> bool {
         self.url.scheme() == "https"

@@ -38,6 +38,8 @@ pub(crate) struct VerifiedToken {
 /// A person behind an access token, whose login still lives.
 pub(crate) struct Bearer {
     pub(crate) user: UserId,
+    /// To whom the token was issued.
+    pub(crate) client: String,
     /// The login.
     pub(crate) grant: GrantId,
     /// What was granted.
@@ -102,6 +104,7 @@ pub(crate) async fn bearer(
     }
     Ok(Bearer {
         user: UserId(claims.sub.parse().map_err(|_| BearerRefusal::TokenInvalid)?),
+        client: claims.client_id,
         grant,
         scope: Scope::parse(&claims.scope).unwrap_or_default(),
     })

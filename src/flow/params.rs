@@ -1,6 +1,11 @@
 //! The parameters of an OAuth request (RFC 6749 §3.1 and §3.2): none twice, and an empty one counts as absent.
 
+use std::collections::HashSet;
+
 use percent_encoding::percent_decode;
+
+/// The most parameters that a request may have: one of ours has about twenty.
+const MOST: usize = 64;
 
 /// The decoded parameters of one request, in order.
 #[derive(Clone, Default)]
@@ -15,11 +20,26 @@ pub(crate) enum Unreadable {
     /// A NUL, which no parameter has and some databases refuse.
     #[error("a parameter holds a NUL character")]
     Nul,
+    /// More than a request needs.
+    #[error("there are more than {MOST} parameters")]
+    TooMany,
 }
 
 /// The parameter stands in the request more than once (RFC 6749 §3.1).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Repeated(pub(crate) &'static str);
+
+impl Unreadable {
+    /// What is wrong, as a caller reads it.
+    pub(crate) const fn sentence(&self) -> &'static str {
+        match self {
+            Self::NotUtf8 | Self::Nul => "the parameters must be valid UTF-8 without NUL",
+            Self::TooMany => "a request has at most 64 parameters",
+        }
+    }
+}
+
+const _: () = assert!(MOST == 64, "the sentence above says so");
 
 impl Params {
     /// Reads `application/x-www-form-urlencoded` bytes, of a query or a body.
@@ -28,7 +48,11 @@ impl Params {
     /// When a name or value is not UTF-8 or holds a NUL: guessing what was meant could pass a check that the real
     /// value would not.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
-        let pairs = bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let parts = bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
+        if parts.clone().nth(MOST).is_some() {
+            return Err(Unreadable::TooMany);
+        }
+        let pairs = parts.map(|pair| {
             let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
             Ok((decode(&pair[..end])?, decode(pair.get(end + 1..).unwrap_or_default())?))
         });
@@ -46,6 +70,14 @@ impl Params {
             return Err(Repeated(name));
         }
         Ok(first.filter(|value| !value.is_empty()))
+    }
+
+    /// The first value of a parameter, however often it stands there: for the log.
+    pub(crate) fn first(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(given, value)| given == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
     }
 
     /// Refuses a request in which any of these stands more than once, read or not.
@@ -67,9 +99,8 @@ impl Params {
 
     /// Whether any parameter but `resource` stands more than once (RFC 6749 §3.2).
     pub(crate) fn any_repeated(&self) -> bool {
-        self.0.iter().enumerate().any(|(i, (name, _))| {
-            name != "resource" && self.0[..i].iter().any(|(earlier, _)| earlier == name)
-        })
+        let mut seen = HashSet::with_capacity(self.0.len());
+        self.0.iter().any(|(name, _)| name != "resource" && !seen.insert(name))
     }
 }
 
@@ -93,6 +124,14 @@ mod tests {
         assert_eq!(params.one("c"), Err(Repeated("c")));
         assert_eq!(params.one("d"), Ok(None));
         assert!(params.any_repeated());
+    }
+
+    #[test]
+    fn only_so_many_parameters_are_read() {
+        let many = |count: usize| (0..count).map(|n| format!("p{n}=")).collect::<Vec<_>>().join("&");
+        assert!(Params::read(many(64).as_bytes()).is_ok_and(|params| !params.any_repeated()));
+        assert_eq!(Params::read(many(65).as_bytes()).err(), Some(Unreadable::TooMany));
+        assert!(Params::read(b"resource=a&resource=b").is_ok_and(|params| !params.any_repeated()));
     }
 
     #[test]

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 
-use super::address::address;
 use super::reply::Reply;
-use super::state::State;
-use super::{read, run};
+use super::state::{State, address};
+use super::{asked, read, run};
 use crate::domain::{Client, Limit};
 use crate::flow::bearer::service;
 use crate::flow::limits::{self, Caller};
@@ -17,7 +16,9 @@ use crate::flow::{self, Bearer, Params, Service};
 /// The user of the access token that came with the request.
 pub(super) async fn user(request: &HttpRequest, state: &State) -> Result<Bearer, Reply> {
     let token = read::bearer(request)?;
-    run::attached(state, async |deps, db| flow::bearer(deps, db, &token).await).await
+    let bearer = run::attached(state, async |deps, db| flow::bearer(deps, db, &token).await).await?;
+    asked::note_client(request, &bearer.client);
+    Ok(bearer)
 }
 
 /// The client that acts for itself by the access token that came with the request, which must hold this scope.
@@ -49,7 +50,7 @@ pub(super) async fn client(
     if params.any_repeated() {
         return Err(RequestRefusal::ParameterRepeated("a parameter").into());
     }
-    let address = address(request, &state.trusted_proxies);
+    let address = address(request);
     let credentials = read::credentials(request, params)?;
     run::attached(state, async |deps, db| flow::authenticate_client(deps, db, &credentials, address).await)
         .await

@@ -1,16 +1,13 @@
 //! One path with its methods. `Allow`, HEAD and CORS follow from what it answers.
 
-use actix_cors::Cors;
 use actix_web::dev::{AppService, HttpServiceFactory};
-use actix_web::http::{Method, header};
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Route, web};
 
+use super::cors;
 use super::http_refusal::HttpRefusal;
-use super::reply::{Family, RATE_LIMIT, RATE_LIMIT_POLICY, Reply, Shown};
-use crate::telemetry::REQUEST_ID;
-
-/// How long a browser may remember what a preflight said, seconds.
-const PREFLIGHT_SECONDS: usize = 600;
+use super::reply::{Family, Reply, Shown};
 
 /// One path, its methods, and how its errors are shown.
 pub(super) struct Endpoint {
@@ -62,7 +59,8 @@ impl Endpoint {
         self.on(Method::DELETE, handler)
     }
 
-    /// Pages of public clients may call it from their registered origins; nobody else's page may read the answer.
+    /// Pages of public clients may call it from their registered origins; nobody else's page may read the answer, nor that of
+    /// another client.
     pub(super) fn cors(mut self, origins: &[String]) -> Self {
         self.origins = Some(origins.to_vec());
         self
@@ -87,7 +85,12 @@ impl HttpServiceFactory for Endpoint {
         let resource = resource.default_service(not_allowed(family, allow));
         match origins {
             None => resource.register(config),
-            Some(origins) => resource.wrap(cors(methods, origins)).register(config),
+            Some(origins) => {
+                resource
+                    .wrap(cors::of(methods, origins))
+                    .wrap(from_fn(cors::for_the_client))
+                    .register(config);
+            }
         }
     }
 }
@@ -107,16 +110,4 @@ pub(super) fn not_found(family: Family) -> Route {
         let response = family.show(&request, HttpRefusal::PathUnknown.into());
         async move { response }
     })
-}
-
-fn cors(methods: Vec<Method>, origins: Vec<String>) -> Cors {
-    Cors::default()
-        .allowed_origin_fn(move |origin, _| {
-            origin.to_str().is_ok_and(|text| origins.iter().any(|known| known == text))
-        })
-        .allowed_methods(methods)
-        .allowed_headers([header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION])
-        .expose_headers([REQUEST_ID, header::RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY])
-        .block_on_origin_mismatch(false)
-        .max_age(PREFLIGHT_SECONDS)
 }

@@ -5,11 +5,13 @@
 
 mod address;
 mod admin;
+mod asked;
 mod authorize;
 mod begun;
 mod callback;
 mod caller;
 mod cookie;
+mod cors;
 mod discovery;
 mod documents;
 mod endpoint;
@@ -71,7 +73,7 @@ pub(crate) fn routes(config: &mut ServiceConfig, state: &Arc<AppState>) {
                 .configure(|config| api(config, &state.allowed_origins))
                 .default_service(not_found(Page))
                 .wrap(TracingLogger::<RequestSpan>::new())
-                .wrap(security_headers(state.https)),
+                .wrap(security_headers()),
         );
 }
 
@@ -83,7 +85,7 @@ fn login(config: &mut ServiceConfig, origins: &[String]) {
         .service(endpoint(OAuth, paths::TOKEN).post(token::post).cors(origins))
         .service(endpoint(OAuth, paths::REVOKE).post(revoke::post).cors(origins))
         .service(endpoint(OAuth, paths::INTROSPECT).post(introspect::post))
-        .service(endpoint(OAuth, paths::USERINFO).get(userinfo::answer).post(userinfo::answer).cors(origins))
+        .service(endpoint(OAuth, paths::USERINFO).get(userinfo::get).post(userinfo::post).cors(origins))
         .service(endpoint(Page, paths::KAKAO_CALLBACK).get_only(callback::get))
         .service(endpoint(Page, paths::KAKAO_LOGOUT).get_only(kakao_logout::get))
         .service(endpoint(Page, paths::KAKAO_ERRORS).get(kakao_errors::get))
@@ -128,13 +130,18 @@ pub(crate) fn management_routes(config: &mut ServiceConfig, state: &Arc<AppState
 }
 
 /// What every answer of the login carries, unless it says otherwise.
-fn security_headers(https: bool) -> DefaultHeaders {
-    let headers = DefaultHeaders::new()
+fn security_headers() -> DefaultHeaders {
+    DefaultHeaders::new()
         .add((header::CACHE_CONTROL, "no-store"))
         .add((header::REFERRER_POLICY, "no-referrer"))
         .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .add((header::X_FRAME_OPTIONS, "DENY"))
-        .add((header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"));
+        .add((header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
+}
+
+/// What every answer carries, also those from memory.
+pub(crate) fn transport_security(https: bool) -> DefaultHeaders {
+    let headers = DefaultHeaders::new();
     if https {
         headers.add((header::STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains"))
     } else {

@@ -49,7 +49,7 @@ pub(super) struct Link<'a> {
 
 /// The page for a login that this browser has lost: one tap resumes it, if the callback tells where.
 pub(super) fn lost(request: &HttpRequest, error: &Error, resume: Option<&ResumeLink>) -> HttpResponse {
-    let body = describe(error);
+    let body = describe(request, error);
     let Some(resume) = resume else { return failed(request, &body, error) };
     let mut words = words(error, false);
     words.act = [

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
 
+use super::asked;
 use super::cookie::Cookies;
 use super::http_refusal::HttpRefusal;
 use super::reply::Reply;
@@ -25,8 +26,13 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// The parameters of the query.
 pub(super) fn query(request: &HttpRequest) -> Result<Params, RequestRefusal> {
-    Params::read(request.query_string().as_bytes())
-        .map_err(|_| RequestRefusal::Unreadable("the query must be valid UTF-8 without NUL"))
+    params(request, request.query_string().as_bytes())
+}
+
+fn params(request: &HttpRequest, bytes: &[u8]) -> Result<Params, RequestRefusal> {
+    let params = Params::read(bytes).map_err(|why| RequestRefusal::Unreadable(why.sentence()))?;
+    asked::note_params(request, &params);
+    Ok(params)
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -48,7 +54,7 @@ pub(super) async fn form(request: &HttpRequest, payload: Payload) -> Result<Para
         return Err(unreadable("send the parameters in the body as application/x-www-form-urlencoded"));
     }
     let body = body(request, payload).await?;
-    Params::read(&body).map_err(|_| unreadable("the body must be valid UTF-8 without NUL"))
+    Ok(params(request, &body)?)
 }
 
 /// The parameters of a form body or of a flat JSON object: Kakao's pages speak of both.
@@ -61,7 +67,7 @@ pub(super) async fn form_or_json(request: &HttpRequest, payload: Payload) -> Res
     for (name, value) in &object {
         form.append_pair(name, &value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
-    Params::read(form.finish().as_bytes()).map_err(|_| unreadable("the body must be valid UTF-8 without NUL"))
+    Ok(params(request, form.finish().as_bytes())?)
 }
 
 /// A JSON body; an empty one is the default.
@@ -114,6 +120,10 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 
 /// What the request shows of its client: Basic (RFC 6749 §2.3.1) or the body. Never the query.
 pub(super) fn credentials(request: &HttpRequest, params: &Params) -> Result<Credentials, Error> {
+    // Whoever takes the first and whoever takes the last would see two different clients.
+    if is_ambiguous(request) {
+        return Err(ClientRefusal::TwoCredentials.into());
+    }
     let basic = match request.headers().get(header::AUTHORIZATION) {
         None => None,
         Some(value) => {
@@ -121,6 +131,9 @@ pub(super) fn credentials(request: &HttpRequest, params: &Params) -> Result<Cred
             Some(read.ok_or(ClientRefusal::AuthenticationFailed { by_basic: true })?)
         }
     };
+    if let Some((id, _)) = &basic {
+        asked::note_client(request, id);
+    }
     let assertion = params.one("client_assertion")?.map(ClientAssertion::new);
     if assertion.is_some() && params.one("client_assertion_type")? != Some(JWT_BEARER) {
         let sentence = "it must be urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -132,6 +145,11 @@ pub(super) fn credentials(request: &HttpRequest, params: &Params) -> Result<Cred
         id: params.one("client_id")?.map(str::to_owned),
         secret: params.one("client_secret")?.map(ClientSecret::new),
     })
+}
+
+/// Whether there are two `Authorization` headers.
+fn is_ambiguous(request: &HttpRequest) -> bool {
+    request.headers().get_all(header::AUTHORIZATION).nth(1).is_some()
 }
 
 fn basic(value: &str) -> Option<(String, ClientSecret)> {
@@ -181,6 +199,9 @@ pub(super) fn user_id(text: &str) -> Result<UserId, AccountRefusal> {
 /// The bearer token of the Authorization header (RFC 6750 §2.1). Never the query, never a cookie.
 pub(super) fn bearer(request: &HttpRequest) -> Result<AccessToken, BearerRefusal> {
     let value = request.headers().get(header::AUTHORIZATION).ok_or(BearerRefusal::TokenMissing)?;
+    if is_ambiguous(request) || has_token(request.query_string().as_bytes()) {
+        return Err(BearerRefusal::TwoTokens);
+    }
     let (scheme, token) =
         value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(BearerRefusal::TokenInvalid)?;
     if scheme.eq_ignore_ascii_case("Bearer") {
@@ -188,6 +209,19 @@ pub(super) fn bearer(request: &HttpRequest) -> Result<AccessToken, BearerRefusal
     } else {
         Err(BearerRefusal::TokenMissing)
     }
+}
+
+/// Refuses a form that holds an access token: the header has it (RFC 6750 §2).
+pub(super) async fn no_second_token(request: &HttpRequest, payload: Payload) -> Result<(), Reply> {
+    let in_header = request.headers().contains_key(header::AUTHORIZATION);
+    if in_header && is_type(request, FORM) && has_token(&body(request, payload).await?) {
+        return Err(BearerRefusal::TwoTokens.into());
+    }
+    Ok(())
+}
+
+fn has_token(parameters: &[u8]) -> bool {
+    url::form_urlencoded::parse(parameters).any(|(name, _)| name == "access_token")
 }
 
 #[cfg(test)]
@@ -267,6 +301,12 @@ mod tests {
         let elsewhere =
             TestRequest::with_uri("/?access_token=a.b.c").insert_header(("Cookie", "access_token=a"));
         assert_eq!(read(elsewhere).unwrap_err(), BearerRefusal::TokenMissing);
+        let two = TestRequest::default().append_header(("Authorization", "Bearer a.b.c"));
+        let two = two.append_header(("Authorization", "Bearer a.b.c"));
+        assert_eq!(read(two).unwrap_err(), BearerRefusal::TwoTokens);
+        let query =
+            TestRequest::with_uri("/?access_token=a").insert_header(("Authorization", "Bearer a.b.c"));
+        assert_eq!(read(query).unwrap_err(), BearerRefusal::TwoTokens);
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn see_other(location: &str) -> HttpResponse {
 /// Sends an error back to the client (RFC 6749 §4.1.2.1, RFC 9207). Of what went wrong at Kakao the URL holds the id alone,
 /// and where to read about it.
 pub(super) fn error(request: &HttpRequest, error: &Error, target: &ClientResponseTarget) -> HttpResponse {
-    let body = describe(error);
+    let body = describe(request, error);
     let page = issuer(request).map(|issuer| issuer.join(paths::KAKAO_ERRORS));
     let uri = body.fault.zip(page).map(|(fault, page)| format!("{page}#{}", fault.id));
     let mut parameters = vec![("error", body.oauth.name()), ("error_description", &*body.sentence)];

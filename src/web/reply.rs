@@ -104,7 +104,7 @@ impl Family {
     }
 
     fn failed(self, request: &HttpRequest, error: &Error) -> HttpResponse {
-        let body = describe(error);
+        let body = describe(request, error);
         let mut response = match self {
             Self::Page => page::failed(request, &body, error),
             Self::OAuth => oauth_json(request, &body),
@@ -283,7 +283,7 @@ fn challenge(error: &Error, body: &ErrorBody) -> Option<Cow<'static, str>> {
             "Basic realm=\"kakao-auth\", charset=\"UTF-8\"".into()
         }
         Refusal::Bearer(BearerRefusal::TokenMissing) => "Bearer".into(),
-        Refusal::Bearer(BearerRefusal::TokenInvalid) => bearer().into(),
+        Refusal::Bearer(BearerRefusal::TokenInvalid | BearerRefusal::TwoTokens) => bearer().into(),
         Refusal::Bearer(BearerRefusal::ScopeMissing(scope)) => {
             format!("{}, scope=\"{scope}\"", bearer()).into()
         }

@@ -1,6 +1,7 @@
 //! What the endpoints stand on.
 
 use std::future::{Ready, ready};
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use actix_web::error::ErrorInternalServerError;
 use actix_web::{Error, FromRequest, HttpRequest, web};
 use ipnet::IpNet;
 
-use super::address::{address, unlisted_proxy};
+use super::address::{self, unlisted_proxy};
 use super::cookie::Cookies;
 use super::documents::Documents;
 use crate::domain::rotation::KeyPolicy;
@@ -45,7 +46,7 @@ pub(super) struct State {
 impl State {
     /// Whom the request is counted against, and which client it says it is of.
     pub(super) fn caller(&self, request: &HttpRequest, client: Option<&str>) -> Caller {
-        Caller::new(address(request, &self.trusted_proxies), client)
+        Caller::new(address(request), client)
     }
 
     /// A flow's way to the database, which knows the request: what the flow does is recorded with its id.
@@ -97,6 +98,12 @@ impl AppState {
     pub(super) const fn cookies(&self) -> Cookies {
         Cookies::new(self.https)
     }
+}
+
+/// Where a request comes from, where only the request is at hand.
+pub(super) fn address(request: &HttpRequest) -> IpAddr {
+    let trusted = request.app_data::<web::Data<AppState>>().map(|state| state.trusted_proxies.as_slice());
+    address::address(request, trusted.unwrap_or_default())
 }
 
 /// The URL of a path of ours, where only the request is at hand.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::rig::{Rig, http, json};
+use crate::rig::{BACKEND_SECRET, Rig, Setup, access_token, http, json};
 
 #[tokio::test]
 async fn a_wrong_method_is_405_and_names_the_right_ones() {
@@ -220,4 +220,138 @@ async fn a_request_under_way_at_the_shutdown_is_answered() {
     stopped.unwrap();
     rig.add_instance(&crate::rig::Setup::default()).await;
     assert_eq!(rig.redeem(1, &code).await.status(), StatusCode::OK, "codes survive a restart");
+}
+
+#[tokio::test]
+async fn credentials_that_are_sent_twice_are_refused_whatever_their_order() {
+    let rig = Rig::start().await;
+    let tokens = rig.tokens().await;
+    let (good, bad) = (format!("Bearer {}", access_token(&tokens)), "Bearer a.b.c".to_owned());
+    for path in ["/oauth/userinfo", "/v1/me"] {
+        for headers in [[&good, &bad], [&bad, &good], [&good, &good]] {
+            let mut request = http().get(rig.url(0, path));
+            for value in headers {
+                request = request.header("Authorization", value);
+            }
+            let reply = request.send().await.unwrap();
+            assert_eq!(reply.status(), StatusCode::BAD_REQUEST, "{path}");
+            assert!(reply.headers()["www-authenticate"].to_str().unwrap().contains("invalid_request"));
+            assert_eq!(json(reply).await["code"], "two_tokens", "{path}");
+        }
+    }
+    let token = access_token(&tokens);
+    let userinfo = http().post(rig.url(0, "/oauth/userinfo")).header("Authorization", &good);
+    let in_the_body = userinfo.form(&[("access_token", token)]).send().await.unwrap();
+    assert_eq!(json(in_the_body).await["code"], "two_tokens", "header and body");
+    let url = rig.url(0, &format!("/oauth/userinfo?access_token={token}"));
+    let in_the_query = http().get(url).header("Authorization", &good).send().await.unwrap();
+    assert_eq!(json(in_the_query).await["code"], "two_tokens", "header and query");
+    let alone =
+        http().post(rig.url(0, "/oauth/userinfo")).header("Authorization", &good).send().await.unwrap();
+    assert_eq!(alone.status(), StatusCode::OK);
+
+    let form = [("grant_type", "client_credentials")];
+    let request = http().post(rig.url(0, "/oauth/token")).basic_auth("backend", Some(BACKEND_SECRET));
+    let reply = request.basic_auth("orders", Some(BACKEND_SECRET)).form(&form).send().await.unwrap();
+    assert_eq!(reply.status(), StatusCode::BAD_REQUEST, "two clients by Basic");
+    assert_eq!(json(reply).await["error"], "invalid_request");
+}
+
+#[tokio::test]
+async fn what_is_served_from_memory_carries_its_request_id_and_asks_for_https() {
+    let settings = vec![("SERVER__PUBLIC_URL", "https://auth.example.com".to_owned())];
+    let rig = Rig::with(Setup { settings, ..Setup::default() }).await;
+    for path in [
+        "/.well-known/openid-configuration",
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/jwks.json",
+        "/v1/revocations",
+        "/health/live",
+        "/health/ready",
+        "/oauth/authorize",
+        "/nothing",
+    ] {
+        let reply = http().get(rig.url(0, path)).send().await.unwrap();
+        assert!(
+            reply.headers()["strict-transport-security"].to_str().unwrap().contains("max-age="),
+            "{path}"
+        );
+        assert!(!reply.headers()["x-request-id"].is_empty(), "{path}");
+    }
+    for (method, path) in [
+        (Method::POST, "/.well-known/jwks.json"),
+        (Method::PUT, "/.well-known/openid-configuration"),
+        (Method::GET, "/v1/revocations?wait=nonsense"),
+        (Method::DELETE, "/health/ready"),
+    ] {
+        let reply = http().request(method, rig.url(0, path)).send().await.unwrap();
+        assert!(reply.status().is_client_error(), "{path}");
+        let id = reply.headers()["x-request-id"].to_str().unwrap().to_owned();
+        assert!(!id.is_empty() && json(reply).await["request_id"] == id.as_str(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_reads_the_answers_for_its_own_client_alone() {
+    let clients = r#"
+[[clients]]
+id = "neighbour"
+type = "public"
+redirect_uris = ["https://neighbour.example/cb"]
+allowed_origins = ["https://neighbour.example"]
+"#;
+    let rig = Rig::with(Setup { clients: clients.to_owned(), ..Setup::default() }).await;
+    let tokens = rig.tokens().await;
+    let (web, neighbour) = ("https://app.example", "https://neighbour.example");
+    for (origin, client, may_read) in [
+        (web, "web", true),
+        (web, "neighbour", false),
+        (neighbour, "neighbour", true),
+        (neighbour, "web", false),
+    ] {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", client)];
+        let request = http().post(rig.url(0, "/oauth/token")).header("Origin", origin).form(&form);
+        let reply = request.send().await.unwrap();
+        let read_by = reply.headers().get("access-control-allow-origin").map(|value| value.to_str().unwrap());
+        assert_eq!(read_by, may_read.then_some(origin), "{client} from {origin}");
+    }
+    for (origin, may_read) in [(web, true), (neighbour, false)] {
+        let request = http().get(rig.url(0, "/oauth/userinfo")).bearer_auth(access_token(&tokens));
+        let reply = request.header("Origin", origin).send().await.unwrap();
+        assert_eq!(reply.status(), StatusCode::OK);
+        assert_eq!(reply.headers().contains_key("access-control-allow-origin"), may_read, "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_and_a_refused_origin_are_logged_with_client_address_and_what_was_asked() {
+    let kakao = crate::rig::simulator(crate::rig::ISSUER).await;
+    let mut program = crate::rig::Program::new(&kakao);
+    program.set("SERVER__TRUSTED_PROXIES", "127.0.0.1");
+    program.set("TELEMETRY__LOG_LEVEL", "info");
+    let _child = program.serve().await;
+    let asked = "/oauth/authorize?client_id=web&redirect_uri=https%3A%2F%2Fapp.example%2Fwrong";
+    let request = http().get(program.url(asked)).header("X-Forwarded-For", "198.51.100.7");
+    assert_eq!(request.send().await.unwrap().status(), StatusCode::BAD_REQUEST);
+    let form = [("grant_type", "refresh_token"), ("refresh_token", "kart_secret"), ("client_id", "web")];
+    let request = http().post(program.url("/oauth/token")).header("Origin", "https://evil.example");
+    request.form(&form).send().await.unwrap();
+    let secret = http().post(program.url("/oauth/token")).basic_auth("backend", Some("wrong"));
+    secret.form(&[("grant_type", "client_credentials")]).send().await.unwrap();
+
+    let log = std::fs::read_to_string(program.log()).unwrap();
+    let line = |parts: &[&str]| {
+        assert!(log.lines().any(|line| parts.iter().all(|part| line.contains(part))), "{parts:?} in {log}");
+    };
+    line(&[
+        "\"code\":\"redirect_uri_unknown\"",
+        "\"client_id\":\"web\"",
+        "\"uri\":\"https://app.example/wrong\"",
+        "\"address\":\"198.51.100.7\"",
+        "request_id",
+    ]);
+    line(&["\"code\":\"refresh_token_invalid\"", "\"client_id\":\"web\"", "\"address\":\"127.0.0.1\""]);
+    line(&["\"code\":\"client_unproven\"", "\"client_id\":\"backend\""]);
+    line(&["CORS", "\"origin\":\"https://evil.example\"", "\"client_id\":\"web\""]);
+    assert!(!log.contains("kart_secret"), "and nothing that is secret");
 }

@@ -7,6 +7,8 @@ pub enum BearerRefusal {
     TokenMissing,
     /// The access token is not ours, or its time or its grant is over.
     TokenInvalid,
+    /// More than one was sent (RFC 6750 §2): nobody knows which of them counts.
+    TwoTokens,
     /// The access token lacks this scope.
     ScopeMissing(&'static str),
 }

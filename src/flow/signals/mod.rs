@@ -5,6 +5,7 @@ pub(crate) mod feed;
 pub(crate) mod inbox;
 pub(crate) mod limiter;
 pub(crate) mod locks;
+pub(crate) mod recent;
 
 use std::sync::atomic::AtomicBool;
 
@@ -13,6 +14,7 @@ use feed::Revocations;
 use inbox::Inbox;
 use limiter::Limiter;
 use locks::UserLocks;
+use recent::{Health, Recent};
 
 use crate::domain::{Clock, Policy};
 
@@ -28,6 +30,8 @@ pub(crate) struct Signals {
     pub(crate) token_locks: UserLocks,
     /// Who waits because of a limit.
     pub(crate) limiter: Limiter,
+    /// Which stores answered last.
+    pub(crate) health: Recent<Health>,
     /// Whether the operator was told that a proxy is not listed.
     pub(crate) unlisted_proxy: AtomicBool,
 }
@@ -41,6 +45,7 @@ impl Signals {
             inbox: Inbox::default(),
             token_locks: UserLocks::default(),
             limiter: Limiter::new(clock),
+            health: Recent::default(),
             unlisted_proxy: AtomicBool::new(false),
         }
     }

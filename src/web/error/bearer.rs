@@ -18,6 +18,12 @@ pub(super) fn body(refusal: Refusal) -> ErrorBody {
             "token_invalid",
             "The access token is not valid, or its login has ended. Refresh it, or start a new login.",
         ),
+        Refusal::TwoTokens => ErrorBody::new(
+            ErrorStatus::BadRequest,
+            OAuthError::InvalidRequest,
+            "two_tokens",
+            "Send one access token, in one Authorization header and nowhere else.",
+        ),
         Refusal::ScopeMissing(scope) => ErrorBody::new(
             ErrorStatus::Forbidden,
             OAuthError::InsufficientScope,

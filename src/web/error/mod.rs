@@ -20,20 +20,25 @@ mod tests;
 mod token;
 mod webhook;
 
+use actix_web::HttpRequest;
 use tracing::{error, info, warn};
 
 pub(super) use body::ErrorBody;
 pub(super) use code::{ErrorStatus, OAuthError};
 
+use super::asked::Asked;
+use super::state;
 use crate::flow::error::{BROKEN, UNAVAILABLE};
 use crate::flow::{Error, Refusal, chain};
 
 /// What the caller is told of an error. The log is told of it here, with all that lies behind it.
-pub(super) fn describe(error: &Error) -> ErrorBody {
+pub(super) fn describe(request: &HttpRequest, error: &Error) -> ErrorBody {
     match error {
         Error::Refused(refusal) => {
             let body = refused(refusal);
-            info!(code = body.code, "refused");
+            let Asked { client, uri } = Asked::of(request);
+            let address = state::address(request).to_string();
+            info!(code = body.code, client_id = client, uri, address, "refused");
             body
         }
         Error::Unavailable(source) => {

@@ -152,7 +152,7 @@ fn at_the_api() -> Vec<Sample> {
     vec![
         of("Access tokens", {
             use BearerRefusal as R;
-            [R::TokenMissing, R::TokenInvalid, R::ScopeMissing("openid")]
+            [R::TokenMissing, R::TokenInvalid, R::TwoTokens, R::ScopeMissing("openid")]
         }),
         of("`/v1`", {
             use AccountRefusal as R;

@@ -34,7 +34,7 @@ async fn receive(request: &HttpRequest, state: &State, params: Params) -> Result
     match received.await {
         // Kakao is told that it was heard, whatever happens inside: it is not known to call again.
         Err(Reply::Failed(error @ (Error::Unavailable(_) | Error::Broken(_)))) => {
-            describe(&error);
+            describe(request, &error);
         }
         Err(reply) => {
             return Err(caller::failed(state, Limit::Webhook, &state.caller(request, None), reply).await);
