@@ -145,6 +145,7 @@ pub(super) const REPLY_UNKNOWN: &KnownFault = known("reply.unknown");
 pub(super) const SETTING: &KnownFault = known("setup.setting");
 pub(super) const ID_TOKEN_MALFORMED: &KnownFault = known("id_token.malformed");
 pub(super) const ID_TOKEN_KEY: &KnownFault = known("id_token.key");
+pub(super) const ID_TOKEN_KEY_UNSEEN: &KnownFault = known("id_token.key_unseen");
 pub(super) const ID_TOKEN_SIGNATURE: &KnownFault = known("id_token.signature");
 pub(super) const ID_TOKEN_ISSUER: &KnownFault = known("id_token.issuer");
 pub(super) const ID_TOKEN_AUDIENCE: &KnownFault = known("id_token.audience");
@@ -239,7 +240,7 @@ const ROWS: &[KnownFault] = &[
         "Kakao does not recognize its own ID token. Log in again; if it stays, ask Kakao on DevTalk.",
         "카카오가 자신이 발급한 ID 토큰을 알아보지 못해요. 다시 로그인해 보고, 계속되면 카카오 데브톡에 문의해 주세요."),
     // --- codes of kapi
-    row("KAPI-1", KakaoBroken, Kakao,
+    row("KAPI-1", TryLater, Kakao,
         "Kakao has an internal fault. Try again in a moment.",
         "카카오 내부에 문제가 생겼어요. 잠시 후 다시 시도해 주세요."),
     row("KAPI-2", SetupWrong, Operator,
@@ -311,7 +312,7 @@ const ROWS: &[KnownFault] = &[
     row("KAPI-602", SetupWrong, Developer,
         "An image is too big for Kakao. Send a smaller one.",
         "이미지가 너무 커요. 더 작은 이미지를 보내 주세요."),
-    row("KAPI-603", KakaoBroken, Kakao,
+    row("KAPI-603", TryLater, Kakao,
         "Kakao ran into a time-out of its own. Try again in a moment.",
         "카카오 내부에서 시간이 초과됐어요. 잠시 후 다시 시도해 주세요."),
     row("KAPI-606", SetupWrong, Developer,
@@ -410,6 +411,9 @@ const ROWS: &[KnownFault] = &[
     row("id_token.key", KakaoBroken, Kakao,
         "Kakao's ID token names a key that Kakao does not publish. Log in again in a minute; if it stays, the operator checks kakao.auth_base_url.",
         "카카오가 공개한 키 목록에 없는 키로 서명된 ID 토큰이에요. 1분 뒤에 다시 로그인해 보고, 계속되면 운영자가 kakao.auth_base_url을 확인해 주세요."),
+    row("id_token.key_unseen", TryLater, Kakao,
+        "Kakao's ID token names a key that was not there when Kakao's keys were read a moment ago. Try again in half a minute.",
+        "조금 전에 읽은 카카오 공개 키 목록에 없던 키로 서명된 ID 토큰이에요. 30초쯤 뒤에 다시 시도해 주세요."),
     row("id_token.signature", KakaoBroken, Kakao,
         "The ID token is not signed by Kakao, or lacks a claim. Log in again; if it stays, the operator looks for a proxy in between.",
         "카카오가 서명하지 않았거나 필수 클레임이 빠진 ID 토큰이에요. 다시 로그인해 보고, 계속되면 운영자가 중간에 프록시가 있는지 확인해 주세요."),

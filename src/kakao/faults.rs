@@ -146,6 +146,11 @@ impl Fault {
         Self { retry_after: Some(left), ..Self::of(codes::QUOTA_BACKOFF) }
     }
 
+    /// A key that Kakao may have published since its keys were read; they may be read again when this time is over.
+    pub(super) fn key_unseen(left: Duration) -> Self {
+        Self { retry_after: Some(left), ..Self::of(codes::ID_TOKEN_KEY_UNSEEN) }
+    }
+
     /// The same reply of Kakao, where it means that the token is none that Kakao knows.
     pub(super) fn into_dead_token(self) -> Self {
         Self { code: self.code, ..Self::of(codes::DEAD_TOKEN) }
@@ -294,8 +299,8 @@ mod tests {
         assert_eq!(auth(400, "KOE303").kind(), SetupWrong);
         let api =
             |status, code: i64| Fault::of_api(status, format!(r#"{{"msg":"x","code":{code}}}"#).as_bytes());
-        assert_eq!(api(400, -1).kind(), KakaoBroken);
-        assert_eq!(api(400, -603).kind(), KakaoBroken);
+        assert_eq!(api(400, -1).kind(), TryLater);
+        assert_eq!(api(400, -603).kind(), TryLater);
         assert_eq!(api(400, -10).kind(), TryLater);
         assert!(api(400, -10).is_quota());
         assert_eq!(api(503, -9798).kind(), TryLater);

@@ -23,7 +23,7 @@ const TOO_LARGE: &str = "it is larger than 16 KiB";
 /// After this the keys are read again, should the fetch work; until it does, the old ones are used.
 const FRESH: Duration = Duration::from_hours(1);
 
-/// Kakao blocks those who fetch its keys too often: after a fetch, an unknown key is refused without another one.
+/// Kakao blocks those who fetch its keys too often: after a fetch, an unknown key has to wait for the next one.
 const COOL_DOWN: Duration = Duration::from_secs(30);
 
 /// The same as long as no keys are known and nobody can log in.
@@ -70,11 +70,11 @@ pub(super) enum Kind {
 pub(super) enum Unverified {
     /// It is not a token of this kind.
     Malformed(&'static str),
-    /// It names a key that Kakao does not have.
+    /// It names a key that was not among Kakao's just now.
     UnknownKey,
     /// Kakao's key did not sign it.
     Unsigned,
-    /// Kakao's keys cannot be had.
+    /// Kakao's keys cannot be had now, or were read so lately that they are not read again.
     Later(Fault),
 }
 
@@ -125,12 +125,10 @@ impl Jwks {
             return Ok(keys);
         }
         let cool_down = if keys.fetched_at.is_some() { COOL_DOWN } else { FIRST_COOL_DOWN };
-        if let Some((_, fault)) = last_try.as_ref().filter(|(tried, _)| now.since(*tried) < cool_down) {
-            return match fault {
-                // Whether Kakao has this key is not known.
-                Some(fault) if !has_it => Err(fault.clone()),
-                _ => Ok(keys),
-            };
+        if let Some((tried, fault)) = last_try.as_ref().filter(|(tried, _)| now.since(*tried) < cool_down) {
+            // Without it, whether Kakao has this key is not known: it may be newer than the last fetch.
+            let unseen = || Fault::key_unseen(cool_down.saturating_sub(now.since(*tried)));
+            return if has_it { Ok(keys) } else { Err(fault.clone().unwrap_or_else(unseen)) };
         }
         let fetched = fetch().await.and_then(|body| KeySet::read(&body, now));
         let now = clock.now();

@@ -120,6 +120,24 @@ async fn an_id_token_forgets_nothing_that_it_cannot_tell() {
 }
 
 #[tokio::test]
+async fn a_key_that_kakao_has_since_its_keys_were_read_is_asked_to_wait_and_then_logs_in() {
+    let rig = Rig::start().await;
+    assert_eq!(by_id_token(&rig, &sdk(&rig, None), &[]).await.status(), StatusCode::OK);
+    rig.kakao.rotate_keys();
+    let tokens = sdk(&rig, None);
+    rig.clock.advance(Duration::from_secs(10));
+    let early = by_id_token(&rig, &tokens, &[]).await;
+    assert_eq!(early.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let wait: u64 = early.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((15..=31).contains(&wait), "{wait} s");
+    let said = json(early).await;
+    assert_eq!(said["error"], "temporarily_unavailable");
+    assert!(said["error_description"].as_str().unwrap().contains("id_token.key_unseen"), "{said}");
+    rig.clock.advance(Duration::from_secs(wait));
+    assert_eq!(by_id_token(&rig, &tokens, &[]).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_nonce_of_ours_is_good_once_raw_or_hashed_and_needs_no_second_copy() {
     let rig = Rig::instances(2).await;
     let hash = |nonce: &str| Fingerprint::of(nonce.as_bytes()).to_hex();

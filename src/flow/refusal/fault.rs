@@ -19,8 +19,8 @@ pub(crate) fn of_kakao_link(fault: &Fault) -> KakaoTokenRefusal {
 /// Of an ID token that an app handed in.
 pub(crate) fn of_id_token(fault: &Fault) -> SubjectTokenRefusal {
     match fault.kind() {
-        // Kakao's keys cannot be had now.
-        FaultKind::TryLater => SubjectTokenRefusal::Kakao(fault.known),
+        // Kakao's keys cannot be had now, or lacked this one when they were read.
+        FaultKind::TryLater => try_later(fault),
         _ => {
             SubjectTokenRefusal::Invalid(format!("Kakao's ID token cannot be used: {}.", plain(fault.cause)))
         }
@@ -31,10 +31,14 @@ pub(crate) fn of_id_token(fault: &Fault) -> SubjectTokenRefusal {
 pub(crate) fn of_access_token(fault: &Fault) -> SubjectTokenRefusal {
     match fault.kind() {
         FaultKind::StartAgain => unknown_access_token(),
-        // −1 is a fault of Kakao's that passes: the app keeps its token.
-        FaultKind::KakaoBroken => SubjectTokenRefusal::KakaoTryLater(fault.known),
+        // What Kakao got wrong may pass, and the app keeps its token.
+        FaultKind::KakaoBroken => try_later(fault),
         _ => SubjectTokenRefusal::Kakao(fault.known),
     }
+}
+
+fn try_later(fault: &Fault) -> SubjectTokenRefusal {
+    SubjectTokenRefusal::KakaoTryLater { fault: fault.known, retry_after: fault.retry_after }
 }
 
 /// Kakao does not know the access token, or it cannot be one of Kakao's.

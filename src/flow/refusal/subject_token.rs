@@ -20,7 +20,12 @@ pub enum SubjectTokenRefusal {
     /// Kakao did not say whose it is.
     Kakao(&'static KnownFault),
     /// Kakao has a fault that passes: the token stays good.
-    KakaoTryLater(&'static KnownFault),
+    KakaoTryLater {
+        /// What passes.
+        fault: &'static KnownFault,
+        /// When to try again, where that is known.
+        retry_after: Option<Duration>,
+    },
     /// Too many came from this caller that log nobody in.
     Limited(LimitRefusal),
     /// The user may not log in.

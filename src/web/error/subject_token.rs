@@ -15,7 +15,13 @@ pub(super) fn body(refusal: &Refusal) -> ErrorBody {
         ),
         Refusal::Busy { retry_after } => kakao::busy(*retry_after),
         Refusal::Kakao(fault) => kakao::fault(fault),
-        Refusal::KakaoTryLater(fault) => kakao::try_later(fault),
+        Refusal::KakaoTryLater { fault, retry_after } => {
+            let body = kakao::try_later(fault);
+            match retry_after {
+                Some(wait) => body.retry_after(*wait),
+                None => body,
+            }
+        }
         Refusal::Limited(refusal) => limit::body(refusal),
         Refusal::Account(refusal) => account::body(*refusal),
         Refusal::Access(refusal) => access::body(*refusal),

@@ -139,7 +139,7 @@ fn at_the_token_endpoint() -> Vec<Sample> {
                 invalid,
                 R::Busy { retry_after: WAIT },
                 R::Kakao(fault("KOE010")),
-                R::KakaoTryLater(fault("KAPI-1")),
+                R::KakaoTryLater { fault: fault("KAPI-1"), retry_after: None },
                 R::Limited(LIMITED),
                 account,
                 access,
