@@ -8,6 +8,8 @@ CREATE TABLE users (
     email                    text,
     email_verified           boolean     NOT NULL DEFAULT false,
     phone_number             text,
+    gender                   text,
+    birthdate                text,
     age_range                text,
     roles                    jsonb       NOT NULL DEFAULT '[]',
     created_at               timestamptz NOT NULL,

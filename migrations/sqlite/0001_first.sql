@@ -8,6 +8,8 @@ CREATE TABLE users (
     email                    TEXT,
     email_verified           BOOLEAN NOT NULL DEFAULT false,
     phone_number             TEXT,
+    gender                   TEXT,
+    birthdate                TEXT,
     age_range                TEXT,
     roles                    TEXT    NOT NULL DEFAULT '[]',
     created_at               INTEGER NOT NULL,

@@ -77,7 +77,7 @@ pub(crate) struct Lifetimes {
 /// A profile claim that a client's `claims` setting may put into its access tokens (OpenID Connect Core §5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ProfileClaim {
-    /// A field of the profile; `email` comes with `email_verified`.
+    /// A field of the profile; `email` comes with `email_verified`, `phone_number` with `phone_number_verified`.
     Field(ProfileField),
     /// `kakao_scopes`: the consent items that were granted
     KakaoScopes,
@@ -143,6 +143,8 @@ pub(crate) struct Client {
     pub(crate) id_token_alg: SigningAlg,
     /// Profile claims in its access tokens.
     pub(crate) claims: Vec<ProfileClaim>,
+    /// Whether its ID tokens hold the profile claims of the scope; userinfo tells them either way.
+    pub(crate) id_token_profile: bool,
     /// Its life times: its own, or the service's.
     pub(crate) lifetimes: Lifetimes,
 }
@@ -195,6 +197,7 @@ impl Client {
             },
         }
     }
+            id_token_profile: true,
 }
 
 /// All clients by id, shared without copying.

@@ -75,6 +75,10 @@ fields! {
     Email email: scope Some("email"), consent &["account_email"];
     /// Phone number, as Kakao writes it.
     PhoneNumber phone_number: scope Some("phone"), consent &["phone_number"];
+    /// `female` or `male`.
+    Gender gender: scope Some("profile"), consent &["gender"];
+    /// Date of birth in the Gregorian calendar as far as it is shared: `2000-05-31`, `0000-05-31`, `2000` (OpenID Connect Core §5.1).
+    Birthdate birthdate: scope Some("profile"), consent &["birthday", "birthyear"];
     /// Age range, as Kakao writes it: `20~29`.
     AgeRange age_range: scope None, consent &["age_range"];
 }

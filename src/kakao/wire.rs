@@ -198,6 +198,10 @@ struct Account {
     is_email_verified: Option<bool>,
     phone_number: Option<String>,
     age_range: Option<String>,
+    gender: Option<String>,
+    birthyear: Option<String>,
+    birthday: Option<String>,
+    birthday_type: Option<String>,
     profile_needs_agreement: Option<bool>,
     profile_nickname_needs_agreement: Option<bool>,
     profile_image_needs_agreement: Option<bool>,
@@ -229,6 +233,22 @@ impl Account {
         ];
         flags.into_iter().filter(|(_, flag)| *flag == Some(true)).map(|(item, _)| item.to_owned()).collect()
     }
+
+    /// `YYYY-MM-DD`, with 0000 for a year that is not shared, or the year alone (OpenID Connect Core §5.1). A day of the lunar
+    /// calendar is another one each year, so of a person who gave such a day only the year is told.
+    fn birthdate(&self) -> Option<String> {
+        let digits = |text: &Option<String>| {
+            text.clone().filter(|text| text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let is_lunar = self.birthday_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("LUNAR"));
+        let day = digits(&self.birthday).filter(|_| !is_lunar);
+        let day = day.map(|day| format!("{}-{}", &day[..2], &day[2..]));
+        match (digits(&self.birthyear), day) {
+            (Some(year), Some(day)) => Some(format!("{year}-{day}")),
+            (None, Some(day)) => Some(format!("0000-{day}")),
+            (year, None) => year,
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -252,7 +272,7 @@ pub(super) fn read_person(status: u16, body: &[u8]) -> Result<Person, Fault> {
         return Err(Fault::unreadable(status, "a member number that is not one"));
     }
     let account = reply.kakao_account.unwrap_or_default();
-    let needs_agreement = account.needs_agreement();
+    let (needs_agreement, birthdate) = (account.needs_agreement(), account.birthdate());
     let profile = account.profile.unwrap_or_default();
     let email = text(account.email);
     Ok(Person {
@@ -269,6 +289,9 @@ pub(super) fn read_person(status: u16, body: &[u8]) -> Result<Person, Fault> {
                 && account.is_email_verified == Some(true),
             email,
             phone_number: text(account.phone_number),
+            // The documentation says `female`, its sample `MALE`.
+            gender: text(account.gender).map(|gender| gender.to_ascii_lowercase()),
+            birthdate,
             age_range: text(account.age_range),
         },
     })

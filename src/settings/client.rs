@@ -18,7 +18,7 @@ use crate::domain::{
     Client, ClientId, ClientType, Clients, Fingerprint, GrantType, Lifetimes, Scope, SigningAlg,
 };
 
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 24] = [
     "id",
     "name",
     "type",
@@ -26,6 +26,7 @@ const KEYS: [&str; 22] = [
     "jwks",
     "backchannel_logout_uri",
     "initiate_login_uri",
+    "login_page",
     "redirect_uris",
     "post_logout_redirect_uris",
     "allowed_origins",
@@ -35,6 +36,7 @@ const KEYS: [&str; 22] = [
     "require_pkce",
     "access_token_alg",
     "id_token_alg",
+    "id_token_profile",
     "claims",
     "access_ttl",
     "id_ttl",
@@ -99,6 +101,7 @@ impl Table<'_> {
             access_token_alg: self.algorithm("access_token_alg", SigningAlg::Es256, algorithms),
             id_token_alg: self.algorithm("id_token_alg", SigningAlg::Rs256, algorithms),
             claims: self.list("claims", &[], profile_claim),
+            id_token_profile: self.flag("id_token_profile", true),
             lifetimes: self.lifetimes(lifetimes),
             id,
         }
@@ -291,6 +294,17 @@ impl Table<'_> {
     }
 
     /// A list of texts; a single text counts as a list of one.
+    fn flag(&mut self, key: &str, default: bool) -> bool {
+        match self.keys.get(key) {
+            None => default,
+            Some(Value::Bool(flag)) => *flag,
+            Some(_) => {
+                self.problem(key, "it must be true or false");
+                default
+            }
+        }
+    }
+
     fn list<T>(&mut self, key: &str, default: &[&str], parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
         let texts: Vec<String> = match self.keys.get(key) {
             None => default.iter().map(|text| (*text).to_owned()).collect(),

@@ -195,6 +195,7 @@ fn every_bad_client_is_named_with_what_to_write_instead() {
         ("claims = [\"birthday\"]", "is unknown"),
         ("access_ttl = \"1d\"", "to 1h"),
         ("jwks = [{ kty = \"oct\", k = \"hunter2\" }]", "private key"),
+        ("id_token_profile = \"no\"", "true or false"),
         ("jwks = \"{}\"", "list of JWKs"),
         ("backchannel_logout_uri = \"http://a.example/out\"", "write https://"),
         ("backchannel_logout_uri = \"https://a.example/out#x\"", "without a fragment"),

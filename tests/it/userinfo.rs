@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use kakao_simulator::{Autopilot, Email};
 use reqwest::{Response, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::rig::{Browser, Rig, VERIFIER, WEB, authorization_request, http, json, parameter};
+use crate::rig::{Browser, Rig, Setup, VERIFIER, WEB, authorization_request, http, json, parameter};
 
 async fn userinfo(rig: &Rig, token: &str) -> Response {
     http().get(rig.url(0, "/oauth/userinfo")).bearer_auth(token).send().await.unwrap()
@@ -50,6 +50,68 @@ async fn claims_follow_the_scopes() {
     assert_eq!(names("openid").await, ["sub"]);
     assert_eq!(names("openid email").await, ["email", "email_verified", "sub"]);
     assert_eq!(names("openid profile").await, ["name", "nickname", "picture", "sub", "updated_at"]);
+}
+
+#[tokio::test]
+async fn gender_date_of_birth_and_phone_number_are_told_by_scope() {
+    let clients = "[[clients]]\nid = \"all\"\ntype = \"public\"\nredirect_uris = [\"https://app.example/cb\"]\n\
+                   scopes = [\"openid\", \"profile\", \"phone\"]\n";
+    let rig = Rig::with(Setup { clients: clients.into(), ..Setup::default() }).await;
+    for (birthyear, birthday, kind, birthdate) in [
+        (Some("2000"), Some("0531"), Some("SOLAR"), json!("2000-05-31")),
+        (Some("2000"), Some("0531"), None, json!("2000-05-31")),
+        (None, Some("0531"), Some("SOLAR"), json!("0000-05-31")),
+        (Some("2000"), None, None, json!("2000")),
+        (Some("2000"), Some("0531"), Some("LUNAR"), json!("2000")),
+        (None, Some("0531"), Some("LUNAR"), Value::Null),
+        (None, Some("531"), None, Value::Null),
+        (None, None, None, Value::Null),
+    ] {
+        let mut person = rig.kakao.person("all-consents").unwrap();
+        person.phone_number = Some("+82 10-1234-5678".into());
+        person.gender = Some("FEMALE".into());
+        (person.birthyear, person.birthday) = (birthyear.map(str::to_owned), birthday.map(str::to_owned));
+        person.birthday_type = kind.map(str::to_owned);
+        rig.kakao.put_person(person);
+        let request = authorization_request(&[("client_id", "all"), ("scope", "openid profile phone")]);
+        let landed = Browser::new(&rig).log_in(&request).await;
+        let code = parameter(&landed, "code").unwrap();
+        let form =
+            [("client_id", "all"), ("code", &*code), ("redirect_uri", WEB), ("code_verifier", VERIFIER)];
+        let form = [&[("grant_type", "authorization_code")], &form[..]].concat();
+        let tokens = json(rig.token(0, &form).await).await;
+        let said = json(userinfo(&rig, tokens["access_token"].as_str().unwrap()).await).await;
+        for told in [said, crate::rig::claims(tokens["id_token"].as_str().unwrap())] {
+            assert_eq!(told["birthdate"], birthdate, "{told}");
+            assert_eq!(told["gender"], "female", "{told}");
+            assert_eq!(told["phone_number"], "+82 10-1234-5678", "{told}");
+            assert_eq!(told["phone_number_verified"], true, "{told}");
+        }
+        rig.clock.advance(Duration::from_secs(2));
+    }
+    let without = json(userinfo(&rig, &access_token(&rig, "openid profile").await).await).await;
+    assert!(
+        without.get("phone_number").is_none() && without.get("phone_number_verified").is_none(),
+        "{without}"
+    );
+}
+
+/// ID tokens travel in URLs, as `id_token_hint` at a logout.
+#[tokio::test]
+async fn an_operator_keeps_the_profile_out_of_a_clients_id_tokens() {
+    let clients = "[[clients]]\nid = \"bare\"\ntype = \"public\"\nredirect_uris = [\"https://app.example/cb\"]\n\
+                   id_token_profile = false\n";
+    let rig = Rig::with(Setup { clients: clients.into(), ..Setup::default() }).await;
+    let landed = Browser::new(&rig).log_in(&authorization_request(&[("client_id", "bare")])).await;
+    let code = parameter(&landed, "code").unwrap();
+    let form = [("client_id", "bare"), ("code", &*code), ("redirect_uri", WEB), ("code_verifier", VERIFIER)];
+    let form = [&[("grant_type", "authorization_code")], &form[..]].concat();
+    let tokens = json(rig.token(0, &form).await).await;
+    let id_token = crate::rig::claims(tokens["id_token"].as_str().unwrap());
+    let names: Vec<&String> = id_token.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["at_hash", "aud", "auth_time", "exp", "iat", "iss", "nonce", "sid", "sub"]);
+    let said = json(userinfo(&rig, tokens["access_token"].as_str().unwrap()).await).await;
+    assert_eq!((&said["nickname"], &said["email_verified"]), (&json!("김하늘"), &json!(true)));
 }
 
 #[tokio::test]

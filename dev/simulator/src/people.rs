@@ -51,6 +51,15 @@ pub struct Person {
     /// `female` or `male`.
     #[serde(default)]
     pub gender: Option<String>,
+    /// `YYYY`
+    #[serde(default)]
+    pub birthyear: Option<String>,
+    /// `MMDD`
+    #[serde(default)]
+    pub birthday: Option<String>,
+    /// `SOLAR` or `LUNAR`; goes with the birthday.
+    #[serde(default)]
+    pub birthday_type: Option<String>,
     /// Kakao refuses the person for being under 14.
     #[serde(default)]
     pub under_14: bool,
@@ -75,6 +84,9 @@ impl Person {
             phone_number: None,
             name: None,
             gender: None,
+            birthyear: None,
+            birthday: None,
+            birthday_type: None,
             under_14: false,
             no_account: false,
             new_each_time: false,
@@ -94,6 +106,8 @@ impl Person {
             ("phone_number", self.phone_number.is_some()),
             ("name", self.name.is_some()),
             ("gender", self.gender.is_some()),
+            ("birthyear", self.birthyear.is_some()),
+            ("birthday", self.birthday.is_some()),
         ]
         .into_iter()
         .filter(|(_, has)| *has)
@@ -184,6 +198,8 @@ impl Person {
             ("phone_number", &self.phone_number),
             ("name", &self.name),
             ("gender", &self.gender),
+            ("birthyear", &self.birthyear),
+            ("birthday", &self.birthday),
         ] {
             if let Some(value) = value {
                 let missing = withdrawn.contains(item);
@@ -192,6 +208,10 @@ impl Person {
                     account.insert(item.into(), json!(value));
                 }
             }
+        }
+        if let Some(kind) = self.birthday_type.as_ref().filter(|_| account.contains_key("birthday")) {
+            account.insert("birthday_type".into(), json!(kind));
+            account.insert("is_leap_month".into(), json!(false));
         }
         body.insert("kakao_account".into(), Value::Object(account));
         Value::Object(body)

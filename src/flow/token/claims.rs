@@ -158,7 +158,7 @@ impl<'a> ProfileClaims<'a> {
     pub(crate) fn names_by_scope() -> Vec<&'static str> {
         let fields = ProfileField::ALL.iter().filter(|field| field.scope().is_some());
         let mut names: Vec<&str> = fields.map(|field| field.name()).collect();
-        names.extend(["email_verified", "updated_at"]);
+        names.extend(["email_verified", "phone_number_verified", "updated_at"]);
         names
     }
 
@@ -190,8 +190,15 @@ impl<'a> ProfileClaims<'a> {
         let known = self.0.iter().any(|(name, _)| *name == claim.name());
         let Some(value) = value.filter(|_| !known) else { return };
         self.0.push((claim.name(), value));
-        if claim == ProfileClaim::Field(ProfileField::Email) {
-            self.0.push(("email_verified", ClaimValue::Flag(profile.email_verified)));
+        match claim {
+            ProfileClaim::Field(ProfileField::Email) => {
+                self.0.push(("email_verified", ClaimValue::Flag(profile.email_verified)));
+            }
+            // Kakao gives no number that it has not verified.
+            ProfileClaim::Field(ProfileField::PhoneNumber) => {
+                self.0.push(("phone_number_verified", ClaimValue::Flag(true)));
+            }
+            _ => {}
         }
     }
 }

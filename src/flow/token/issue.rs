@@ -110,7 +110,11 @@ pub(super) async fn issue(
             sid: grant.id,
             at_hash: at_hash(client.id_token_alg, &access_token),
             nonce,
-            profile: user.as_ref().map(|user| ProfileClaims::of_scope(user, scope)).unwrap_or_default(),
+            profile: user
+                .as_ref()
+                .filter(|_| client.id_token_profile)
+                .map(|user| ProfileClaims::of_scope(user, scope))
+                .unwrap_or_default(),
         };
         ring.sign(client.id_token_alg, TokenType::IdToken, &claims)
     });
@@ -122,7 +126,8 @@ pub(super) async fn issue(
 }
 
 async fn read_user(db: &mut Db, client: &Client, what: &Issue<'_>) -> Result<Option<User>, store::Error> {
-    let in_id_token = what.id_token.is_some() && ProfileClaims::any_of_scope(what.scope);
+    let in_id_token =
+        what.id_token.is_some() && client.id_token_profile && ProfileClaims::any_of_scope(what.scope);
     if client.claims.is_empty() && !in_id_token {
         return Ok(None);
     }
