@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Response, StatusCode};
 
 use crate::rig::{
@@ -318,6 +320,23 @@ async fn a_state_may_hold_any_character_but_nul_and_must_be_utf_8() {
     for bytes in ["%FF", "%00"] {
         let url = rig.url(0, &format!("/oauth/authorize?client_id=web&state={bytes}"));
         assert_page(http().get(url).send().await.unwrap(), bytes).await;
+    }
+}
+
+/// The OpenID Foundation's suite asks for form_post in an unsigned request object alone, and looks for the refusal there.
+#[tokio::test]
+async fn a_request_object_is_refused_in_the_way_that_it_names_and_changes_nothing_else() {
+    let rig = Rig::start().await;
+    let object = |claims: &str| format!("eyJhbGciOiJub25lIn0.{}.", URL_SAFE_NO_PAD.encode(claims));
+    let asked = object(r#"{"response_mode":"form_post","redirect_uri":"https://evil.example/","state":"s"}"#);
+    let answer = Browser::new(&rig).authorize(&authorization_request(&[("request", &asked)])).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let page = answer.text().await.unwrap();
+    assert!(page.contains(&format!("action=\"{WEB}\"")) && page.contains("request_not_supported"), "{page}");
+    assert!(page.contains("client-state") && !page.contains("evil.example"), "{page}");
+    for object in [object(r#"{"response_mode":"fragment"}"#), object("[]"), "x".to_owned()] {
+        let answer = Browser::new(&rig).authorize(&authorization_request(&[("request", &object)])).await;
+        assert_sent_back(&answer, "request_not_supported", &object);
     }
 }
 

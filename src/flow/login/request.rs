@@ -6,6 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::domain::access::{self, Basis};
 use crate::domain::client::RequirePkce;
 use crate::domain::consent::{MAX_CONSENT_ITEMS, is_item, items};
@@ -74,7 +77,8 @@ impl ClientResponseTarget {
         }
         // What stands here twice is refused with the rest of the request, and does not go back.
         let once = |name| params.one(name).ok().flatten();
-        let mode = match once("response_mode") {
+        let of_object = || once("request").and_then(response_mode_of_object);
+        let mode = match once("response_mode").map(str::to_owned).or_else(of_object).as_deref() {
             Some("form_post") => ResponseMode::FormPost,
             _ => ResponseMode::Query,
         };
@@ -154,31 +158,12 @@ impl<'a> AuthorizationRequest<'a> {
         })
     }
 
-    /// The same request as a query, for a browser in which the login is lost.
-    pub(crate) fn to_query(&self, target: &ClientResponseTarget) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query
-            .append_pair("client_id", self.grant.client.as_str())
-            .append_pair("redirect_uri", &target.redirect_uri)
-            .append_pair("response_type", "code")
-            .append_pair("scope", self.grant.scope.as_str());
-        query.extend_pairs(target.state.as_deref().map(|state| ("state", state)));
-        query.extend_pairs(self.binding.nonce.as_deref().map(|nonce| ("nonce", nonce)));
-        if let Some(challenge) = &self.binding.challenge {
-            query
-                .append_pair("code_challenge", challenge.as_str())
-                .append_pair("code_challenge_method", "S256");
-        }
-        if target.mode == ResponseMode::FormPost {
-            query.append_pair("response_mode", "form_post");
-        }
-        if !self.consent_items.is_empty() {
-            query.append_pair("kakao_scope", &self.consent_items.join(" "));
-        }
-        query.extend_pairs(&self.resumed);
-        query.extend_pairs(self.grant.resource.iter().map(|resource| ("resource", resource)));
-        query.finish()
-    }
+/// `response_mode` in a request object (OpenID Connect Core §6.1), all of which is refused and nothing of it verified: it only
+/// chooses how the refusal travels to a redirect URI that is proven.
+fn response_mode_of_object(object: &str) -> Option<String> {
+    let claims = URL_SAFE_NO_PAD.decode(object.split('.').nth(1)?).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
+    claims.get("response_mode")?.as_str().map(str::to_owned)
 }
 
 /// OpenID Connect Core §3.1.2.6: refused by name, never fetched, never silently ignored.
@@ -363,6 +348,24 @@ mod tests {
     fn a_target_is_proven_before_anything_else_is_read() {
         let client = client();
         let prove = |changes: &[(&str, &str)]| ClientResponseTarget::prove(&client, &params(changes)).err();
+
+        let object = |claims: &str| format!("eyJhbGciOiJub25lIn0.{}.", URL_SAFE_NO_PAD.encode(claims));
+        let elsewhere =
+            r#"{"response_mode":"form_post","redirect_uri":"https://evil.example/","state":"other"}"#;
+        for (changes, mode) in [
+            (vec![("request", object(elsewhere))], ResponseMode::FormPost),
+            (vec![("request", object(elsewhere)), ("response_mode", "query".into())], ResponseMode::Query),
+            (vec![("request", object(r#"{"response_mode":"fragment"}"#))], ResponseMode::Query),
+            (vec![("request", object("[]"))], ResponseMode::Query),
+            (vec![("request", "x.y.z".into())], ResponseMode::Query),
+            (vec![("request", "x".into())], ResponseMode::Query),
+        ] {
+            let changes: Vec<(&str, &str)> = changes.iter().map(|(name, value)| (*name, &**value)).collect();
+            let target = ClientResponseTarget::prove(&client, &params(&changes)).unwrap();
+            assert_eq!(target.mode, mode, "{changes:?}");
+            assert_eq!((&*target.redirect_uri, target.state), ("https://app.example/cb", None));
+            assert_eq!(refusal(&client, &changes), Some(AuthorizeRefusal::RequestObject));
+        }
         assert_eq!(prove(&[("redirect_uri", "")]), Some(AuthorizeRefusal::RedirectUriMissing));
         assert_eq!(
             prove(&[("redirect_uri", "https://app.example/cb/")]),
