@@ -71,7 +71,7 @@ fn refreshing(c: &mut Criterion) {
         client: client.clone(),
         scope: Scope::default(),
         resource: Vec::new(),
-        auth_time: now,
+        auth_time: Some(now),
         roles: Vec::new(),
         expires_at: now + Duration::from_mins(1),
         stage: Stage::Live {

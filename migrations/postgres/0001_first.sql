@@ -66,7 +66,8 @@ CREATE TABLE browser_sessions (
     id              uuid        PRIMARY KEY,
     token_hash      bytea       NOT NULL UNIQUE CHECK (length(token_hash) = 32),
     user_id         uuid        NOT NULL REFERENCES users (id),
-    auth_time       timestamptz NOT NULL,
+    -- When the person logged in at Kakao; null if Kakao did not say.
+    auth_time       timestamptz,
     -- When Kakao vouched for the person; see grants.logged_in_at.
     logged_in_at    timestamptz NOT NULL,
     last_used_at    timestamptz NOT NULL,
@@ -96,7 +97,8 @@ CREATE TABLE grants (
     redirect_uri    text,
     challenge       text,
     nonce           text,
-    auth_time       timestamptz NOT NULL,
+    -- When the person logged in at Kakao; null if Kakao did not say.
+    auth_time       timestamptz,
     generation      bigint      NOT NULL DEFAULT 0 CHECK (generation >= 0),
     refreshed_at    timestamptz NOT NULL,
     idle_expires_at timestamptz NOT NULL,

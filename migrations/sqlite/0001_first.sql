@@ -66,7 +66,8 @@ CREATE TABLE browser_sessions (
     id              BLOB    PRIMARY KEY,
     token_hash      BLOB    NOT NULL UNIQUE CHECK (length(token_hash) = 32),
     user_id         BLOB    NOT NULL REFERENCES users (id),
-    auth_time       INTEGER NOT NULL,
+    -- When the person logged in at Kakao; null if Kakao did not say.
+    auth_time       INTEGER,
     -- When Kakao vouched for the person; see grants.logged_in_at.
     logged_in_at    INTEGER NOT NULL,
     last_used_at    INTEGER NOT NULL,
@@ -96,7 +97,8 @@ CREATE TABLE grants (
     redirect_uri    TEXT,
     challenge       TEXT,
     nonce           TEXT,
-    auth_time       INTEGER NOT NULL,
+    -- When the person logged in at Kakao; null if Kakao did not say.
+    auth_time       INTEGER,
     generation      INTEGER NOT NULL DEFAULT 0 CHECK (generation >= 0),
     refreshed_at    INTEGER NOT NULL,
     idle_expires_at INTEGER NOT NULL,

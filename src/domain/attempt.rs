@@ -27,6 +27,10 @@ pub struct LoginAttempt {
     /// Whom the client expects (`id_token_hint`).
     #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
     pub(crate) expected: Option<UserId>,
+    /// How long before the attempt's begin the person may have logged in at Kakao, seconds, if the client sets a limit
+    /// (`prompt=login`, `max_age`).
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) oldest_login: Option<u64>,
     /// How the answer travels.
     #[serde(rename = "m", default)]
     pub(crate) mode: ResponseMode,

@@ -97,7 +97,7 @@ mod tests {
                 client: ClientId("web".into()),
                 scope: Scope::default(),
                 resource: Vec::new(),
-                auth_time: after(0),
+                auth_time: Some(after(0)),
                 roles: Vec::new(),
                 expires_at: after(1_000),
                 stage,

@@ -153,8 +153,8 @@ pub struct NewGrant {
     pub beginning: Beginning,
     /// The attempt that led here; one attempt has one grant. Only a login through a browser and Kakao has one.
     pub attempt: Option<AttemptId>,
-    /// When the person proved to Kakao who they are.
-    pub auth_time: Timestamp,
+    /// When the person logged in at Kakao, if Kakao said so.
+    pub auth_time: Option<Timestamp>,
     /// When Kakao vouched for the person in the login that this grant comes of: by this the login counts or is void.
     pub logged_in_at: Timestamp,
     /// When the login was completed.
@@ -202,8 +202,8 @@ pub struct Grant {
     pub scope: Scope,
     /// The resources that were asked for (RFC 8707); none: all of the client's audience.
     pub resource: Vec<String>,
-    /// When the person proved to Kakao who they are.
-    pub auth_time: Timestamp,
+    /// When the person logged in at Kakao, if Kakao said so.
+    pub auth_time: Option<Timestamp>,
     /// The user's roles now.
     pub roles: Vec<String>,
     /// Until when it lives, however often it is refreshed.
@@ -332,7 +332,7 @@ mod tests {
                 client: ClientId("web".into()),
                 scope: Scope::default(),
                 resource: Vec::new(),
-                auth_time: start,
+                auth_time: Some(start),
                 roles: Vec::new(),
                 expires_at,
                 stage,

@@ -85,7 +85,7 @@ mod tests {
             client: ClientId("web".into()),
             scope: Scope::default(),
             resource: Vec::new(),
-            auth_time: start,
+            auth_time: Some(start),
             roles: Vec::new(),
             expires_at: start + Duration::from_secs(1_000),
             stage: Stage::Live {

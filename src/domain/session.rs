@@ -11,8 +11,8 @@ pub struct BrowserSession {
     pub(crate) id: BrowserSessionId,
     /// Who logged in.
     pub(crate) user: UserId,
-    /// When the person proved to Kakao who they are.
-    pub(crate) auth_time: Timestamp,
+    /// When the person logged in at Kakao, if Kakao said so.
+    pub(crate) auth_time: Option<Timestamp>,
     /// When Kakao vouched for the person in the login that began it: by this the login counts or is void.
     pub(crate) logged_in_at: Timestamp,
 }
@@ -55,6 +55,13 @@ pub(crate) enum Prompt {
     Any,
 }
 
+impl AuthnRequirements {
+    /// How long before the login begins the person may have logged in at Kakao, if the client sets a limit.
+    pub(crate) fn oldest_login(&self) -> Option<Duration> {
+        if self.prompt == Some(Prompt::Login) { Some(Duration::ZERO) } else { self.max_age }
+    }
+}
+
 impl Prompt {
     /// The value of `prompt`, which OpenID Connect and Kakao share; `None` where Kakao decides.
     pub(crate) const fn name(self) -> Option<&'static str> {
@@ -84,23 +91,53 @@ pub(crate) fn judge(
     session: Option<BrowserSession>,
     now: Timestamp,
 ) -> Verdict {
+    let is_recent = |age: Duration| {
+        let auth_time = session.and_then(|session| session.auth_time);
+        !age.is_zero() && auth_time.is_some_and(|at| now.since(at) <= age)
+    };
     let prompt = match (requirements.prompt, session) {
-        (Some(prompt), _) => Some(prompt),
+        // Whoever makes an account proves who they are.
+        (Some(Prompt::Create), _) => Some(Prompt::Create),
         // How old Kakao's own session is, is not known.
-        (None, None) if requirements.max_age.is_some() => Some(Prompt::Login),
+        _ if requirements.max_age.is_some_and(|age| !is_recent(age)) => Some(Prompt::Login),
+        (Some(prompt), _) => Some(prompt),
         (None, None) => Some(Prompt::Any),
         (None, Some(session)) if requirements.user.is_some_and(|user| user != session.user) => {
             Some(Prompt::SelectAccount)
         }
-        (None, Some(session)) => {
-            let too_old = |age: Duration| age.is_zero() || now.since(session.auth_time) > age;
-            requirements.max_age.is_some_and(too_old).then_some(Prompt::Login)
-        }
+        (None, Some(_)) => None,
     };
     match (prompt, session) {
         (None, Some(session)) => Verdict::UseSession(session),
         _ if requirements.prompt_none => Verdict::LoginRequired,
         (prompt, _) => Verdict::AskKakao(prompt.unwrap_or(Prompt::Any)),
+    }
+}
+
+/// How far Kakao's clock and ours may be apart, and what Kakao's whole seconds cut off.
+const LEEWAY: Duration = Duration::from_secs(5);
+
+/// Why a login at Kakao is not the recent one that the client asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotRecent {
+    /// Kakao did not say when it was.
+    Unknown,
+    /// It was too long ago: what we asked of Kakao did not reach it, or it did not do so.
+    TooOld,
+}
+
+/// Judges at the end of a login whether the person logged in at Kakao as lately as the client asked ([`AuthnRequirements::
+/// oldest_login`]): the browser carries to Kakao what we ask of it, and may leave it out.
+pub(crate) fn judge_again(
+    oldest: Option<Duration>,
+    began_at: Timestamp,
+    auth_time: Option<Timestamp>,
+) -> Result<(), NotRecent> {
+    match (oldest, auth_time) {
+        (None, _) => Ok(()),
+        (Some(_), None) => Err(NotRecent::Unknown),
+        (Some(oldest), Some(at)) if began_at.since(at) <= oldest.saturating_add(LEEWAY) => Ok(()),
+        (Some(_), Some(_)) => Err(NotRecent::TooOld),
     }
 }
 
@@ -114,7 +151,7 @@ mod tests {
         let session = BrowserSession {
             id: BrowserSessionId::generate(),
             user: UserId::generate(),
-            auth_time: now - Duration::from_mins(5),
+            auth_time: Some(now - Duration::from_mins(5)),
             logged_in_at: now - Duration::from_mins(5),
         };
         let enough = Verdict::UseSession(session);
@@ -164,5 +201,47 @@ mod tests {
             assert_eq!(judge(&requirements, Some(session), now), with, "{requirements:?} with a session");
             assert_eq!(judge(&requirements, None, now), without, "{requirements:?} without one");
         }
+        let undated = BrowserSession { auth_time: None, ..session };
+        assert_eq!(judge(&any, Some(undated), now), Verdict::UseSession(undated));
+        for (prompt, asked) in [
+            (None, Prompt::Login),
+            (Some(Prompt::SelectAccount), Prompt::Login),
+            (Some(Prompt::Any), Prompt::Login),
+            (Some(Prompt::Create), Prompt::Create),
+        ] {
+            let old = AuthnRequirements { prompt, max_age: mins(4), ..any };
+            assert_eq!(judge(&old, Some(session), now), Verdict::AskKakao(asked), "{prompt:?}");
+            let undated_and_old = judge(&AuthnRequirements { max_age: mins(60), ..old }, Some(undated), now);
+            assert_eq!(undated_and_old, Verdict::AskKakao(asked), "{prompt:?}");
+        }
+        let recent = AuthnRequirements { prompt: Some(Prompt::SelectAccount), max_age: mins(10), ..any };
+        assert_eq!(judge(&recent, Some(session), now), Verdict::AskKakao(Prompt::SelectAccount));
+    }
+
+    #[test]
+    fn what_was_asked_of_a_login_is_judged_again_at_its_end() {
+        let began = Timestamp::from_micros(1_800_000_000_000_000);
+        let at = |seconds: u64| Some(began - Duration::from_secs(seconds));
+        let secs = |n| Some(Duration::from_secs(n));
+        for (oldest, auth_time, expected) in [
+            (None, None, Ok(())),
+            (None, at(1_000_000), Ok(())),
+            (secs(0), None, Err(NotRecent::Unknown)),
+            (secs(u32::MAX.into()), None, Err(NotRecent::Unknown)),
+            (secs(0), Some(began + Duration::from_secs(60)), Ok(())),
+            (secs(0), at(5), Ok(())),
+            (secs(0), at(6), Err(NotRecent::TooOld)),
+            (secs(60), at(65), Ok(())),
+            (secs(60), at(66), Err(NotRecent::TooOld)),
+        ] {
+            assert_eq!(judge_again(oldest, began, auth_time), expected, "{oldest:?} {auth_time:?}");
+        }
+        let any = AuthnRequirements { max_age: secs(60), ..AuthnRequirements::default() };
+        for (prompt, oldest) in
+            [(None, secs(60)), (Some(Prompt::Login), secs(0)), (Some(Prompt::SelectAccount), secs(60))]
+        {
+            assert_eq!(AuthnRequirements { prompt, ..any }.oldest_login(), oldest);
+        }
+        assert_eq!(AuthnRequirements::default().oldest_login(), None);
     }
 }

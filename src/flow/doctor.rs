@@ -242,6 +242,7 @@ async fn authorize(environment: &Environment<'_>) -> Result<Vec<Finding>, Fault>
         // Nothing asks for OpenID Connect, so a login works without it.
         Ok(()) => match environment.kakao.probe_authorize(&openid).await {
             Err(fault) if fault.is_scope_off() => Ok(vec![oidc_off(Level::Warning)]),
+            Ok(()) if !environment.scopes.is_empty() => Ok(vec![openid_not_asked()]),
             _ => Ok(Vec::new()),
         },
         Err(fault) if fault.is_scope_off() => Ok(items_that_are_off(environment, &fault).await),
@@ -253,8 +254,21 @@ fn oidc_off(level: Level) -> Finding {
     Finding::ours(
         "oidc_off",
         level,
-        "OpenID Connect is off at Kakao, so there are no ID tokens to check. Console: Kakao Login > OpenID Connect > ON.",
-        "카카오에서 OpenID Connect가 꺼져 있어 ID 토큰이 없어요. 콘솔의 카카오 로그인 > OpenID Connect를 켜 주세요.",
+        "OpenID Connect is off at Kakao, so there are no ID tokens to check, and prompt=login and max_age are refused with \
+         login_required. Console: Kakao Login > OpenID Connect > ON.",
+        "카카오에서 OpenID Connect가 꺼져 있어 ID 토큰이 없고, prompt=login과 max_age는 login_required로 거부돼요. 콘솔의 카카오 \
+         로그인 > OpenID Connect를 켜 주세요.",
+    )
+}
+
+fn openid_not_asked() -> Finding {
+    Finding::ours(
+        "openid_not_asked",
+        Level::Warning,
+        "kakao.scopes lacks openid, so Kakao gives no ID tokens, and prompt=login and max_age are refused with login_required. Add \
+         openid to kakao.scopes.",
+        "kakao.scopes에 openid가 없어서 카카오가 ID 토큰을 주지 않고, prompt=login과 max_age는 login_required로 거부돼요. kakao.scopes에 \
+         openid를 추가해 주세요.",
     )
 }
 

@@ -27,7 +27,7 @@ macro_rules! live {
     };
 }
 
-row!(SessionRow { id: Uuid, user_id: Uuid, auth_time: Timestamp, logged_in_at: Timestamp });
+row!(SessionRow { id: Uuid, user_id: Uuid, auth_time: Option<Timestamp>, logged_in_at: Timestamp });
 
 /// The living session of this cookie.
 pub async fn find_live(

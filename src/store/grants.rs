@@ -68,7 +68,7 @@ row!(GrantRow {
     client_id: String,
     scope: String,
     resource: Option<String>,
-    auth_time: Timestamp,
+    auth_time: Option<Timestamp>,
     code_expires_at: Option<Timestamp>,
     code_spent_at: Option<Timestamp>,
     redirect_uri: Option<String>,

@@ -45,6 +45,7 @@ mod rig;
 mod secrets_at_rest;
 mod session;
 mod settings;
+mod step_up;
 mod stores;
 mod token_endpoint;
 mod userinfo;

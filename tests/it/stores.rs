@@ -78,7 +78,7 @@ fn grant(id: GrantId, beginning: Beginning, vouched_at: Timestamp, now: Timestam
         },
         beginning,
         attempt: Some(AttemptId::of_state(&id.to_string())),
-        auth_time: now,
+        auth_time: Some(now),
         logged_in_at: vouched_at,
         created_at: now,
         expires_at: now + Duration::from_hours(1),

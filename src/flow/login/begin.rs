@@ -127,6 +127,7 @@ async fn judge_and_begin(
         state: target.state.clone(),
         seed: new_seed()?,
         expected: request.authn.user,
+        oldest_login: request.authn.oldest_login().map(|oldest| oldest.as_secs()),
         mode: target.mode,
         prompt_none,
         began_at: deps.clock.now(),
@@ -164,7 +165,7 @@ pub(crate) fn retry_interactively(
 
 impl FromBrowser {
     /// KakaoTalk's own browser, in which Kakao documents a login without a page (`prompt=none`).
-    fn is_kakaotalk(&self) -> bool {
+    pub(super) fn is_kakaotalk(&self) -> bool {
         self.user_agent.as_deref().is_some_and(|name| name.contains("KAKAOTALK"))
     }
 }

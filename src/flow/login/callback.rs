@@ -16,6 +16,7 @@ use super::complete::{Completed, Identity, SessionToBegin, ToGrant, Voucher, com
 use super::failure::{of_failure, to_failure};
 use super::request::ClientResponseTarget;
 use super::resume;
+use crate::domain::session::{NotRecent, judge_again};
 use crate::domain::{
     AttemptId, AttemptOutcome, AuthorizationCode, Consent, KakaoAccessToken, KakaoCode, KakaoId,
     LoginAttempt, ServiceTerm, SessionCookie, consent,
@@ -243,6 +244,7 @@ async fn log_in(
     let client = deps.clients.find(attempt.request.client.as_str()).ok_or_else(|| {
         Error::<LoginRefusal>::broken("the client of a login attempt is gone from the settings")
     })?;
+    judge_recency(attempt, browser, &identity)?;
     if let Some(expected) = attempt.expected {
         let found = users::find_by_kakao_id(db, identity.kakao_id).await?;
         if found.is_none_or(|user| user.id != expected) {
@@ -266,6 +268,20 @@ async fn log_in(
         Completed::LoginsEnded => Err(LoginRefusal::StartAgain.into()),
         Completed::TooManyCodes => Err(LoginRefusal::TooManyCodes.into()),
     }
+}
+
+/// What the client asked of the login is judged again: what was to reach Kakao went through the person's address bar.
+fn judge_recency(
+    attempt: &LoginAttempt,
+    browser: &FromBrowser,
+    identity: &Identity,
+) -> Result<(), LoginRefusal> {
+    let oldest = attempt.oldest_login.map(Duration::from_secs);
+    judge_again(oldest, attempt.began_at, identity.auth_time).map_err(|why| match why {
+        NotRecent::Unknown => LoginRefusal::LoginTimeUnknown,
+        NotRecent::TooOld if browser.is_kakaotalk() => LoginRefusal::LoginTooOldInApp,
+        NotRecent::TooOld => LoginRefusal::LoginTooOld,
+    })
 }
 
 fn refuse(fault: &Fault) -> Error<LoginRefusal> {

@@ -27,7 +27,7 @@ pub(crate) struct Identity {
     pub(crate) profile: Profile,
     /// What the person agreed to.
     pub(crate) consent: Consent,
-    /// When the person proved who they are; `None`: Kakao did not say, and now counts.
+    /// When the person logged in at Kakao, as its ID token says; `None`: Kakao did not say.
     pub(crate) auth_time: Option<Timestamp>,
     /// When Kakao was asked for the profile.
     pub(crate) read_at: Timestamp,
@@ -90,7 +90,7 @@ pub(crate) async fn complete(
 ) -> Result<Completed, keys::Error> {
     let (client, now) = (to_grant.client, deps.clock.now());
     let (auth_time, logged_in_at) = match &voucher {
-        Voucher::Kakao(identity, _) => (identity.auth_time.unwrap_or(now), identity.vouched_at),
+        Voucher::Kakao(identity, _) => (identity.auth_time, identity.vouched_at),
         Voucher::Session(session) => (session.auth_time, session.logged_in_at),
     };
     let (beginning, expires_at) = match to_grant.code {

@@ -12,6 +12,12 @@ pub enum LoginRefusal {
     UserDisabled,
     /// Another user logged in than the client's `id_token_hint` names.
     OtherUser,
+    /// The client asked for a recent login, and Kakao does not say when it was.
+    LoginTimeUnknown,
+    /// The client asked for a recent login, and the person's at Kakao is too old.
+    LoginTooOld,
+    /// The same in KakaoTalk's own browser, where Kakao cannot be asked for a new login.
+    LoginTooOldInApp,
     /// This attempt can lead nowhere any more; a new one can.
     StartAgain,
     /// Too many codes of the user wait at the client, which exchanges none.
@@ -20,8 +26,15 @@ pub enum LoginRefusal {
 
 impl LoginRefusal {
     /// Those behind which there is no fault at Kakao.
-    pub(crate) const WITHOUT_FAULT: [Self; 4] =
-        [Self::UserDisabled, Self::OtherUser, Self::StartAgain, Self::TooManyCodes];
+    pub(crate) const WITHOUT_FAULT: [Self; 7] = [
+        Self::UserDisabled,
+        Self::OtherUser,
+        Self::LoginTimeUnknown,
+        Self::LoginTooOld,
+        Self::LoginTooOldInApp,
+        Self::StartAgain,
+        Self::TooManyCodes,
+    ];
 
     /// The stable machine code.
     pub(crate) const fn code(self) -> &'static str {
@@ -29,6 +42,9 @@ impl LoginRefusal {
             Self::Kakao(fault) => fault.kind.code(),
             Self::UserDisabled => "user_disabled",
             Self::OtherUser => "other_user",
+            Self::LoginTimeUnknown => "login_time_unknown",
+            Self::LoginTooOld => "login_too_old",
+            Self::LoginTooOldInApp => "login_too_old_in_app",
             Self::StartAgain => "start_again",
             Self::TooManyCodes => "too_many_codes",
         }
@@ -38,7 +54,7 @@ impl LoginRefusal {
     pub(crate) const fn fault(self) -> Option<&'static KnownFault> {
         match self {
             Self::Kakao(fault) => Some(fault),
-            Self::UserDisabled | Self::OtherUser | Self::StartAgain | Self::TooManyCodes => None,
+            _ => None,
         }
     }
 

@@ -62,7 +62,7 @@ impl<'a> AccessClaims<'a> {
             exp: (now + client.lifetimes.access).secs(),
             jti: Uuid::now_v7(),
             sid: grant.map(|grant| grant.id),
-            auth_time: grant.map(|grant| grant.auth_time.secs()),
+            auth_time: grant.and_then(|grant| grant.auth_time).map(Timestamp::secs),
             roles: grant.map_or(&[], |grant| grant.roles.as_slice()),
             profile: ProfileClaims::default(),
         }
@@ -82,7 +82,9 @@ pub(super) struct IdClaims<'a> {
     pub(super) aud: &'a str,
     pub(super) iat: i64,
     pub(super) exp: i64,
-    pub(super) auth_time: i64,
+    /// Kakao's own. The login was refused if the client asked for it (`max_age`) and Kakao did not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) auth_time: Option<i64>,
     pub(super) sid: GrantId,
     pub(super) at_hash: String,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -163,7 +163,7 @@ fn merged(id_token: IdToken, before: Option<User>) -> Identity {
         kakao_id: id_token.sub,
         profile,
         consent,
-        auth_time: Some(id_token.auth_time.unwrap_or(id_token.issued_at)),
+        auth_time: id_token.auth_time,
         read_at: known_since.map_or(id_token.issued_at, |read_at| read_at.max(id_token.issued_at)),
         vouched_at: id_token.issued_at,
         access_token: None,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::domain::{AnyToken, Audience, Client, GrantId};
+use crate::domain::{AnyToken, Audience, Client, GrantId, Timestamp};
 use crate::flow::Deps;
 use crate::flow::bearer::VerifiedToken;
 use crate::keys::{self, refresh_token};
@@ -104,6 +104,6 @@ async fn of_refresh_token(
         aud: None,
         jti: None,
         sid: Some(grant.id),
-        auth_time: Some(grant.auth_time.secs()),
+        auth_time: grant.auth_time.map(Timestamp::secs),
     })))
 }

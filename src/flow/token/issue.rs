@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::claims::{AccessClaims, IdClaims, Principal, ProfileClaims};
 use crate::domain::secret::{reveal, reveal_some};
 use crate::domain::{
-    AccessToken, Client, Grant, GrantType, RefreshToken, Scope, SignedIdToken, SigningAlg, Stage, User,
+    AccessToken, Client, Grant, GrantType, RefreshToken, Scope, SignedIdToken, SigningAlg, Stage, Timestamp,
+    User,
 };
 use crate::flow::Deps;
 use crate::keys::signer::TokenType;
@@ -106,7 +107,7 @@ pub(super) async fn issue(
             aud: client.id.as_str(),
             iat: now.secs(),
             exp: (now + client.lifetimes.id).secs(),
-            auth_time: grant.auth_time.secs(),
+            auth_time: grant.auth_time.map(Timestamp::secs),
             sid: grant.id,
             at_hash: at_hash(client.id_token_alg, &access_token),
             nonce,

@@ -101,6 +101,9 @@ fn at_the_login() -> Vec<Sample> {
                 R::StartAgain,
                 R::TooManyCodes,
             ]
+                R::LoginTimeUnknown,
+                R::LoginTooOld,
+                R::LoginTooOldInApp,
         }),
     ]
 }

@@ -52,7 +52,7 @@ async fn put_user(rig: &Rig, kakao_id: i64, at: Timestamp) {
             },
             beginning: Beginning::Live { idle_expires_at: at + Duration::from_hours(1) },
             attempt: None,
-            auth_time: at,
+            auth_time: Some(at),
             logged_in_at: at,
             created_at: at,
             expires_at: at + Duration::from_hours(24),
