@@ -22,6 +22,9 @@ pub(super) fn run(options: &Options, settings: &Settings) -> anyhow::Result<()> 
     let mut clients: Vec<&str> = settings.clients.iter().map(|client| client.id.as_str()).collect();
     clients.sort_unstable();
     println!("clients: {}", if clients.is_empty() { "none".to_owned() } else { clients.join(", ") });
+    for line in patterns(settings) {
+        println!("{line}");
+    }
     if !options.connect {
         return Ok(());
     }
@@ -41,4 +44,20 @@ pub(super) fn run(options: &Options, settings: &Settings) -> anyhow::Result<()> 
         }
         Ok(())
     })
+}
+
+/// A warning for each redirect URI that is a pattern.
+fn patterns(settings: &Settings) -> Vec<String> {
+    let mut lines = Vec::new();
+    for client in settings.clients.iter() {
+        for uri in client.redirect_uris.iter().filter(|uri| uri.is_pattern()) {
+            lines.push(format!(
+                "warning: clients[{}].redirect_uris: {} is a pattern: whoever can have a name there can get codes of this client",
+                client.id.as_str(),
+                uri.as_str()
+            ));
+        }
+    }
+    lines.sort_unstable();
+    lines
 }

@@ -37,6 +37,9 @@ pub struct LoginAttempt {
     /// Kakao was asked not to show a page (`prompt=none`): if it must, it is asked again.
     #[serde(rename = "q", default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) prompt_none: bool,
+    /// `login_hint`, for the page that Kakao may have to show after all.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) login_hint: Option<String>,
     /// When it began.
     #[serde(rename = "b")]
     pub(crate) began_at: Timestamp,
@@ -51,16 +54,19 @@ impl fmt::Debug for LoginAttempt {
     }
 }
 
-/// What a login needs to be resumed in a browser that has lost the attempt's cookie. It travels, sealed, in the `state` that
-/// goes to Kakao, and holds nothing that the client's own link did not hold.
+/// Where a login began, for a browser that has lost the attempt's cookie. It travels, sealed, in the `state` that goes to Kakao.
+/// Whoever shows that `state` is a stranger, so it holds nothing of the client's `state`, `nonce` or challenge.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ResumeToken {
     /// The client that asked.
     #[serde(rename = "c")]
     pub(crate) client: ClientId,
-    /// The parameters of its request.
-    #[serde(rename = "q")]
-    pub(crate) query: String,
+    /// Where its answer was to go.
+    #[serde(rename = "r")]
+    pub(crate) redirect_uri: String,
+    /// How its answer was to travel.
+    #[serde(rename = "m", default)]
+    pub(crate) mode: ResponseMode,
     /// When the login began.
     #[serde(rename = "b")]
     pub(crate) began_at: Timestamp,

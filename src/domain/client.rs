@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::client_jwk::ClientJwk;
-use super::redirect::RedirectUri;
+use super::redirect::{RedirectUri, is_native};
 use super::{ClientId, Fingerprint, ProfileField, Scope, SigningAlg};
 
 /// Whether a client can keep a secret (RFC 6749 §2.1).
@@ -124,6 +124,8 @@ pub(crate) struct Client {
     pub(crate) backchannel_logout_uri: Option<String>,
     /// Where a code may be sent.
     pub(crate) redirect_uris: Vec<RedirectUri>,
+    /// Whether a page with Kakao's button stands before every login.
+    pub(crate) login_page: bool,
     /// Where its own login begins (OpenID Connect Core §4): whoever lost the way is sent there.
     pub(crate) initiate_login_uri: Option<String>,
     /// Where a browser may be sent after a logout.
@@ -141,10 +143,10 @@ pub(crate) struct Client {
     pub(crate) access_token_alg: SigningAlg,
     /// What signs its ID tokens.
     pub(crate) id_token_alg: SigningAlg,
-    /// Profile claims in its access tokens.
-    pub(crate) claims: Vec<ProfileClaim>,
     /// Whether its ID tokens hold the profile claims of the scope; userinfo tells them either way.
     pub(crate) id_token_profile: bool,
+    /// Profile claims in its access tokens.
+    pub(crate) claims: Vec<ProfileClaim>,
     /// Its life times: its own, or the service's.
     pub(crate) lifetimes: Lifetimes,
 }
@@ -158,6 +160,13 @@ impl Client {
     /// Whether it cannot keep a secret.
     pub(crate) fn is_public(&self) -> bool {
         matches!(self.kind, ClientType::Public)
+    }
+
+    /// Whether nothing but the person's word says that whoever gets a code at this redirect URI, which is one of its own, is
+    /// the client (RFC 8252 §8.6). A client that proves itself by a secret is sure on its device.
+    pub(crate) fn needs_confirmation(&self, redirect_uri: &str, service_is_local: bool) -> bool {
+        let exact = |uri: &RedirectUri| !uri.is_pattern() && uri.matches(redirect_uri);
+        !self.redirect_uris.iter().any(exact) || self.is_public() && is_native(redirect_uri, service_is_local)
     }
 
     /// Whether a code may be sent there.
@@ -178,6 +187,7 @@ impl Client {
             jwks: Vec::new(),
             backchannel_logout_uri: None,
             redirect_uris: Vec::new(),
+            login_page: false,
             initiate_login_uri: None,
             post_logout_redirect_uris: Vec::new(),
             allowed_origins: Vec::new(),
@@ -187,6 +197,7 @@ impl Client {
             require_pkce: RequirePkce::Always,
             access_token_alg: SigningAlg::Es256,
             id_token_alg: SigningAlg::Rs256,
+            id_token_profile: true,
             claims: Vec::new(),
             lifetimes: Lifetimes {
                 access: minute,
@@ -197,7 +208,6 @@ impl Client {
             },
         }
     }
-            id_token_profile: true,
 }
 
 /// All clients by id, shared without copying.

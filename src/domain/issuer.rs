@@ -12,6 +12,11 @@ pub(crate) struct Issuer {
 }
 
 impl Issuer {
+    /// Whether the service is reached on this machine alone, as a developer's is.
+    pub(crate) fn is_local(&self) -> bool {
+        is_this_machine(&self.url)
+    }
+
     /// Reads `https://auth.example.com` or `https://example.com/auth`; `http` is only for this machine.
     ///
     /// # Errors

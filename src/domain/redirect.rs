@@ -10,6 +10,8 @@ pub(crate) struct RedirectUri {
     text: String,
     /// For `http` on a loopback address: what stands before and after the port, which is free (RFC 8252 §7.3).
     loopback: Option<(String, String)>,
+    /// For a pattern: what stands before and after the `*`.
+    pattern: Option<(String, String)>,
 }
 
 /// Why a text may not be registered as a redirect URI.
@@ -36,9 +38,17 @@ pub(crate) enum Unregistrable {
     /// A private-use scheme that is not a reversed domain name (RFC 8252 §7.1).
     #[error("a private-use scheme must be a reversed domain name, such as com.example.app:/callback")]
     UndottedScheme,
-    /// It holds a pattern: matching is exact.
-    #[error("patterns are not supported: list every redirect URI exactly")]
+    /// It holds a `*` where none may stand.
+    #[error(
+        "one * may stand within the left-most host label of an https URI, such as https://shop-*.preview.example.com/cb; list any \
+         other redirect URI exactly"
+    )]
     Pattern,
+    /// Anybody may have a name there.
+    #[error(
+        "anybody can register a name below {0}: use a domain of your own, or list every redirect URI exactly"
+    )]
+    PublicSuffix(String),
 }
 
 impl RedirectUri {
@@ -50,9 +60,7 @@ impl RedirectUri {
         if text.bytes().any(|b| !b.is_ascii_graphic() || matches!(b, b'\\' | b'"' | b'<' | b'>')) {
             return Err(Unregistrable::Character);
         }
-        if text.contains('*') {
-            return Err(Unregistrable::Pattern);
-        }
+        let pattern = if text.contains('*') { Some(pattern_parts(text)?) } else { None };
         let url = Url::parse(text).map_err(|_| Unregistrable::NotAUri)?;
         if text.contains('#') {
             return Err(Unregistrable::Fragment);
@@ -71,11 +79,26 @@ impl RedirectUri {
             scheme if !scheme.contains('.') => return Err(Unregistrable::UndottedScheme),
             _ => {}
         }
-        Ok(Self { text: text.to_owned(), loopback: loopback_parts(text) })
+        Ok(Self { text: text.to_owned(), loopback: loopback_parts(text), pattern })
     }
 
-    /// Whether `requested` is this URI: byte for byte, save the port of an `http` loopback address (RFC 8252 §7.3).
+    /// As it was registered.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it is a pattern, which more than one URI matches.
+    pub(crate) fn is_pattern(&self) -> bool {
+        self.pattern.is_some()
+    }
+
+    /// Whether `requested` is this URI: byte for byte, save the port of an `http` loopback address (RFC 8252 §7.3) and the `*`
+    /// of a pattern, which stands for a part of one host label.
     pub(crate) fn matches(&self, requested: &str) -> bool {
+        if let Some((before, after)) = &self.pattern {
+            let part = requested.strip_prefix(&**before).and_then(|rest| rest.strip_suffix(&**after));
+            return part.is_some_and(|part| !part.is_empty() && is_part_of_label(part));
+        }
         if self.text == requested {
             return true;
         }
@@ -94,6 +117,39 @@ pub(crate) fn is_this_machine(url: &Url) -> bool {
         Some(Host::Ipv6(ip)) => ip.is_loopback(),
         None => false,
     }
+}
+
+/// Whether a URI leads to a program on the person's own device, where nobody can tell which program listens: a private-use
+/// scheme, or `http` to a loopback address. Where the service itself runs on this machine, `localhost` is a developer's.
+pub(crate) fn is_native(uri: &str, service_is_local: bool) -> bool {
+    let Ok(url) = Url::parse(uri) else { return true };
+    match (url.scheme(), url.host()) {
+        ("https", _) => false,
+        ("http", Some(Host::Domain(_))) => !service_is_local,
+        _ => true,
+    }
+}
+
+/// Splits `https://one-*.example.com/…` around the `*`.
+fn pattern_parts(text: &str) -> Result<(String, String), Unregistrable> {
+    let (before, after) = text.split_once('*').ok_or(Unregistrable::Pattern)?;
+    let label_begin = before.strip_prefix("https://").ok_or(Unregistrable::Pattern)?;
+    let (label_end, behind) = after.split_once('.').ok_or(Unregistrable::Pattern)?;
+    let parent = behind.split([':', '/', '?', '#']).next().unwrap_or_default();
+    let is_domain = parent.split('.').all(|label| !label.is_empty() && is_part_of_label(label));
+    if !is_part_of_label(label_begin) || !is_part_of_label(label_end) || !is_domain || behind.contains('*') {
+        return Err(Unregistrable::Pattern);
+    }
+    // A suffix has no domain that somebody registered: everybody's names stand below it.
+    if psl::domain_str(parent).is_none() {
+        return Err(Unregistrable::PublicSuffix(parent.to_owned()));
+    }
+    Ok((before.to_owned(), after.to_owned()))
+}
+
+/// Whether browsers write these characters in a host label, and in nothing else.
+fn is_part_of_label(text: &str) -> bool {
+    text.len() <= 63 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// Splits `http://127.0.0.1:PORT/…` or `http://[::1]:PORT/…` around the port. `localhost` has no such freedom: a name
@@ -135,7 +191,25 @@ mod tests {
             ("https://user@app.example/cb", Unregistrable::Userinfo),
             ("https://app.example\\@evil.example/", Unregistrable::Character),
             ("https://앱.example/", Unregistrable::Character),
-            ("https://*.app.example/cb", Unregistrable::Pattern),
+            ("https://*/cb", Unregistrable::Pattern),
+            ("https://*.*.app.example/cb", Unregistrable::Pattern),
+            ("https://**.app.example/cb", Unregistrable::Pattern),
+            ("https://app.*.example/cb", Unregistrable::Pattern),
+            ("https://app.example/*", Unregistrable::Pattern),
+            ("https://app.example/cb?next=*", Unregistrable::Pattern),
+            ("https://app-*/cb.example", Unregistrable::Pattern),
+            ("https://*@app.example/cb", Unregistrable::Pattern),
+            ("https://user@*.app.example/cb", Unregistrable::Pattern),
+            ("https://*.app.example./cb", Unregistrable::Pattern),
+            ("https://*.APP.example/cb", Unregistrable::Pattern),
+            ("http://*.localhost/cb", Unregistrable::Pattern),
+            ("com.example.*:/cb", Unregistrable::Pattern),
+            ("https://*.app.example/cb#x", Unregistrable::Fragment),
+            ("https://*.com/cb", Unregistrable::PublicSuffix("com".into())),
+            ("https://*.co.kr/cb", Unregistrable::PublicSuffix("co.kr".into())),
+            ("https://shop-*.vercel.app/cb", Unregistrable::PublicSuffix("vercel.app".into())),
+            ("https://*.github.io/cb", Unregistrable::PublicSuffix("github.io".into())),
+            ("https://*.unknown-top-level/cb", Unregistrable::PublicSuffix("unknown-top-level".into())),
         ] {
             assert_eq!(RedirectUri::register(bad), Err(why), "{bad}");
         }
@@ -165,6 +239,51 @@ mod tests {
             " https://app.example/cb",
         ] {
             assert!(!uri.matches(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_stands_for_a_part_of_one_label_and_for_nothing_else() {
+        let uri = RedirectUri::register("https://shop-*-team.preview.app.example:8443/cb?a=1").unwrap();
+        for good in ["x", "git-main-4f2", "0"] {
+            assert!(
+                uri.matches(&format!("https://shop-{good}-team.preview.app.example:8443/cb?a=1")),
+                "{good}"
+            );
+        }
+        let long = "x".repeat(64);
+        for bad in
+            ["", "*", "a.b", "a/b", "a@b", "a:b", "a?b", "a#b", "A", "a%2eb", "a\\b", "ä", "a b", &long]
+        {
+            assert!(
+                !uri.matches(&format!("https://shop-{bad}-team.preview.app.example:8443/cb?a=1")),
+                "{bad}"
+            );
+        }
+        for other in [
+            "https://shop-team.preview.app.example:8443/cb?a=1",
+            "https://shop-x-team.preview.app.example:8443/cb",
+            "https://shop-x-team.preview.app.example:8443/cb?a=1&b=2",
+            "https://shop-x-team.preview.app.example/cb?a=1",
+            "https://shop-x-team.preview.app.example.evil.example:8443/cb?a=1",
+            "http://shop-x-team.preview.app.example:8443/cb?a=1",
+            "https://evil.example/shop-x-team.preview.app.example:8443/cb?a=1",
+        ] {
+            assert!(!uri.matches(other), "{other}");
+        }
+        assert!(uri.is_pattern() && !RedirectUri::register("https://app.example/cb").unwrap().is_pattern());
+    }
+
+    #[test]
+    fn only_the_web_can_tell_who_listens() {
+        for (uri, at_home, elsewhere) in [
+            ("https://app.example/cb", false, false),
+            ("http://localhost:3000/cb", false, true),
+            ("http://127.0.0.1:3000/cb", true, true),
+            ("http://[::1]/cb", true, true),
+            ("com.example.app:/cb", true, true),
+        ] {
+            assert_eq!((is_native(uri, true), is_native(uri, false)), (at_home, elsewhere), "{uri}");
         }
     }
 

@@ -59,6 +59,11 @@ impl Params {
         Ok(Self(pairs.collect::<Result<_, _>>()?))
     }
 
+    /// The same parameters as a query.
+    pub(crate) fn to_query(&self) -> String {
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
+    }
+
     /// The value of a parameter that may stand once; `None` when absent or empty.
     ///
     /// # Errors
@@ -155,7 +160,9 @@ mod tests {
         ] {
             let standard: Vec<(String, String)> =
                 url::form_urlencoded::parse(text.as_bytes()).into_owned().collect();
-            assert_eq!(Params::read(text.as_bytes()).unwrap().0, standard, "{text}");
+            let read = Params::read(text.as_bytes()).unwrap();
+            assert_eq!(Params::read(read.to_query().as_bytes()).unwrap().0, standard, "{text}");
+            assert_eq!(read.0, standard, "{text}");
         }
         assert_eq!(Params::read(b"state=%EF%BF%BD").unwrap().one("state"), Ok(Some("\u{FFFD}")));
     }

@@ -100,6 +100,11 @@ impl Kakao {
         }))
     }
 
+    /// The scheme of Kakao's pages.
+    pub(crate) fn page_scheme(&self) -> &str {
+        self.0.app.auth_base_url.scheme()
+    }
+
     /// Where to send a person to log in.
     pub(crate) fn authorize_url(&self, request: &Authorize<'_>) -> String {
         wire::authorize_url(&self.0.app, request)

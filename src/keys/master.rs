@@ -25,16 +25,19 @@ pub enum Purpose {
     LogoutState,
     /// The request of a login whose cookie may be lost.
     ResumeToken,
+    /// The request of a login before which the person is asked.
+    LoginRequest,
 }
 
 impl Purpose {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::LoginCookie,
         Self::KakaoRefreshToken,
         Self::KakaoAccessToken,
         Self::SigningKey,
         Self::LogoutState,
         Self::ResumeToken,
+        Self::LoginRequest,
     ];
 
     const fn label(self) -> &'static str {
@@ -45,6 +48,7 @@ impl Purpose {
             Self::SigningKey => "kakao-auth signing key",
             Self::LogoutState => "kakao-auth logout state",
             Self::ResumeToken => "kakao-auth resume token",
+            Self::LoginRequest => "kakao-auth login request",
         }
     }
 }
@@ -91,7 +95,7 @@ impl Derived {
             id.copy_from_slice(&expand(&format!("{} id", purpose.label()))?[..KEY_ID_LEN]);
             Ok((LessSafeKey::new(key), id))
         };
-        let [cookie, refresh, access, signing, logout, resume] = Purpose::ALL;
+        let [cookie, refresh, access, signing, logout, resume, request] = Purpose::ALL;
         Ok(Self {
             encryption: [
                 encryption(cookie)?,
@@ -100,6 +104,7 @@ impl Derived {
                 encryption(signing)?,
                 encryption(logout)?,
                 encryption(resume)?,
+                encryption(request)?,
             ],
             refresh_token: hmac::Key::new(hmac::HMAC_SHA256, &expand("kakao-auth refresh token")?),
             code: hmac::Key::new(hmac::HMAC_SHA256, &expand("kakao-auth authorization code")?),

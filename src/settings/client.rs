@@ -91,6 +91,7 @@ impl Table<'_> {
             jwks,
             backchannel_logout_uri: self.own_server("backchannel_logout_uri"),
             initiate_login_uri: self.own_server("initiate_login_uri"),
+            login_page: self.flag("login_page", false),
             grants,
             redirect_uris,
             post_logout_redirect_uris: self.uris("post_logout_redirect_uris"),
@@ -100,8 +101,8 @@ impl Table<'_> {
             require_pkce: self.require_pkce(confidential),
             access_token_alg: self.algorithm("access_token_alg", SigningAlg::Es256, algorithms),
             id_token_alg: self.algorithm("id_token_alg", SigningAlg::Rs256, algorithms),
-            claims: self.list("claims", &[], profile_claim),
             id_token_profile: self.flag("id_token_profile", true),
+            claims: self.list("claims", &[], profile_claim),
             lifetimes: self.lifetimes(lifetimes),
             id,
         }
@@ -293,7 +294,6 @@ impl Table<'_> {
         }
     }
 
-    /// A list of texts; a single text counts as a list of one.
     fn flag(&mut self, key: &str, default: bool) -> bool {
         match self.keys.get(key) {
             None => default,
@@ -305,6 +305,7 @@ impl Table<'_> {
         }
     }
 
+    /// A list of texts; a single text counts as a list of one.
     fn list<T>(&mut self, key: &str, default: &[&str], parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
         let texts: Vec<String> = match self.keys.get(key) {
             None => default.iter().map(|text| (*text).to_owned()).collect(),

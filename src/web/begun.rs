@@ -2,9 +2,9 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::redirect;
 use super::reply::Reply;
 use super::state::State;
+use super::{login_page, redirect};
 use crate::flow::Error;
 use crate::flow::login::begin::Begun;
 
@@ -12,6 +12,7 @@ use crate::flow::login::begin::Begun;
 pub(super) fn respond(request: &HttpRequest, state: &State, begun: Begun) -> Result<HttpResponse, Reply> {
     let (location, attempt, sealed) = match begun {
         Begun::Done { code, target } => return Ok(redirect::code(request, &code, &target)),
+        Begun::Ask(question) => return login_page::respond(request, state, question),
         Begun::AtKakao { location, attempt, sealed } => (location, attempt, sealed),
     };
     let mut response = redirect::see_other(&location);

@@ -10,8 +10,8 @@ use super::{page, read, redirect, run};
 use crate::domain::Limit;
 use crate::flow::login::begin::retry_interactively;
 use crate::flow::login::callback::{KakaoResponse, LoggedIn};
-use crate::flow::login::resume;
-use crate::flow::refusal::CallbackRefusal;
+use crate::flow::login::resume::{self, BackTo, WayBack};
+use crate::flow::refusal::{CallbackRefusal, LoginRefusal};
 use crate::flow::{Callback, Error, Finished, Params, finish_login, limits};
 
 pub(super) async fn get(request: HttpRequest, state: State) -> Result<HttpResponse, Reply> {
@@ -24,7 +24,7 @@ pub(super) async fn get(request: HttpRequest, state: State) -> Result<HttpRespon
     });
     let callback = callback.map_err(|refusal| refused(&request, &state, &params, refusal))?;
     if callback.needs_interaction() {
-        let begun = retry_interactively(&state.deps, &callback.attempt, params.one("state")?)?;
+        let begun = retry_interactively(&state.deps, &callback.attempt)?;
         return begun::respond(&request, &state, begun);
     }
     let attempt = callback.id;
@@ -56,8 +56,16 @@ pub(super) async fn get(request: HttpRequest, state: State) -> Result<HttpRespon
 fn refused(request: &HttpRequest, state: &State, params: &Params, refusal: CallbackRefusal) -> Reply {
     match refusal {
         CallbackRefusal::AttemptUnknown | CallbackRefusal::AttemptExpired => {
-            let resume = resume::link(&state.deps, params);
-            Reply::Built(page::lost(request, &refusal.into(), resume.as_ref()))
+            let back = resume::way_back(&state.deps, params);
+            let back = back.map(|WayBack { client, to }| match to {
+                BackTo::Beginning(href) => page::LinkBack { client, href, begins: true },
+                BackTo::RedirectUri(target) => {
+                    let told = LoginRefusal::StartAgain.into();
+                    let href = redirect::error_location(request, &told, &target);
+                    page::LinkBack { client, href, begins: false }
+                }
+            });
+            Reply::Built(page::lost(request, &refusal.into(), back.as_ref()))
         }
         CallbackRefusal::Contradictory => refusal.into(),
     }

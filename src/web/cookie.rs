@@ -67,6 +67,11 @@ impl Cookies {
         read(request, &self.attempt_name(attempt))
     }
 
+    /// The value of the cookie of the attempt that a form names.
+    pub(super) fn read_attempt_named(self, request: &HttpRequest, attempt: &str) -> Option<String> {
+        read(request, &format!("{}login-{attempt}", self.prefix()))
+    }
+
     /// The cookie of an attempt that has begun. Lax, because Strict would not survive the way back from Kakao.
     pub(super) fn attempt(self, attempt: AttemptId, sealed: String) -> Cookie<'static> {
         self.build(self.attempt_name(attempt), sealed, ATTEMPT_TTL + AFTER_ATTEMPT)

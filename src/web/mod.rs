@@ -23,6 +23,7 @@ mod jwks;
 mod kakao_errors;
 mod kakao_logout;
 mod kakao_webhooks;
+mod login_page;
 mod logout;
 mod logout_page;
 mod me;

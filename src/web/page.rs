@@ -14,8 +14,7 @@ use super::error::{ErrorBody, describe};
 use super::http_refusal::HttpRefusal;
 use crate::domain::{Locale, paths};
 use crate::flow::login::attempt::ATTEMPT_TTL;
-use crate::flow::login::resume::ResumeLink;
-use crate::flow::refusal::CallbackRefusal;
+use crate::flow::refusal::{AuthorizeRefusal, CallbackRefusal};
 use crate::flow::{Error, Refusal};
 use crate::telemetry::request_id;
 
@@ -47,18 +46,40 @@ pub(super) struct Link<'a> {
     pub(super) href: &'a str,
 }
 
-/// The page for a login that this browser has lost: one tap resumes it, if the callback tells where.
-pub(super) fn lost(request: &HttpRequest, error: &Error, resume: Option<&ResumeLink>) -> HttpResponse {
+/// The way back to the client of a lost login.
+pub(super) struct LinkBack {
+    /// The client's name.
+    pub(super) client: String,
+    pub(super) href: String,
+    /// Whether the client begins the login there, rather than being told that there is none.
+    pub(super) begins: bool,
+}
+
+/// The page for a login that this browser has lost: one tap leads back to the client, if the callback tells which it is.
+pub(super) fn lost(request: &HttpRequest, error: &Error, back: Option<&LinkBack>) -> HttpResponse {
     let body = describe(request, error);
-    let Some(resume) = resume else { return failed(request, &body, error) };
+    let Some(back) = back else { return failed(request, &body, error) };
     let mut words = words(error, false);
-    words.act = [
-        "아래 버튼을 누르면 이 브라우저에서 처음부터 다시 로그인해요. 입력한 내용은 사라지지 않아요.",
-        "The button below begins the login again in this browser. Nothing is lost.",
-    ];
-    let button = locale(request).pick("다시 로그인하기", "Log in again");
-    let label = format!("{} · {button}", resume.client);
-    render(request, &body, &words, Some(Link { words: &label, href: &resume.href }))
+    let (act, button) = if back.begins {
+        (
+            [
+                "아래 버튼을 누르면 이 브라우저에서 처음부터 다시 로그인해요.",
+                "The button below begins the login again in this browser.",
+            ],
+            ["다시 로그인하기", "Log in again"],
+        )
+    } else {
+        (
+            [
+                "아래 버튼을 누르면 이용하려던 앱이나 사이트로 돌아가요. 거기에서 다시 로그인해 주세요.",
+                "The button below leads back to the app or site. Log in again there.",
+            ],
+            ["돌아가기", "Go back"],
+        )
+    };
+    words.act = act;
+    let label = format!("{} · {}", back.client, locale(request).pick(button[0], button[1]));
+    render(request, &body, &words, Some(Link { words: &label, href: &back.href }))
 }
 
 /// The page for an error that has no client to go back to.
@@ -101,7 +122,10 @@ fn words(error: &Error, is_logout: bool) -> Words {
             ],
             act: ["잠시 기다렸다가 다시 로그아웃해 주세요.", "Wait a moment, then log out again."],
         },
-        Error::Refused(Refusal::Callback(CallbackRefusal::AttemptUnknown)) => Words {
+        Error::Refused(
+            Refusal::Callback(CallbackRefusal::AttemptUnknown)
+            | Refusal::Authorize(AuthorizeRefusal::ConfirmationInvalid),
+        ) => Words {
             title: ["로그인을 이어갈 수 없어요", "This login cannot go on here"],
             what: [
                 "이 브라우저에서 시작한 로그인이 아니거나, 로그인 정보가 사라졌어요. 카카오톡 안의 브라우저에서 다른 브라우저로 옮겨 왔을 때 자주 생겨요.",

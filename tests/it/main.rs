@@ -29,6 +29,7 @@ mod kakao_webhooks;
 mod keys;
 mod layering;
 mod limits;
+mod login_page;
 mod logout;
 mod lost_login;
 mod me;

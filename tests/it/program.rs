@@ -82,6 +82,24 @@ async fn a_new_client_can_be_put_into_the_settings_as_it_is_printed() {
 }
 
 #[tokio::test]
+async fn check_warns_of_a_pattern_in_a_redirect_uri() {
+    let kakao = simulator(ISSUER).await;
+    let program = Program::new(&kakao);
+    let uri = "https://shop-*.preview.shop.example/cb";
+    let clients = format!(
+        "[[clients]]\nid = \"shop\"\ntype = \"public\"\nredirect_uris = [\"https://shop.example/cb\", \"{uri}\"]\n"
+    );
+    std::fs::write(program.folder().join("settings.toml"), clients).unwrap();
+    let (code, said) = program.run(&["check"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    let warnings: Vec<&str> = said.lines().filter(|line| line.contains("warning")).collect();
+    assert!(
+        warnings.len() == 1 && warnings[0].contains(uri) && warnings[0].contains("clients[shop]"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
 async fn no_log_line_of_a_whole_run_holds_a_secret_or_a_personal_datum() {
     let kakao = simulator(ISSUER).await;
     let program = Program::new(&kakao);

@@ -133,9 +133,17 @@ name = "Demo"
 type = "public"
 redirect_uris = ["{frontend}/callback"]
 post_logout_redirect_uris = ["{frontend}/"]
+initiate_login_uri = "{frontend}/login"
 allowed_origins = ["{frontend}"]
 audience = ["orders"]
 claims = ["nickname", "picture", "email"]
+
+# An app on the device: logins ask the person first.
+[[clients]]
+id = "device"
+name = "Demo app"
+type = "public"
+redirect_uris = ["http://127.0.0.1/callback"]
 "#
         ),
     )?;

@@ -141,6 +141,13 @@ impl Browser {
         self.post("/url", json!({ "url": url })).await;
     }
 
+    /// Where the browser is.
+    async fn address(&self) -> String {
+        let reply = self.http.get(format!("{}/url", self.session)).send().await.unwrap();
+        let reply: Value = reply.json().await.unwrap();
+        reply["value"].as_str().unwrap_or_default().to_owned()
+    }
+
     async fn end(self) {
         self.http.delete(&self.session).send().await.unwrap();
     }
@@ -218,6 +225,42 @@ async fn a_lost_login_begins_again_with_one_tap_and_an_unlink_at_kakao_ends_it()
         }
         assert!(began.elapsed() < Duration::from_secs(20), "the login did not end");
     }
+    browser.end().await;
+}
+
+/// The button of the page leads through Kakao to the app, and the next time straight to the app. Chromium holds all redirects of
+/// a form against the policy of its page.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_is_asked_before_an_app_on_the_device_gets_a_code() {
+    let Some((playground, browser, _folder)) = begin().await else { return };
+
+    let port = reqwest::Url::parse(&playground.frontend).unwrap().port().unwrap();
+    let app = format!("http://127.0.0.1:{port}/callback");
+    let mut login = reqwest::Url::parse(&format!("{}/oauth/authorize", playground.issuer)).unwrap();
+    login.query_pairs_mut().extend_pairs([
+        ("client_id", "device"),
+        ("redirect_uri", &app),
+        ("response_type", "code"),
+        ("scope", "openid"),
+        ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+        ("code_challenge_method", "S256"),
+        ("ui_locales", "en"),
+    ]);
+    browser.go(login.as_str()).await;
+    browser.see("h1", "Demo app").await;
+    browser.see("button", "Login with Kakao").await;
+    browser.click("button").await;
+    browser.click("#person-all-consents").await;
+    browser.see("h1", "kakao-auth demo").await;
+    assert!(browser.address().await.starts_with(&format!("http://127.0.0.1:{port}/")));
+
+    playground.kakao.clear_calls();
+    browser.go(login.as_str()).await;
+    browser.see("button", "Demo app · Continue").await;
+    browser.click("button").await;
+    browser.see("h1", "kakao-auth demo").await;
+    assert!(browser.address().await.starts_with(&format!("http://127.0.0.1:{port}/")));
+    assert!(playground.kakao.calls().is_empty());
     browser.end().await;
 }
 

@@ -8,11 +8,12 @@ use metrics::counter;
 
 use super::attempt::{self, SealedAttempt, keys_of};
 use super::complete::{Completed, ToGrant, Voucher, complete};
+use super::confirm::{self, Button, Question, Reason};
 use super::request::{self, AuthorizationRequest, ClientResponseTarget};
 use super::resume;
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::session::{BrowserSession, Prompt, Verdict, judge};
-use crate::domain::{AttemptId, AuthorizationCode, Client, Locale, LoginAttempt, ResumeToken, SessionCookie};
+use crate::domain::{AttemptId, AuthorizationCode, Client, Locale, LoginAttempt, SessionCookie, UserId};
 use crate::flow::gauges::LOGINS;
 use crate::flow::refusal::AuthorizeRefusal;
 use crate::flow::{Deps, Error, Params, id_token_hint};
@@ -32,6 +33,8 @@ pub(crate) enum Begun {
         /// The sealed attempt: the cookie's value.
         sealed: String,
     },
+    /// The person must be asked first.
+    Ask(Question),
     /// The browser's session was enough.
     Done {
         /// The one-time code.
@@ -62,18 +65,23 @@ pub(crate) struct AuthorizeError {
 
 /// Begins a login from the parameters of an authorization request (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1).
 ///
-/// Nothing is stored of an attempt: an abandoned one costs nothing.
+/// Nothing is stored of an attempt: an abandoned one costs nothing. `confirmed`: the person has pressed the button of
+/// [`Begun::Ask`] for it.
 pub(crate) async fn begin_login(
     deps: &Deps,
     db: &mut Db,
     params: &Params,
     browser: &FromBrowser,
+    confirmed: bool,
 ) -> Result<Begun, AuthorizeError> {
     let page = |refusal: AuthorizeRefusal| AuthorizeError { error: refusal.into(), target: None };
     let client = request::find_client(&deps.clients, params).map_err(page)?;
     let target = ClientResponseTarget::prove(client, params).map_err(page)?;
     let begun = match AuthorizationRequest::read(params, client, &target) {
-        Ok(request) => judge_and_begin(deps, db, request, &Asking { client, target: &target, browser }).await,
+        Ok(request) => {
+            let asking = Asking { client, target: &target, params, browser, confirmed };
+            judge_and_begin(deps, db, request, &asking).await
+        }
         Err(refusal) => Err(refusal.into()),
     };
     begun.map_err(|error| AuthorizeError { error, target: Some(target) })
@@ -83,7 +91,10 @@ pub(crate) async fn begin_login(
 struct Asking<'a> {
     client: &'a Client,
     target: &'a ClientResponseTarget,
+    params: &'a Params,
     browser: &'a FromBrowser,
+    /// Whether the person has said yes to this request.
+    confirmed: bool,
 }
 
 async fn judge_and_begin(
@@ -92,17 +103,20 @@ async fn judge_and_begin(
     mut request: AuthorizationRequest<'_>,
     asking: &Asking<'_>,
 ) -> Result<Begun, Error<AuthorizeRefusal>> {
-    let Asking { client, target, browser } = *asking;
-    if let Some(text) = request.id_token_hint {
-        match id_token_hint::read(deps, text) {
-            Some(hint) => request.authn.user = Some(hint.sub),
-            // Who is meant is not known, so nobody can be said to be logged in (OpenID Connect Core §3.1.2.1).
-            None if request.authn.prompt_none => return Err(AuthorizeRefusal::LoginRequired.into()),
-            None => {}
-        }
+    let Asking { client, target, browser, .. } = *asking;
+    let reason = Reason::of(deps, client, &target.redirect_uri);
+    if request.authn.prompt_none && reason == Some(Reason::Unassured) {
+        return Err(AuthorizeRefusal::InteractionRequired.into());
     }
+    request.authn.user = expected_user(deps, &request)?;
     let session = find_session(deps, db, browser).await?;
-    let prompt = match judge(&request.authn, session, deps.clock.now()) {
+    let verdict = judge(&request.authn, session, deps.clock.now());
+    if let Some(reason) = reason.filter(|_| !asking.confirmed && !request.authn.prompt_none) {
+        let button = if matches!(verdict, Verdict::UseSession(_)) { Button::Continue } else { Button::Kakao };
+        let question = confirm::ask(deps, client, asking.params, &target.redirect_uri, (reason, button))?;
+        return Ok(Begun::Ask(question));
+    }
+    let prompt = match verdict {
         Verdict::UseSession(session) => {
             if let Some(code) = grant_by_session(deps, db, &request, session, asking).await? {
                 return Ok(Begun::Done { code, target: target.clone() });
@@ -116,7 +130,30 @@ async fn judge_and_begin(
         Verdict::AskKakao(prompt) => prompt,
         Verdict::LoginRequired => return Err(AuthorizeRefusal::LoginRequired.into()),
     };
-    let locale = Locale::choose(request.ui_locales, browser.language.as_deref());
+    begin_at_kakao(deps, &request, prompt, asking)
+}
+
+/// The user of `id_token_hint`.
+fn expected_user(
+    deps: &Deps,
+    request: &AuthorizationRequest<'_>,
+) -> Result<Option<UserId>, AuthorizeRefusal> {
+    let Some(text) = request.id_token_hint else { return Ok(None) };
+    match id_token_hint::read(deps, text) {
+        Some(hint) => Ok(Some(hint.sub)),
+        // Who is meant is not known, so nobody can be said to be logged in (OpenID Connect Core §3.1.2.1).
+        None if request.authn.prompt_none => Err(AuthorizeRefusal::LoginRequired),
+        None => Ok(None),
+    }
+}
+
+fn begin_at_kakao(
+    deps: &Deps,
+    request: &AuthorizationRequest<'_>,
+    prompt: Prompt,
+    asking: &Asking<'_>,
+) -> Result<Begun, Error<AuthorizeRefusal>> {
+    let Asking { target, browser, .. } = *asking;
     let prompt_none = deps.policy.kakao.in_app_login
         && prompt == Prompt::Any
         && request.authn.prompt.is_none()
@@ -130,36 +167,26 @@ async fn judge_and_begin(
         oldest_login: request.authn.oldest_login().map(|oldest| oldest.as_secs()),
         mode: target.mode,
         prompt_none,
+        login_hint: request.login_hint.filter(|_| prompt_none).map(str::to_owned),
         began_at: deps.clock.now(),
-        locale,
-    };
-    let resume = ResumeToken {
-        client: client.id.clone(),
-        query: request.to_query(target),
-        began_at: attempt.began_at,
+        locale: Locale::choose(request.ui_locales, browser.language.as_deref()),
     };
     let at_kakao = AtKakao {
         prompt: if prompt_none { Some("none") } else { prompt.name() },
         login_hint: request.login_hint,
         consent_items: &request.consent_items,
-        resume: Some(&resume),
     };
     send_to_kakao(deps, &attempt, &at_kakao)
 }
 
 /// Sends a person to a page of Kakao's whom Kakao could not log in without one: the same request, as a new attempt.
-/// `state` is what came back from Kakao: with it the request as it was.
 pub(crate) fn retry_interactively(
     deps: &Deps,
     attempt: &LoginAttempt,
-    state: Option<&str>,
 ) -> Result<Begun, Error<AuthorizeRefusal>> {
     let attempt = LoginAttempt { seed: new_seed()?, prompt_none: false, ..attempt.clone() };
-    let resume = state.and_then(|state| resume::open(&deps.keys, state));
-    let request = resume.as_ref().and_then(|resume| Params::read(resume.query.as_bytes()).ok());
-    let login_hint = request.as_ref().and_then(|request| request.one("login_hint").ok()?);
     // Only a request that asked for no page and no consent was tried without one.
-    let at_kakao = AtKakao { prompt: None, login_hint, consent_items: &[], resume: resume.as_ref() };
+    let at_kakao = AtKakao { prompt: None, login_hint: attempt.login_hint.as_deref(), consent_items: &[] };
     send_to_kakao(deps, &attempt, &at_kakao)
 }
 
@@ -213,7 +240,6 @@ struct AtKakao<'a> {
     prompt: Option<&'static str>,
     login_hint: Option<&'a str>,
     consent_items: &'a [String],
-    resume: Option<&'a ResumeToken>,
 }
 
 fn send_to_kakao(
@@ -224,7 +250,7 @@ fn send_to_kakao(
     let SealedAttempt { id, cookie } = attempt::seal(&deps.keys, attempt)?;
     let keys = keys_of(&deps.keys, attempt);
     let challenge = CodeChallenge::of(keys.verifier().reveal());
-    let state = resume::state_with(&deps.keys, keys.state().reveal().to_owned(), at_kakao.resume)?;
+    let state = resume::state_with(&deps.keys, keys.state().reveal().to_owned(), attempt)?;
     let location = deps.kakao.authorize_url(&Authorize {
         state: &state,
         nonce: &keys.nonce(),

@@ -51,9 +51,6 @@ const KNOWN: [&str; 20] = [
     "kakao_scope",
 ];
 
-/// The parameters that a resumed login repeats beside those that the attempt holds.
-const RESUMED_PARAMS: [&str; 5] = ["prompt", "max_age", "id_token_hint", "login_hint", "ui_locales"];
-
 /// Where an authorization response goes: a redirect URI that is proven to be the client's.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientResponseTarget {
@@ -121,8 +118,6 @@ pub(crate) struct AuthorizationRequest<'a> {
     pub(crate) ui_locales: Option<&'a str>,
     /// Kakao consent items to ask for beyond the configured ones (`kakao_scope`).
     pub(crate) consent_items: Vec<String>,
-    /// What else of the request a resumed login repeats.
-    resumed: Vec<(&'static str, &'a str)>,
 }
 
 impl<'a> AuthorizationRequest<'a> {
@@ -154,9 +149,9 @@ impl<'a> AuthorizationRequest<'a> {
             login_hint: params.one("login_hint")?,
             ui_locales: params.one("ui_locales")?,
             consent_items,
-            resumed: resumed(params)?,
         })
     }
+}
 
 /// `response_mode` in a request object (OpenID Connect Core §6.1), all of which is refused and nothing of it verified: it only
 /// chooses how the refusal travels to a redirect URI that is proven.
@@ -298,14 +293,6 @@ fn with_consent(authn: AuthnRequirements, items: &[String]) -> Result<AuthnRequi
     }
 }
 
-fn resumed(params: &Params) -> Result<Vec<(&'static str, &str)>, Repeated> {
-    let mut resumed = Vec::new();
-    for name in RESUMED_PARAMS {
-        resumed.extend(params.one(name)?.map(|value| (name, value)));
-    }
-    Ok(resumed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -348,6 +335,19 @@ mod tests {
     fn a_target_is_proven_before_anything_else_is_read() {
         let client = client();
         let prove = |changes: &[(&str, &str)]| ClientResponseTarget::prove(&client, &params(changes)).err();
+        assert_eq!(prove(&[("redirect_uri", "")]), Some(AuthorizeRefusal::RedirectUriMissing));
+        assert_eq!(
+            prove(&[("redirect_uri", "https://app.example/cb/")]),
+            Some(AuthorizeRefusal::RedirectUriUnknown)
+        );
+        let twice = [("redirect_uri", "https://app.example/cb"), ("redirect_uri", "https://app.example/cb")];
+        assert_eq!(prove(&twice), Some(AuthorizeRefusal::DuplicateClientOrRedirect("redirect_uri")));
+        let target = ClientResponseTarget::prove(
+            &client,
+            &params(&[("response_mode", "form_post"), ("state", "a"), ("state", "b")]),
+        );
+        let target = target.unwrap();
+        assert_eq!((target.mode, target.state), (ResponseMode::FormPost, None), "nobody knows which state");
 
         let object = |claims: &str| format!("eyJhbGciOiJub25lIn0.{}.", URL_SAFE_NO_PAD.encode(claims));
         let elsewhere =
@@ -366,19 +366,6 @@ mod tests {
             assert_eq!((&*target.redirect_uri, target.state), ("https://app.example/cb", None));
             assert_eq!(refusal(&client, &changes), Some(AuthorizeRefusal::RequestObject));
         }
-        assert_eq!(prove(&[("redirect_uri", "")]), Some(AuthorizeRefusal::RedirectUriMissing));
-        assert_eq!(
-            prove(&[("redirect_uri", "https://app.example/cb/")]),
-            Some(AuthorizeRefusal::RedirectUriUnknown)
-        );
-        let twice = [("redirect_uri", "https://app.example/cb"), ("redirect_uri", "https://app.example/cb")];
-        assert_eq!(prove(&twice), Some(AuthorizeRefusal::DuplicateClientOrRedirect("redirect_uri")));
-        let target = ClientResponseTarget::prove(
-            &client,
-            &params(&[("response_mode", "form_post"), ("state", "a"), ("state", "b")]),
-        );
-        let target = target.unwrap();
-        assert_eq!((target.mode, target.state), (ResponseMode::FormPost, None), "nobody knows which state");
     }
 
     #[test]
@@ -466,32 +453,6 @@ mod tests {
         }
         let asked = with_consent(AuthnRequirements::default(), &["friends".into()]).unwrap();
         assert_eq!(asked.prompt, Some(Prompt::Any), "consent needs a page");
-    }
-
-    #[test]
-    fn a_request_that_is_written_as_a_query_reads_as_the_same_request() {
-        let client = client();
-        let params = params(&[
-            ("client_id", "web"),
-            ("scope", "openid unknown"),
-            ("state", "a b&c"),
-            ("nonce", "n"),
-            ("response_mode", "form_post"),
-            ("prompt", "login"),
-            ("max_age", "60"),
-            ("login_hint", "+82 10"),
-            ("ui_locales", "ko en"),
-            ("kakao_scope", "friends,talk_message"),
-            ("resource", "orders"),
-        ]);
-        let target = ClientResponseTarget::prove(&client, &params).unwrap();
-        let request = AuthorizationRequest::read(&params, &client, &target).unwrap();
-        let query = request.to_query(&target);
-        let again = Params::read(query.as_bytes()).unwrap();
-        let target_again = ClientResponseTarget::prove(&client, &again).unwrap();
-        let read_again = AuthorizationRequest::read(&again, &client, &target_again).unwrap();
-        assert_eq!(format!("{target:?} {request:?}"), format!("{target_again:?} {read_again:?}"));
-        assert_eq!(request.grant.scope.as_str(), "openid");
     }
 }
 

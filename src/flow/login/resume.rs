@@ -1,13 +1,16 @@
-//! Resumes a login that was lost on the way: the request travels once more, sealed, in the `state` that goes to Kakao.
+//! Leads a person whose login was lost on the way back to the client: where the login began travels, sealed, in the `state` that
+//! goes to Kakao.
 //!
-//! Nothing of it is trusted when it comes back: it leads to the beginning, where everything is proven anew.
+//! Whoever shows that `state` may be a stranger, and in another browser the client's own `state` and verifier are not there: so
+//! nothing of the first request is shown or used again, and the client begins anew.
 
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::domain::{ResumeToken, paths};
+use super::request::ClientResponseTarget;
+use crate::domain::{LoginAttempt, ResponseMode, ResumeToken};
 use crate::flow::Deps;
 use crate::flow::params::Params;
 use crate::keys::{self, Keys, Purpose};
@@ -19,21 +22,33 @@ const MAX_SEALED: usize = 1500;
 const RESUMABLE: Duration = Duration::from_hours(24);
 
 /// The way back to the beginning of a login, for a page that a person reads.
-pub(crate) struct ResumeLink {
+pub(crate) struct WayBack {
     /// The client's name.
     pub(crate) client: String,
-    /// Where to go.
-    pub(crate) href: String,
+    pub(crate) to: BackTo,
+}
+
+/// Where a lost login leads back to.
+pub(crate) enum BackTo {
+    /// The address where the client's logins begin.
+    Beginning(String),
+    /// The client's redirect URI, where an error tells it that there is no login.
+    RedirectUri(ClientResponseTarget),
 }
 
 /// Kakao's `state`: that of the attempt, and behind a dot the resume token, if it is not too long.
 pub(crate) fn state_with(
     keys: &Keys,
     mut state: String,
-    resume: Option<&ResumeToken>,
+    attempt: &LoginAttempt,
 ) -> Result<String, keys::Error> {
-    let Some(resume) = resume else { return Ok(state) };
-    let json = serde_json::to_vec(resume).map_err(keys::Error::from)?;
+    let resume = ResumeToken {
+        client: attempt.request.client.clone(),
+        redirect_uri: attempt.binding.redirect_uri.clone(),
+        mode: attempt.mode,
+        began_at: attempt.began_at,
+    };
+    let json = serde_json::to_vec(&resume).map_err(keys::Error::from)?;
     let sealed = URL_SAFE_NO_PAD.encode(keys.master.encrypt(Purpose::ResumeToken, b"", &json)?);
     if sealed.len() <= MAX_SEALED {
         state.push('.');
@@ -48,26 +63,33 @@ pub(crate) fn attempt_state(state: &str) -> &str {
 }
 
 /// The resume token out of a `state` that came back from Kakao.
-pub(crate) fn open(keys: &Keys, state: &str) -> Option<ResumeToken> {
+fn open(keys: &Keys, state: &str) -> Option<ResumeToken> {
     let (_, sealed) = state.split_once('.')?;
     let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
     serde_json::from_slice(&keys.master.decrypt(Purpose::ResumeToken, b"", &sealed)?).ok()
 }
 
-/// How the login whose callback has these parameters can be resumed in a browser that does not hold it.
-pub(crate) fn link(deps: &Deps, callback: &Params) -> Option<ResumeLink> {
+/// The way back for the login whose callback has these parameters, in a browser that does not hold it.
+pub(crate) fn way_back(deps: &Deps, callback: &Params) -> Option<WayBack> {
     let resume = open(&deps.keys, callback.one("state").ok()??)?;
     let too_old = deps.clock.now().since(resume.began_at) > RESUMABLE;
     let client = deps.clients.find(resume.client.as_str()).filter(|_| !too_old)?;
-    let href = match &client.initiate_login_uri {
-        // In another browser only the client itself can begin: its own state and verifier are not here.
+    let to = match &client.initiate_login_uri {
         Some(uri) => {
             let iss = url::form_urlencoded::Serializer::new(String::new())
                 .append_pair("iss", deps.policy.issuer.as_str())
                 .finish();
-            format!("{uri}{}{iss}", if uri.contains('?') { '&' } else { '?' })
+            BackTo::Beginning(format!("{uri}{}{iss}", if uri.contains('?') { '&' } else { '?' }))
         }
-        None => format!("{}?{}", deps.policy.issuer.join(paths::AUTHORIZE), resume.query),
+        // A link cannot post.
+        None if resume.mode == ResponseMode::FormPost || !client.has_redirect_uri(&resume.redirect_uri) => {
+            return None;
+        }
+        None => BackTo::RedirectUri(ClientResponseTarget {
+            redirect_uri: resume.redirect_uri,
+            state: None,
+            mode: resume.mode,
+        }),
     };
-    Some(ResumeLink { client: client.name.clone(), href })
+    Some(WayBack { client: client.name.clone(), to })
 }

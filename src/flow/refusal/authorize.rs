@@ -28,6 +28,10 @@ pub enum AuthorizeRefusal {
     TooManyCodes,
     /// More consent is asked for, and no page may be shown.
     ConsentRequired,
+    /// The person must be asked first, and no page may be shown.
+    InteractionRequired,
+    /// The form of the page that asks is not of this browser, or too old.
+    ConfirmationInvalid,
     /// `request` is not supported.
     RequestObject,
     /// `request_uri` is not supported, and is not fetched.

@@ -3,8 +3,8 @@
 use super::body::ErrorBody;
 use super::code::ErrorStatus;
 use super::code::OAuthError::{
-    ConsentRequired, InvalidRequest, LoginRequired, RegistrationNotSupported, RequestNotSupported,
-    RequestUriNotSupported, UnsupportedResponseType,
+    ConsentRequired, InteractionRequired, InvalidRequest, LoginRequired, RegistrationNotSupported,
+    RequestNotSupported, RequestUriNotSupported, UnsupportedResponseType,
 };
 use super::{access, login, request};
 use crate::flow::refusal::{AuthorizeRefusal as Refusal, LoginRefusal};
@@ -48,6 +48,16 @@ pub(super) fn body(refusal: &Refusal) -> ErrorBody {
             ConsentRequired,
             "consent_needs_page",
             "Kakao must ask the person for the consent that kakao_scope names; prompt=none allows no page.",
+        ),
+        Refusal::InteractionRequired => (
+            InteractionRequired,
+            "interaction_required",
+            "A page must ask the person whether this app may log them in; prompt=none allows no page.",
+        ),
+        Refusal::ConfirmationInvalid => (
+            InvalidRequest,
+            "confirmation_invalid",
+            "This browser was not asked, or more than ten minutes ago. Begin at the app or site again.",
         ),
         Refusal::RequestObject => {
             (RequestNotSupported, "request_not_supported", "The request parameter is not supported.")

@@ -66,6 +66,7 @@ pub(in crate::web) enum OAuthError {
     InvalidTarget,
     // OpenID Connect Core §3.1.2.6
     ConsentRequired,
+    InteractionRequired,
     LoginRequired,
     RegistrationNotSupported,
     RequestNotSupported,
@@ -91,6 +92,7 @@ impl OAuthError {
             Self::UnsupportedTokenType => "unsupported_token_type",
             Self::InvalidTarget => "invalid_target",
             Self::ConsentRequired => "consent_required",
+            Self::InteractionRequired => "interaction_required",
             Self::LoginRequired => "login_required",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::RequestNotSupported => "request_not_supported",

@@ -74,6 +74,8 @@ fn at_the_login() -> Vec<Sample> {
                 R::LoginRequired,
                 R::TooManyCodes,
                 R::ConsentRequired,
+                R::InteractionRequired,
+                R::ConfirmationInvalid,
                 R::RequestObject,
                 R::RequestUri,
                 R::Registration,
@@ -98,12 +100,12 @@ fn at_the_login() -> Vec<Sample> {
                 of("network.timeout"),
                 R::UserDisabled,
                 R::OtherUser,
-                R::StartAgain,
-                R::TooManyCodes,
-            ]
                 R::LoginTimeUnknown,
                 R::LoginTooOld,
                 R::LoginTooOldInApp,
+                R::StartAgain,
+                R::TooManyCodes,
+            ]
         }),
     ]
 }
