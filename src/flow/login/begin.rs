@@ -125,7 +125,7 @@ async fn judge_and_begin(
             if request.authn.prompt_none {
                 return Err(AuthorizeRefusal::LoginRequired.into());
             }
-            Prompt::Any
+            if request.authn.max_age.is_some() { Prompt::Login } else { Prompt::Any }
         }
         Verdict::AskKakao(prompt) => prompt,
         Verdict::LoginRequired => return Err(AuthorizeRefusal::LoginRequired.into()),
