@@ -91,12 +91,13 @@ async fn a_silent_request_of_a_program_on_the_device_is_told_that_a_page_is_need
     let rig = rig().await;
     let browser = Browser::new(&rig);
     let silent = native(LOOPBACK, &[("prompt", "none")]);
-    for _ in 0..2 {
+    for has_session in [false, true] {
+        if has_session {
+            browser.tokens(&[]).await;
+        }
         let landed = location(&browser.authorize(&silent).await);
         assert!(landed.starts_with(LOOPBACK), "{landed}");
-        assert_eq!(parameter(&landed, "error").as_deref(), Some("interaction_required"));
-        // The same once the browser has a session.
-        browser.tokens(&[]).await;
+        assert_eq!(parameter(&landed, "error").as_deref(), Some("interaction_required"), "{has_session}");
     }
     let preview = [("client_id", "previews"), ("redirect_uri", "https://shop-pr-7.preview.app.example/cb")];
     let preview = authorization_request(&[&preview[..], &[("prompt", "none")]].concat());
