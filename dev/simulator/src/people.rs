@@ -193,6 +193,13 @@ impl Person {
                 account.insert("email".into(), json!(address));
             }
         }
+        self.put_items(&mut account, withdrawn);
+        body.insert("kakao_account".into(), Value::Object(account));
+        Value::Object(body)
+    }
+
+    /// The items that are a text, each with its flag.
+    fn put_items(&self, account: &mut Map<String, Value>, withdrawn: &BTreeSet<String>) {
         for (item, value) in [
             ("age_range", &self.age_range),
             ("phone_number", &self.phone_number),
@@ -213,8 +220,6 @@ impl Person {
             account.insert("birthday_type".into(), json!(kind));
             account.insert("is_leap_month".into(), json!(false));
         }
-        body.insert("kakao_account".into(), Value::Object(account));
-        Value::Object(body)
     }
 }
 

@@ -9,6 +9,13 @@ use super::code::OAuthError::{
 use super::{access, login, request};
 use crate::flow::refusal::{AuthorizeRefusal as Refusal, LoginRefusal};
 
+const CHALLENGE_MISSING: &str = "code_challenge is missing: this client must use PKCE. Send code_challenge with \
+                                 code_challenge_method=S256; most libraries have an option for it.";
+
+const CHALLENGE_OR_NONCE_MISSING: &str = "code_challenge is missing: turn on PKCE with S256 in the client, or have it send \
+                                          nonce with the scope openid. If it can do neither, the operator may set \
+                                          require_pkce = false for it.";
+
 pub(super) fn body(refusal: &Refusal) -> ErrorBody {
     let (oauth, code, sentence) = match refusal {
         Refusal::Access(refusal) => return access::body(*refusal),
@@ -27,18 +34,10 @@ pub(super) fn body(refusal: &Refusal) -> ErrorBody {
         Refusal::ResponseTypeUnsupported => {
             (UnsupportedResponseType, "response_type_unsupported", "response_type must be code.")
         }
-        Refusal::ChallengeMissing => (
-            InvalidRequest,
-            "code_challenge_missing",
-            "code_challenge is missing: this client must use PKCE. Send code_challenge with code_challenge_method=S256; \
-             most libraries have an option for it.",
-        ),
-        Refusal::ChallengeOrNonceMissing => (
-            InvalidRequest,
-            "code_challenge_or_nonce_missing",
-            "code_challenge is missing: turn on PKCE with S256 in the client, or have it send nonce with the scope openid. \
-             If it can do neither, the operator may set require_pkce = false for it.",
-        ),
+        Refusal::ChallengeMissing => (InvalidRequest, "code_challenge_missing", CHALLENGE_MISSING),
+        Refusal::ChallengeOrNonceMissing => {
+            (InvalidRequest, "code_challenge_or_nonce_missing", CHALLENGE_OR_NONCE_MISSING)
+        }
         Refusal::ChallengeMethodUnsupported => {
             (InvalidRequest, "code_challenge_method_unsupported", "code_challenge_method must be S256.")
         }
