@@ -1,4 +1,4 @@
-//! Table `client_assertions`: each assertion of a client is good once.
+//! Table `client_assertions`: each assertion of a client, nonce and Kakao ID token is good once.
 
 use super::{Conn, Result, on};
 use crate::domain::{Fingerprint, Timestamp};
@@ -10,6 +10,13 @@ pub async fn spend(conn: &mut Conn, assertion: &Fingerprint, expires_at: Timesta
     let done = on!(conn, c => sqlx::query(SQL).bind(assertion.as_bytes()).bind(expires_at)
         .execute(c).await.map(|done| done.rows_affected()))?;
     Ok(done == 1)
+}
+
+/// Whether it was shown, and has not expired.
+pub(crate) async fn lives(conn: &mut Conn, assertion: &Fingerprint, now: Timestamp) -> Result<bool> {
+    const SQL: &str = "SELECT id FROM client_assertions WHERE id = $1 AND expires_at > $2";
+    Ok(on!(conn, c => sqlx::query(SQL).bind(assertion.as_bytes()).bind(now)
+        .fetch_optional(c).await.map(|row| row.is_some()))?)
 }
 
 /// Whether an assertion was shown.

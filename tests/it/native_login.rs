@@ -172,12 +172,12 @@ async fn a_nonce_of_ours_is_good_once_raw_or_hashed_and_needs_no_second_copy() {
 async fn a_nonce_of_the_app_s_own_is_compared_and_the_error_says_what_was_expected() {
     let rig = Rig::start().await;
     let plain = sdk(&rig, Some("my-own-nonce"));
-    for _ in 0..2 {
-        let reply = by_id_token(&rig, &plain, &[("nonce", "my-own-nonce")]).await;
-        assert_eq!(reply.status(), StatusCode::OK, "how often is the app's business");
-    }
+    // What is sent wrong is refused, and may be sent right.
     refused(by_id_token(&rig, &plain, &[]).await, "Send it as nonce").await;
     refused(by_id_token(&rig, &plain, &[("nonce", "another")]).await, "SHA-256 in hex").await;
+    let reply = by_id_token(&rig, &plain, &[("nonce", "my-own-nonce")]).await;
+    assert_eq!(reply.status(), StatusCode::OK);
+    refused(by_id_token(&rig, &plain, &[("nonce", "my-own-nonce")]).await, "used before").await;
     refused(by_id_token(&rig, &sdk(&rig, None), &[("nonce", "x")]).await, "the ID token has none").await;
     // One that looks like ours and is not.
     let forged = "A".repeat(54);
@@ -434,4 +434,44 @@ async fn what_is_no_access_token_costs_no_call_and_one_token_only_so_many() {
     assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(reply.headers().contains_key("retry-after"));
     assert_eq!(rig.kakao.calls().len(), calls);
+}
+
+#[tokio::test]
+async fn each_id_token_is_good_once_and_one_that_comes_again_ends_nothing() {
+    for stores in [Stores::PostgresAndRedis, Stores::SqliteAndMemory] {
+        let instances = if stores == Stores::PostgresAndRedis { 2 } else { 1 };
+        let rig = Rig::with(Setup { stores, instances, ..Setup::default() }).await;
+        let tokens = sdk(&rig, None);
+        let id_token = tokens.id_token.as_deref().unwrap();
+        let at = async |instance, client| {
+            let form = [
+                ("grant_type", GRANT),
+                ("client_id", client),
+                ("subject_token", id_token),
+                ("subject_token_type", ID_TOKEN),
+            ];
+            rig.token(instance, &form).await
+        };
+        let at_once = join_all((0..8).map(|instance| at(instance, "app"))).await;
+        let (mut given, mut repeated) = (Vec::new(), 0);
+        for reply in at_once {
+            if reply.status() == StatusCode::OK {
+                given.push(json(reply).await);
+            } else {
+                assert_eq!(reply.status(), StatusCode::BAD_REQUEST);
+                assert_eq!(json(reply).await["code"], "id_token_repeated", "{stores:?}");
+                repeated += 1;
+            }
+        }
+        assert_eq!((given.len(), repeated), (1, 7), "{stores:?}");
+        assert_eq!(rig.count("SELECT count(*) FROM grants").await, 1);
+        rig.clock.advance(Duration::from_secs(10));
+        assert_eq!(json(at(0, "app").await).await["code"], "id_token_used", "later");
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("client_id", "app"),
+            ("refresh_token", given[0]["refresh_token"].as_str().unwrap()),
+        ];
+        assert_eq!(rig.token(0, &form).await.status(), StatusCode::OK, "nothing has ended");
+    }
 }

@@ -12,6 +12,10 @@ use crate::kakao::KnownFault;
 pub enum SubjectTokenRefusal {
     /// It cannot be used; the sentence says what was expected.
     Invalid(String),
+    /// The same ID token of the same client, a moment ago.
+    Repeated,
+    /// The ID token has logged somebody in.
+    Used,
     /// The same token was handed in too often.
     Busy {
         /// When to try again.

@@ -15,8 +15,8 @@ use super::live_grants::end_oldest;
 use crate::cache::Decision;
 use crate::domain::access::{self, Basis};
 use crate::domain::{
-    Client, Consent, Fingerprint, GrantRequest, KakaoAccessToken, KakaoId, KakaoIdToken, Limit, Quota, Scope,
-    User,
+    Client, Consent, Fingerprint, GrantRequest, KakaoAccessToken, KakaoId, KakaoIdToken, KakaoNonce, Limit,
+    Quota, Scope, User,
 };
 use crate::flow::gauges::LOGINS;
 use crate::flow::limits::{self, Caller};
@@ -26,7 +26,7 @@ use crate::flow::nonces::{self, Origin};
 use crate::flow::refusal::{AccountRefusal, SubjectTokenRefusal, fault};
 use crate::flow::{Deps, Error};
 use crate::kakao::{Fault, IdToken, Person, TokenInfo};
-use crate::store::{Db, kakao_links, users};
+use crate::store::{Db, Tx, assertions, kakao_links, users};
 
 /// `subject_token_type` of an ID token (RFC 8693 §3).
 pub(crate) const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
@@ -38,6 +38,12 @@ pub(crate) const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_t
 const OLDEST: Duration = Duration::from_mins(10);
 
 const _: () = assert!(OLDEST.as_secs() == 600 && nonces::LIFE.as_secs() == 600, "the sentences below say so");
+
+/// Kakao's clock may be ahead of ours.
+const LEEWAY: Duration = Duration::from_mins(5);
+
+/// How soon the same ID token of the same client is a repetition.
+const REPEATED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Kakao's have about 64 characters.
 const LONGEST_ACCESS_TOKEN: usize = 512;
@@ -85,7 +91,9 @@ pub(crate) async fn exchange_kakao_token(
     access::audience(&request.client, &[], &request.resource)?;
     let scope = access::scope(Basis::Login(&request.client), request.scope.as_ref())?;
     let identity = match &request.subject {
-        Subject::IdToken { token, nonce } => by_id_token(deps, db, token, nonce.as_deref()).await?,
+        Subject::IdToken { token, nonce } => {
+            by_id_token(deps, db, token, nonce.as_deref(), &request.client).await?
+        }
         Subject::AccessToken(token) => by_access_token(deps, db, token, &request.caller).await?,
     };
     let client = &request.client;
@@ -116,6 +124,7 @@ async fn by_id_token(
     db: &mut Db,
     token: &KakaoIdToken,
     nonce: Option<&str>,
+    client: &Client,
 ) -> Result<Identity, Error<SubjectTokenRefusal>> {
     let id_token = deps.kakao.read_id_token(token).await.map_err(|fault| fault::of_id_token(&fault))?;
     let keys = deps.kakao.app_keys();
@@ -127,7 +136,12 @@ async fn by_id_token(
         .into());
     }
     check_age(deps, db, &id_token).await?;
-    check_nonce(deps, db, &id_token, nonce).await?;
+    let nonce = find_nonce(deps, &id_token, nonce)?;
+    // What can be sent again and be right is refused before this.
+    spend(deps, db, token, &id_token, client).await?;
+    if let Some((carried, nonce)) = nonce {
+        spend_nonce(deps, db, carried, &nonce).await?;
+    }
     let before = users::find_by_kakao_id(db, id_token.sub).await?;
     Ok(merged(id_token, before.filter(|user| user.deleted_at.is_none())))
 }
@@ -171,20 +185,46 @@ fn merged(id_token: IdToken, before: Option<User>) -> Identity {
     }
 }
 
-fn refuse(sentence: &str) -> Result<(), Error<SubjectTokenRefusal>> {
+fn refuse<T>(sentence: &str) -> Result<T, Error<SubjectTokenRefusal>> {
     Err(SubjectTokenRefusal::Invalid(sentence.to_owned()).into())
 }
 
-/// The nonce that the token carries is that of the app's login, raw or hashed; one that we issued is good once.
-async fn check_nonce(
+/// Each ID token is good once, whatever it carries. The client that shows one again at once has not got its answer yet, or runs its
+/// effects twice: it is refused with a code of its own. Neither ends anything.
+async fn spend(
     deps: &Deps,
     db: &mut Db,
+    token: &KakaoIdToken,
     id_token: &IdToken,
-    given: Option<&str>,
+    client: &Client,
 ) -> Result<(), Error<SubjectTokenRefusal>> {
-    let used = "The nonce was used before. Ask for a new one and log in again.";
+    let now = deps.clock.now();
+    // What is signed: the bytes of a signature can be written in other ways.
+    let signed = token.reveal().rsplit_once('.').map_or(token.reveal(), |(signed, _)| signed);
+    let mark = |whom: &str| Fingerprint::of(format!("kakao id token {whom} {signed}").as_bytes());
+    let (token, by_client) = (mark(""), mark(client.id.as_str()));
+    let mut tx = Tx::begin(db).await?;
+    if assertions::spend(&mut tx, &token, id_token.issued_at + OLDEST + LEEWAY).await? {
+        assertions::spend(&mut tx, &by_client, now + REPEATED_WITHIN).await?;
+        tx.commit().await?;
+        return Ok(());
+    }
+    drop(tx);
+    Err(if assertions::lives(db, &by_client, now).await? {
+        SubjectTokenRefusal::Repeated.into()
+    } else {
+        SubjectTokenRefusal::Used.into()
+    })
+}
+
+/// The nonce that the token carries, and in what form it is that of the app's login: raw or hashed.
+fn find_nonce<'a>(
+    deps: &Deps,
+    id_token: &'a IdToken,
+    given: Option<&str>,
+) -> Result<Option<(&'a KakaoNonce, String)>, Error<SubjectTokenRefusal>> {
     let (carried, nonce) = match (&id_token.nonce, given) {
-        (None, None) => return Ok(()),
+        (None, None) => return Ok(None),
         (None, Some(_)) => {
             return refuse(
                 "A nonce was sent, but the ID token has none. Give the nonce to Kakao's SDK when the login begins.",
@@ -211,13 +251,24 @@ async fn check_nonce(
             (carried, raw.to_owned())
         }
     };
-    match nonces::origin(deps, &nonce) {
-        Origin::Foreign if carried.matches(&nonce) && !nonces::spend_foreign(deps, db, &nonce).await? => {
+    Ok(Some((carried, nonce)))
+}
+
+/// One that we issued is good once.
+async fn spend_nonce(
+    deps: &Deps,
+    db: &mut Db,
+    carried: &KakaoNonce,
+    nonce: &str,
+) -> Result<(), Error<SubjectTokenRefusal>> {
+    let used = "The nonce was used before. Ask for a new one and log in again.";
+    match nonces::origin(deps, nonce) {
+        Origin::Foreign if carried.matches(nonce) && !nonces::spend_foreign(deps, db, nonce).await? => {
             refuse(used)
         }
         Origin::Foreign => Ok(()),
         Origin::Expired => refuse("The nonce is older than ten minutes. Ask for a new one and log in again."),
-        Origin::Ours(until) if nonces::spend(deps, db, &nonce, carried.reveal(), until).await? => Ok(()),
+        Origin::Ours(until) if nonces::spend(deps, db, nonce, carried.reveal(), until).await? => Ok(()),
         Origin::Ours(_) => refuse(used),
     }
 }

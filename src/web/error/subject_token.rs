@@ -13,6 +13,18 @@ pub(super) fn body(refusal: &Refusal) -> ErrorBody {
             "subject_token_invalid",
             sentence.clone(),
         ),
+        Refusal::Repeated => ErrorBody::new(
+            ErrorStatus::BadRequest,
+            OAuthError::InvalidGrant,
+            "id_token_repeated",
+            "This Kakao ID token was used before, by this client a moment ago. Take the tokens of that answer: they are good.",
+        ),
+        Refusal::Used => ErrorBody::new(
+            ErrorStatus::BadRequest,
+            OAuthError::InvalidGrant,
+            "id_token_used",
+            "This Kakao ID token was used before. Have Kakao's SDK log the person in again.",
+        ),
         Refusal::Busy { retry_after } => kakao::busy(*retry_after),
         Refusal::Kakao(fault) => kakao::fault(fault),
         Refusal::KakaoTryLater { fault, retry_after } => {

@@ -142,6 +142,8 @@ fn at_the_token_endpoint() -> Vec<Sample> {
                 (R::Account(AccountRefusal::UserDisabled), R::Access(AccessRefusal::ResourceUnknown));
             [
                 invalid,
+                R::Repeated,
+                R::Used,
                 R::Busy { retry_after: WAIT },
                 R::Kakao(fault("KOE010")),
                 R::KakaoTryLater { fault: fault("KAPI-1"), retry_after: None },
