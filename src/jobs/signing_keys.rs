@@ -36,8 +36,8 @@ pub async fn keys_once(deps: &Deps, db: &mut Db, holder: Uuid) -> Result<Option<
     }
     let steps = lifecycle::step(db, &deps.keys.master, &deps.keys.policy, now).await?;
     let reencrypted = lifecycle::reencrypt(db, &deps.keys.master).await?;
-    if reencrypted > 0 {
-        info!(reencrypted, "stored values were re-encrypted with the current master key");
+    if reencrypted.done > 0 {
+        info!(reencrypted = reencrypted.done, "stored values were re-encrypted with the current master key");
     }
     Ok(Some(steps))
 }

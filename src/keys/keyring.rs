@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tracing::error;
 
 use super::jwk::PublicJwk;
 use super::signer::{SigningKey, TokenType};
@@ -95,6 +96,12 @@ fn signing_key(master: &MasterKeys, key: &StoredKey) -> Result<SigningKey, Error
     SigningKey::from_pkcs8(key.alg, &der.ok_or(Error::NotDecryptable("a signing key"))?)
 }
 
+/// That the next keys can be opened, before their time has come.
+fn next_keys(master: &MasterKeys, stored: &[StoredKey], now: Timestamp) -> Result<(), Error> {
+    let next = |key: &&StoredKey| key.state().stage(now) == Stage::Next;
+    stored.iter().filter(next).try_for_each(|key| signing_key(master, key).map(drop))
+}
+
 fn verifying_key(public: &PublicJwk) -> Result<VerifyingKey, Error> {
     VerifyingKey::of(public).ok_or(Error::Crypto("reading a public key"))
 }
@@ -125,7 +132,9 @@ impl Keys {
     ) -> Result<Self, Error> {
         let now = clock.now();
         lifecycle::step(db, &master, &policy, now).await?;
-        let keyring = Keyring::of(&master, &signing_keys::all(db).await?, now)?;
+        let stored = signing_keys::all(db).await?;
+        let keyring = Keyring::of(&master, &stored, now)?;
+        next_keys(&master, &stored, now)?;
         Ok(Self { current: Arc::new(ArcSwap::from_pointee(keyring)), master, policy: Arc::new(policy) })
     }
 
@@ -139,6 +148,10 @@ impl Keys {
             return Ok(false);
         }
         self.current.store(Arc::new(Keyring::of(&self.master, &stored, now)?));
+        // It is published all the same: what another replica signs with it must verify here.
+        if let Err(error) = next_keys(&self.master, &stored, now) {
+            error!(%error, "the next signing key cannot be used here: secrets.previous_master_keys lacks its master key");
+        }
         Ok(true)
     }
 

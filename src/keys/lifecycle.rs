@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
+use uuid::Uuid;
 
 use super::signer::SigningKey;
 use super::{Error, MasterKeys, Purpose};
 use crate::domain::rotation::{KeyPolicy, KeyState, Stage, Step, is_known, plan};
-use crate::domain::{AuditEvent, SigningAlg, Timestamp};
+use crate::domain::{AuditEvent, KakaoId, KakaoUnlink, SigningAlg, Timestamp, UserId};
+use crate::store::outbox::{self, KAKAO_UNLINKS};
 use crate::store::signing_keys::{self, StoredKey};
 use crate::store::{Conn, Db, Tx, audit, users};
 
@@ -168,32 +170,104 @@ async fn new_key(master: &Arc<MasterKeys>, alg: SigningAlg, now: Timestamp) -> R
     })
 }
 
-/// How many Kakao refresh tokens one step re-encrypts.
+/// How many Kakao refresh tokens are read at once, and how often in one step.
 const BATCH: i32 = 500;
+const BATCHES: usize = 20;
 
-/// Encrypts with the current master key what an older one encrypted; how many values. Repeated until it is zero, the older master
-/// key is needed for refresh tokens and cookies alone, which die out.
-pub async fn reencrypt(conn: &mut Conn, master: &MasterKeys) -> Result<u64, Error> {
-    let mut reencrypted = 0;
-    for key in signing_keys::all(conn).await? {
-        let Some(private) = &key.private_key_encrypted else { continue };
-        if !private.starts_with(master.key_id(Purpose::SigningKey)) {
-            let context = key.kid.as_bytes();
-            let der = master
-                .decrypt(Purpose::SigningKey, context, private)
-                .ok_or(Error::NotDecryptable("a signing key"))?;
-            let encrypted = master.encrypt(Purpose::SigningKey, context, &der)?;
-            reencrypted += u64::from(signing_keys::reencrypt(conn, &key.kid, private, &encrypted).await?);
+/// What was encrypted anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reencrypted {
+    /// With the current master key now.
+    pub done: u64,
+    /// By no master key of the settings: left as they are, and in nobody's way.
+    pub unreadable: u64,
+}
+
+impl Reencrypted {
+    fn count(&mut self, what: &'static str, name: &str, changed: Option<bool>) {
+        match changed {
+            Some(changed) => self.done += u64::from(changed),
+            None => {
+                self.unreadable += 1;
+                error!(
+                    what,
+                    name,
+                    "no master key of the settings decrypts this; secrets.previous_master_keys lacks one"
+                );
+            }
         }
     }
-    let purpose = Purpose::KakaoRefreshToken;
-    for token in users::encrypted_with_other_keys(conn, master.key_id(purpose), BATCH).await? {
-        let context = token.kakao_id.0.to_be_bytes();
-        let clear = master
-            .decrypt(purpose, &context, &token.encrypted)
-            .ok_or(Error::NotDecryptable("a Kakao refresh token"))?;
-        let encrypted = master.encrypt(purpose, &context, &clear)?;
-        reencrypted += u64::from(users::reencrypt(conn, token.user, &token.encrypted, &encrypted).await?);
+}
+
+/// Encrypts with the current master key what an older one encrypted. Repeated until nothing is done any more, the older master key
+/// is needed for refresh tokens and cookies alone, which die out, and for what is unreadable without it.
+pub async fn reencrypt(conn: &mut Conn, master: &MasterKeys) -> Result<Reencrypted, Error> {
+    let mut total = Reencrypted::default();
+    for key in signing_keys::all(conn).await? {
+        let Some(old) = &key.private_key_encrypted else { continue };
+        if old.starts_with(master.key_id(Purpose::SigningKey)) {
+            continue;
+        }
+        let changed = match anew(master, Purpose::SigningKey, key.kid.as_bytes(), old)? {
+            Some(new) => Some(signing_keys::reencrypt(conn, &key.kid, old, &new).await?),
+            None => None,
+        };
+        total.count("a signing key", &key.kid, changed);
     }
-    Ok(reencrypted)
+    let mut last = UserId(Uuid::nil());
+    for _ in 0..BATCHES {
+        let key_id = master.key_id(Purpose::KakaoRefreshToken);
+        let tokens = users::encrypted_with_other_keys(conn, key_id, last, BATCH).await?;
+        let Some(token) = tokens.last() else { break };
+        last = token.user;
+        for token in &tokens {
+            let changed = match refresh_token_anew(master, token.kakao_id, &token.encrypted)? {
+                Some(new) => Some(users::reencrypt(conn, token.user, &token.encrypted, &new).await?),
+                None => None,
+            };
+            total.count("a Kakao refresh token", &token.user.to_string(), changed);
+        }
+    }
+    reencrypt_unlinks(conn, master, &mut total).await?;
+    Ok(total)
+}
+
+/// The refresh tokens of deleted accounts that Kakao does not know of yet, also of those that wait for the operator.
+async fn reencrypt_unlinks(
+    conn: &mut Conn,
+    master: &MasterKeys,
+    total: &mut Reencrypted,
+) -> Result<(), Error> {
+    let mut last = Uuid::nil();
+    for _ in 0..BATCHES {
+        let items = outbox::unfinished(conn, &KAKAO_UNLINKS, last, BATCH).await?;
+        let Some(item) = items.last() else { break };
+        last = item.attempt.key;
+        for item in items {
+            let unlink = item.payload;
+            let Some(old) = &unlink.refresh_token else { continue };
+            if old.starts_with(master.key_id(Purpose::KakaoRefreshToken)) {
+                continue;
+            }
+            let changed = match refresh_token_anew(master, unlink.kakao_id, old)? {
+                Some(new) => {
+                    let unlink = KakaoUnlink { refresh_token: Some(new), ..unlink };
+                    Some(outbox::rewrite(conn, &KAKAO_UNLINKS, &item.attempt, &unlink).await?)
+                }
+                None => None,
+            };
+            total.count("the refresh token of an unlink", &item.attempt.key.to_string(), changed);
+        }
+    }
+    Ok(())
+}
+
+fn refresh_token_anew(master: &MasterKeys, kakao_id: KakaoId, old: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+    anew(master, Purpose::KakaoRefreshToken, &kakao_id.0.to_be_bytes(), old)
+}
+
+/// The same value, encrypted with the current master key; `None` if none decrypts it.
+fn anew(master: &MasterKeys, purpose: Purpose, context: &[u8], old: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+    let clear = master.decrypt(purpose, context, old);
+    clear.map(|clear| master.encrypt(purpose, context, &clear)).transpose()
 }

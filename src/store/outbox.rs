@@ -397,6 +397,42 @@ pub async fn pending<T: DeserializeOwned>(conn: &mut Conn, queue: &Queue<T>) -> 
     rows.into_iter().map(read).collect()
 }
 
+/// What is not done yet, behind this key and in its order: for whoever looks at every item.
+pub(crate) async fn unfinished<T: DeserializeOwned>(
+    conn: &mut Conn,
+    queue: &Queue<T>,
+    after: Uuid,
+    most: i32,
+) -> Result<Vec<Item<T>>> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM outbox WHERE queue = $1 AND done_at IS NULL AND key > $2 ORDER BY key LIMIT $3"
+    );
+    let rows: Vec<ItemRow> =
+        on!(conn, c => sqlx::query_as(SQL).bind(queue.name).bind(after).bind(most).fetch_all(c).await)?;
+    let read = |row: ItemRow| {
+        let key = row.key;
+        row.read().map_err(|_| Error::impossible("outbox", "payload", &key))
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// Says anew what is to be done by an item, if it is still that one and not done.
+pub(crate) async fn rewrite<T: Serialize + Sync>(
+    conn: &mut Conn,
+    queue: &Queue<T>,
+    attempt: &Attempt,
+    payload: &T,
+) -> Result<bool> {
+    const SQL: &str = "UPDATE outbox SET payload = $4
+                       WHERE queue = $1 AND key = $2 AND created_at = $3 AND done_at IS NULL";
+    let done = on!(conn, c => sqlx::query(SQL)
+        .bind(queue.name).bind(attempt.key).bind(attempt.put_at).bind(Json(payload))
+        .execute(c).await.map(|done| done.rows_affected()))?;
+    Ok(done == 1)
+}
+
 row!(BacklogRow { queue: String, waiting: i64, set_aside: i64 });
 
 /// What is not done yet of a queue.

@@ -141,17 +141,19 @@ pub(crate) struct EncryptedToken {
     pub(crate) encrypted: Vec<u8>,
 }
 
-/// Some of the Kakao refresh tokens that were not encrypted with this key (their first bytes name it).
+/// Some of the Kakao refresh tokens that were not encrypted with this key (their first bytes name it), behind this user, in
+/// order.
 pub(crate) async fn encrypted_with_other_keys(
     conn: &mut Conn,
     key_id: &[u8],
+    after: UserId,
     most: i32,
 ) -> Result<Vec<EncryptedToken>> {
     const SQL: &str = "SELECT id, kakao_id, kakao_refresh_token FROM users
                        WHERE kakao_refresh_token IS NOT NULL AND kakao_id IS NOT NULL
-                         AND substr(kakao_refresh_token, 1, 4) <> $1 LIMIT $2";
+                         AND substr(kakao_refresh_token, 1, 4) <> $1 AND id > $2 ORDER BY id LIMIT $3";
     let rows: Vec<EncryptedTokenRow> =
-        on!(conn, c => sqlx::query_as(SQL).bind(key_id).bind(most).fetch_all(c).await)?;
+        on!(conn, c => sqlx::query_as(SQL).bind(key_id).bind(after.0).bind(most).fetch_all(c).await)?;
     let token = |row: EncryptedTokenRow| EncryptedToken {
         user: UserId(row.id),
         kakao_id: KakaoId(row.kakao_id),

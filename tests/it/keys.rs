@@ -9,7 +9,7 @@ use kakao_auth::domain::rotation::{Stage, Step};
 use kakao_auth::jobs::key_reload::reload_keys_once;
 use kakao_auth::jobs::signing_keys::keys_once;
 use kakao_auth::keys::Purpose;
-use kakao_auth::keys::lifecycle::{self, Rotated};
+use kakao_auth::keys::lifecycle::{self, Reencrypted, Rotated};
 use kakao_auth::store::{Tx, signing_keys};
 use kakao_auth_verifier::{Refused, Verifier};
 use reqwest::StatusCode;
@@ -216,10 +216,11 @@ async fn after_the_master_key_was_changed_everything_is_encrypted_anew_and_the_o
     let both = master_keys(new, &[old]);
     assert_eq!(
         lifecycle::reencrypt(&mut rig.db(), &both).await.unwrap(),
-        4 + 1,
+        Reencrypted { done: 4 + 1, unreadable: 0 },
         "four keys, one Kakao token"
     );
-    assert_eq!(lifecycle::reencrypt(&mut rig.db(), &both).await.unwrap(), 0, "nothing is left");
+    let again = lifecycle::reencrypt(&mut rig.db(), &both).await.unwrap();
+    assert_eq!(again, Reencrypted::default(), "nothing is left");
 
     rig.add_instance(&Setup { settings: vec![("SECRETS__MASTER_KEY", new.to_owned())], ..Setup::default() })
         .await;
@@ -284,4 +285,56 @@ async fn an_operator_sees_age_stage_and_use_of_each_key_on_the_management_addres
     assert_eq!(http().get(rig.url(0, "/metrics")).send().await.unwrap().status(), StatusCode::NOT_FOUND);
     let inside = http().get(rig.management_url(0, "/oauth/authorize")).send().await.unwrap();
     assert_eq!(inside.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_value_that_no_master_key_decrypts_stops_no_other_and_waiting_unlinks_are_encrypted_anew_too() {
+    let new = "HxAREhMUFRYXGBkaGxwdHgABAgMEBQYHCAkKCwwNDg8=";
+    for stores in [crate::rig::Stores::PostgresAndRedis, crate::rig::Stores::SqliteAndMemory] {
+        let rig = Rig::with(Setup { stores, ..Setup::default() }).await;
+        let lost = crate::rig::user_of(&rig.tokens().await);
+        rig.kakao.autopilot(kakao_simulator::Autopilot::Person("no-email".into()));
+        let kept = crate::rig::user_of(&rig.tokens().await);
+        let (old, both) = (master_keys(MASTER_KEY, &[]), master_keys(new, &[MASTER_KEY]));
+        let context = 7_i64.to_be_bytes();
+        let encrypted = old.encrypt(Purpose::KakaoRefreshToken, &context, b"of a deleted account").unwrap();
+        let encrypted = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, encrypted);
+        // Somebody else's master key encrypted one, and an account is gone of which Kakao does not know yet.
+        let (id, garbage) = (lost.0, vec![0xAB_u8; 64]);
+        let unlink = format!("{{\"kakao_id\":7,\"refresh_token\":\"{encrypted}\"}}");
+        const GARBAGE: &str = "UPDATE users SET kakao_refresh_token = $2 WHERE id = $1";
+        const UNLINK: &str = "INSERT INTO outbox (queue, key, lane, payload, created_at, next_at, set_aside_at)
+                              SELECT 'kakao_unlink', $1, '7', $2, created_at, created_at, created_at FROM users WHERE id = $1";
+        match &rig.pool {
+            kakao_auth::store::Pool::Postgres(pool) => {
+                sqlx::query(GARBAGE).bind(id).bind(garbage).execute(pool).await.unwrap();
+                let unlink: Value = serde_json::from_str(&unlink).unwrap();
+                sqlx::query(UNLINK).bind(kept.0).bind(unlink).execute(pool).await.unwrap();
+            }
+            kakao_auth::store::Pool::Sqlite(pool) => {
+                sqlx::query(GARBAGE).bind(id).bind(garbage).execute(pool).await.unwrap();
+                sqlx::query(UNLINK).bind(kept.0).bind(unlink).execute(pool).await.unwrap();
+            }
+        }
+        let first = lifecycle::reencrypt(&mut rig.db(), &both).await.unwrap();
+        assert_eq!(
+            first,
+            Reencrypted { done: 4 + 1 + 1, unreadable: 1 },
+            "keys, a token, an unlink: {stores:?}"
+        );
+        let again = lifecycle::reencrypt(&mut rig.db(), &both).await.unwrap();
+        assert_eq!(again, Reencrypted { done: 0, unreadable: 1 }, "{stores:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_next_key_that_cannot_be_opened_is_found_out_at_the_start() {
+    let rig = Rig::start().await;
+    let kakao_auth::store::Pool::Postgres(pool) = &rig.pool else { panic!("this test is for Postgres") };
+    let sql =
+        "UPDATE signing_keys SET private_key_encrypted = decode('abababababababababababababababab', 'hex')
+               WHERE activated_at IS NULL";
+    assert!(sqlx::query(sql).execute(pool).await.unwrap().rows_affected() > 0);
+    let (code, said) = crate::rig::Program::on(&rig).run(&["serve"]).await;
+    assert!(code.is_some_and(|code| code != 0) && said.contains("a signing key"), "{code:?} {said}");
 }
