@@ -1,88 +1,184 @@
 //! What a token may carry: the one place that decides its scope and its audience, for every grant type.
+//!
+//! Our own API is a resource beside those of the clients; the issuer names it. Its scopes are given only when they are named, and
+//! go only into tokens that are for it alone: whoever else receives a token of ours can do nothing with it here.
 
-use super::{Client, Scope};
+use super::{Client, Grant, Scope};
 
 /// Scopes about a user; a client that acts for itself has none.
-const OF_A_USER: [&str; 4] = ["openid", "profile", "email", "phone"];
+const OF_A_USER: [&str; 5] = ["openid", "profile", "email", "phone", ACCOUNT];
 
-/// By what a requested scope is measured.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Basis<'a> {
-    /// A user logs in at this client (authorization code, token exchange).
-    Login(&'a Client),
-    /// This client acts for itself (client credentials).
-    Itself(&'a Client),
-    /// What was granted already (code exchange, refresh).
-    Granted(&'a Scope),
+/// The scope of our own API by which a user's account is changed.
+pub(crate) const ACCOUNT: &str = "account";
+
+/// The scopes of our own API for clients that act for themselves.
+const OF_A_SERVICE: [&str; 3] = ["users:read", "kakao:token", "admin"];
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asked<'a> {
+    /// `scope`
+    pub(crate) scope: Option<&'a Scope>,
+    /// `resource` (RFC 8707); none: all that may be had but our own API.
+    pub(crate) resource: &'a [String],
 }
 
-/// Why a requested scope is not given.
+/// What a token carries.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Access {
+    /// Its scope.
+    pub(crate) scope: Scope,
+    /// Its `aud`.
+    pub(crate) audience: Vec<String>,
+}
+
+/// Why a request is not granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ScopeError {
-    /// The client may have nothing of it, or not all of it.
+pub(crate) enum AccessError {
+    /// The client may have nothing of the scope, or not all of it.
     #[error("the client may not have this scope")]
     NotTheClients,
-    /// It is wider than what was granted (RFC 6749 §6).
+    /// The scope is wider than what was granted (RFC 6749 §6).
     #[error("the scope is wider than what was granted")]
     Wider,
+    /// `account` is named, and not the resource that it is for.
+    #[error("the scope is given with the issuer as the resource")]
+    NeedsIssuer,
+    /// A scope of our own API stands beside one of another.
+    #[error("the scopes are of two APIs")]
+    TwoApis,
+    /// A resource is not the client's, or was not granted (RFC 8707 §2.2).
+    #[error("a resource is not the client's, or was not granted")]
+    UnknownResource,
 }
 
-/// A resource is not the client's, or was not granted (RFC 8707 §2.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a resource is not the client's, or was not granted")]
-pub(crate) struct UnknownResource;
-
-/// The scope of a token or grant, out of the one that was requested.
+/// The scope that a login grants, out of the one that was requested.
 ///
-/// At a login, unknown scopes and those that the client may not have are dropped, and the token response tells what is left
-/// (RFC 6749 §3.3, OpenID Connect Core §3.1.2.1). Elsewhere all of it is given or none.
+/// Unknown scopes and those that the client may not have are dropped, and the token response tells what is left
+/// (RFC 6749 §3.3, OpenID Connect Core §3.1.2.1).
 ///
 /// # Errors
-/// When nothing may be given of it, or not all where all is to be given.
-pub(crate) fn scope(basis: Basis<'_>, requested: Option<&Scope>) -> Result<Scope, ScopeError> {
-    let all_of = |requested: &Scope, most: &Scope, error| {
-        if requested.is_within(most) { Ok(requested.clone()) } else { Err(error) }
-    };
-    match (basis, requested) {
+/// When nothing is left.
+pub(crate) fn of_login(client: &Client, requested: Option<&Scope>) -> Result<Scope, AccessError> {
+    match requested {
         // OpenID Connect begins only where it is asked for.
-        (Basis::Login(client), None) => Ok(client.scopes.iter().filter(|token| *token != "openid").collect()),
-        (Basis::Login(client), Some(requested)) => {
-            let left = requested.within(&client.scopes);
-            if left.is_empty() { Err(ScopeError::NotTheClients) } else { Ok(left) }
+        None => Ok(without(&client.scopes, |token| token == "openid" || is_of_our_api(token))),
+        Some(requested) => {
+            let left = without(&requested.within(&client.scopes), is_of_a_service);
+            if left.is_empty() { Err(AccessError::NotTheClients) } else { Ok(left) }
         }
-        (Basis::Itself(client), requested) => {
-            let own: Scope = client.scopes.iter().filter(|token| !OF_A_USER.contains(token)).collect();
-            all_of(requested.unwrap_or(&own), &own, ScopeError::NotTheClients)
-        }
-        (Basis::Granted(granted), None) => Ok(granted.clone()),
-        (Basis::Granted(granted), Some(requested)) => all_of(requested, granted, ScopeError::Wider),
     }
 }
 
-/// The audience of a token: the resources requested, or else those granted, or else all of the client's (RFC 8707 §2.2).
+/// Whether a login may ask for these resources.
 ///
 /// # Errors
-/// When one is requested that is not the client's, or was not granted.
-pub(crate) fn audience<'a>(
-    client: &'a Client,
-    granted: &'a [String],
-    requested: &'a [String],
-) -> Result<&'a [String], UnknownResource> {
+/// When one of them is neither the client's nor the issuer.
+pub(crate) fn refuse_unknown(issuer: &str, client: &Client, resource: &[String]) -> Result<(), AccessError> {
+    audience(issuer, client, &[], resource).map(drop)
+}
+
+/// What an access token of a user's grant carries: all that was granted, or the part that is asked for.
+///
+/// # Errors
+/// When more is asked for than was granted, or than may stand in one token.
+pub(crate) fn of_grant(
+    issuer: &str,
+    client: &Client,
+    grant: &Grant,
+    asked: Asked<'_>,
+) -> Result<Access, AccessError> {
+    let scope = asked.scope.unwrap_or(&grant.scope);
+    if !scope.is_within(&grant.scope) {
+        return Err(AccessError::Wider);
+    }
+    let mut audience = audience(issuer, client, &grant.resource, asked.resource)?;
+    let for_us_alone = is_issuer_alone(issuer, asked.resource);
+    if asked.scope.is_some_and(|scope| scope.contains(ACCOUNT)) && !for_us_alone {
+        return Err(AccessError::NeedsIssuer);
+    }
+    let scope = without(scope, |token| is_of_a_service(token) || (token == ACCOUNT && !for_us_alone));
+    // Userinfo is ours.
+    if scope.contains("openid") && !audience.iter().any(|one| one == issuer) {
+        audience.push(issuer.to_owned());
+    }
+    Ok(Access { scope, audience })
+}
+
+/// What the access token carries that a client gets for itself: all of the scope that it names, or all that it may have of other
+/// APIs than ours.
+///
+/// # Errors
+/// When it may not have that, or not in one token, or when there is nothing to have without naming it.
+pub(crate) fn of_client(issuer: &str, client: &Client, asked: Asked<'_>) -> Result<Access, AccessError> {
+    let own = without(&client.scopes, |token| OF_A_USER.contains(&token));
+    let scope = match asked.scope {
+        Some(requested) if requested.is_within(&own) => requested.clone(),
+        None if own.is_empty() || own.iter().any(|token| !is_of_a_service(token)) => {
+            without(&own, is_of_a_service)
+        }
+        Some(_) | None => return Err(AccessError::NotTheClients),
+    };
+    if !scope.iter().any(is_of_a_service) {
+        let audience = audience(issuer, client, &[], asked.resource)?;
+        return Ok(Access { scope, audience });
+    }
+    if !scope.iter().all(is_of_a_service) {
+        return Err(AccessError::TwoApis);
+    }
+    if !asked.resource.is_empty() && !is_issuer_alone(issuer, asked.resource) {
+        return Err(AccessError::UnknownResource);
+    }
+    Ok(Access { scope, audience: vec![issuer.to_owned()] })
+}
+
+/// The resources requested, or else those granted, or else all of the client's (RFC 8707 §2.2). Every client may ask for a token
+/// for us.
+fn audience(
+    issuer: &str,
+    client: &Client,
+    granted: &[String],
+    requested: &[String],
+) -> Result<Vec<String>, AccessError> {
     let granted = if granted.is_empty() { &client.audience } else { granted };
     if requested.is_empty() {
-        return Ok(granted);
+        return Ok(granted.to_vec());
     }
-    let known = requested.iter().all(|one| granted.contains(one) && client.audience.contains(one));
-    if known { Ok(requested) } else { Err(UnknownResource) }
+    let may_have = |one: &String| one == issuer || (granted.contains(one) && client.audience.contains(one));
+    if !requested.iter().all(may_have) {
+        return Err(AccessError::UnknownResource);
+    }
+    Ok(if is_issuer_alone(issuer, requested) { vec![issuer.to_owned()] } else { requested.to_vec() })
+}
+
+fn is_issuer_alone(issuer: &str, resource: &[String]) -> bool {
+    !resource.is_empty() && resource.iter().all(|one| one == issuer)
+}
+
+fn is_of_a_service(token: &str) -> bool {
+    OF_A_SERVICE.contains(&token)
+}
+
+fn is_of_our_api(token: &str) -> bool {
+    token == ACCOUNT || is_of_a_service(token)
+}
+
+fn without(scope: &Scope, dropped: impl Fn(&str) -> bool) -> Scope {
+    scope.iter().filter(|token| !dropped(token)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use uuid::Uuid;
 
-    fn client() -> Client {
+    use super::*;
+    use crate::domain::{ClientId, GrantId, Stage, Timestamp, UserId};
+
+    const ISSUER: &str = "https://auth.example";
+
+    fn client(scopes: &str) -> Client {
         Client {
-            scopes: scope_of("openid profile orders:read"),
+            scopes: scope_of(scopes),
             audience: vec!["orders".into(), "stock".into()],
             ..Client::sample("web")
         }
@@ -92,65 +188,111 @@ mod tests {
         Scope::parse(text).unwrap()
     }
 
+    fn list(text: &str) -> Vec<String> {
+        text.split_whitespace().map(|one| if one == "us" { ISSUER } else { one }.to_owned()).collect()
+    }
+
+    /// A scope and an audience, in which "us" stands for the issuer.
+    fn access(scope: &str, audience: &str) -> Access {
+        Access { scope: scope_of(scope), audience: list(audience) }
+    }
+
     #[test]
     fn what_a_login_may_have_is_given_and_the_rest_is_dropped() {
-        let client = client();
+        let client = client("openid profile account orders:read users:read admin");
         for (requested, given) in [
             (None, Ok("profile orders:read")),
             (Some("openid"), Ok("openid")),
             (Some("orders:read unknown openid"), Ok("orders:read openid")),
-            (Some("unknown"), Err(ScopeError::NotTheClients)),
-            (Some(""), Err(ScopeError::NotTheClients)),
+            (Some("openid account"), Ok("openid account")),
+            (Some("openid admin users:read kakao:token"), Ok("openid")),
+            (Some("admin"), Err(AccessError::NotTheClients)),
+            (Some("unknown"), Err(AccessError::NotTheClients)),
+            (Some(""), Err(AccessError::NotTheClients)),
         ] {
-            let scope = scope(Basis::Login(&client), requested.map(scope_of).as_ref());
+            let scope = of_login(&client, requested.map(scope_of).as_ref());
             assert_eq!(scope, given.map(scope_of), "{requested:?}");
+        }
+        for (resource, known) in [("", true), ("stock us", true), ("us", true), ("elsewhere", false)] {
+            assert_eq!(refuse_unknown(ISSUER, &client, &list(resource)).is_ok(), known, "{resource}");
         }
     }
 
     #[test]
-    fn a_client_itself_gets_all_that_it_named_or_nothing_and_never_a_users_scope() {
-        let client = client();
-        for (requested, given) in [
-            (None, Ok("orders:read")),
-            (Some("orders:read"), Ok("orders:read")),
-            (Some("orders:read unknown"), Err(ScopeError::NotTheClients)),
-            (Some("profile"), Err(ScopeError::NotTheClients)),
+    fn a_client_itself_gets_what_it_named_of_one_api_and_never_a_users_scope() {
+        let client = client("openid account orders:read stock:read users:read admin");
+        let theirs = "orders stock";
+        for (requested, resource, given) in [
+            (None, "", Ok(access("orders:read stock:read", theirs))),
+            (Some("orders:read"), "orders", Ok(access("orders:read", "orders"))),
+            (Some("users:read"), "", Ok(access("users:read", "us"))),
+            (Some("admin users:read"), "us", Ok(access("admin users:read", "us"))),
+            (Some("admin orders:read"), "", Err(AccessError::TwoApis)),
+            (Some("admin"), "orders", Err(AccessError::UnknownResource)),
+            (Some("admin"), "us orders", Err(AccessError::UnknownResource)),
+            (Some("kakao:token"), "", Err(AccessError::NotTheClients)),
+            (Some("account"), "us", Err(AccessError::NotTheClients)),
+            (Some("openid"), "", Err(AccessError::NotTheClients)),
+            (Some("orders:read unknown"), "", Err(AccessError::NotTheClients)),
+            (None, "elsewhere", Err(AccessError::UnknownResource)),
         ] {
-            let scope = scope(Basis::Itself(&client), requested.map(scope_of).as_ref());
-            assert_eq!(scope, given.map(scope_of), "{requested:?}");
+            let scope = requested.map(scope_of);
+            let resource = list(resource);
+            let asked = Asked { scope: scope.as_ref(), resource: &resource };
+            assert_eq!(of_client(ISSUER, &client, asked), given, "{requested:?} {resource:?}");
         }
+        let service = Client { scopes: scope_of("openid admin"), ..client.clone() };
+        let nothing_named = of_client(ISSUER, &service, Asked::default());
+        assert_eq!(nothing_named, Err(AccessError::NotTheClients), "what is ours must be named");
+        let bare = Client { scopes: scope_of("openid"), ..client };
+        assert_eq!(of_client(ISSUER, &bare, Asked::default()), Ok(access("", theirs)));
     }
 
     #[test]
-    fn nothing_is_given_beyond_what_was_granted() {
-        let granted = scope_of("openid profile");
-        for (requested, given) in [
-            (None, Ok("openid profile")),
-            (Some("profile"), Ok("profile")),
-            (Some("profile email"), Err(ScopeError::Wider)),
-        ] {
-            let scope = scope(Basis::Granted(&granted), requested.map(scope_of).as_ref());
-            assert_eq!(scope, given.map(scope_of), "{requested:?}");
-        }
-    }
-
-    #[test]
-    fn an_audience_is_what_was_requested_of_what_was_granted_of_what_is_the_clients() {
-        let client = client();
-        let list = |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
-        for (granted, requested, given) in [
-            ("", "", Ok("orders stock")),
-            ("", "stock", Ok("stock")),
-            ("orders", "", Ok("orders")),
-            ("orders", "orders", Ok("orders")),
-            ("orders", "stock", Err(UnknownResource)),
-            ("", "elsewhere", Err(UnknownResource)),
+    fn a_grant_s_token_carries_what_was_granted_and_reaches_us_where_openid_or_the_resource_says_so() {
+        let client = client("openid profile account orders:read");
+        for (granted, of, requested, resource, given) in [
+            ("openid profile", "", None, "", Ok(access("openid profile", "orders stock us"))),
+            ("profile", "", None, "", Ok(access("profile", "orders stock"))),
+            ("openid profile", "", Some("profile"), "", Ok(access("profile", "orders stock"))),
+            ("openid profile", "", Some("profile email"), "", Err(AccessError::Wider)),
+            ("openid", "", None, "stock", Ok(access("openid", "stock us"))),
+            ("openid", "orders", None, "", Ok(access("openid", "orders us"))),
+            ("profile", "orders", None, "orders", Ok(access("profile", "orders"))),
+            ("profile", "orders", None, "stock", Err(AccessError::UnknownResource)),
+            ("profile", "", None, "elsewhere", Err(AccessError::UnknownResource)),
             // The settings took it from the client since it was granted.
-            ("elsewhere", "elsewhere", Err(UnknownResource)),
+            ("profile", "elsewhere", None, "elsewhere", Err(AccessError::UnknownResource)),
+            // The account is for us alone.
+            ("openid account", "", None, "", Ok(access("openid", "orders stock us"))),
+            ("openid account", "orders", None, "us", Ok(access("openid account", "us"))),
+            ("openid account", "", None, "us us", Ok(access("openid account", "us"))),
+            ("openid account", "", None, "us orders", Ok(access("openid", "us orders"))),
+            ("account", "", Some("account"), "us", Ok(access("account", "us"))),
+            ("openid account", "", Some("account"), "", Err(AccessError::NeedsIssuer)),
+            ("openid account", "us", Some("account"), "", Err(AccessError::NeedsIssuer)),
+            ("openid account", "us", None, "", Ok(access("openid", "us"))),
+            ("openid account", "", Some("openid"), "us", Ok(access("openid", "us"))),
+            ("openid", "", None, "us", Ok(access("openid", "us"))),
+            ("openid", "", Some("account"), "us", Err(AccessError::Wider)),
+            // Granted before the scope became ours.
+            ("profile admin", "", None, "us", Ok(access("profile", "us"))),
         ] {
-            let (granted, requested) = (list(granted), list(requested));
-            let audience = audience(&client, &granted, &requested).map(<[String]>::to_vec);
-            assert_eq!(audience, given.map(list), "{granted:?} {requested:?}");
+            let grant = Grant {
+                id: GrantId(Uuid::nil()),
+                user: UserId(Uuid::nil()),
+                client: ClientId("web".into()),
+                scope: scope_of(granted),
+                resource: list(of),
+                auth_time: None,
+                roles: Vec::new(),
+                expires_at: Timestamp::from_secs(0),
+                stage: Stage::Issued { code_expires_at: Timestamp::from_secs(0) },
+            };
+            let (scope, resources) = (requested.map(scope_of), list(resource));
+            let asked = Asked { scope: scope.as_ref(), resource: &resources };
+            let got = of_grant(ISSUER, &client, &grant, asked);
+            assert_eq!(got, given, "{granted} of {of}: {requested:?} {resource}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What becomes of an account when its person leaves.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::KakaoId;
@@ -24,13 +26,15 @@ pub enum Returning {
     Old,
 }
 
-/// What unlinking and returning do to an account.
+/// What unlinking and returning do to an account, and who may delete it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccountPolicy {
     /// After an unlink at Kakao.
     pub(crate) on_unlink: OnUnlink,
     /// After a deletion here.
     pub(crate) returning: Returning,
+    /// How long ago the person may have logged in who deletes the account.
+    pub(crate) fresh_login: Duration,
 }
 
 /// A Kakao account to be unlinked at Kakao, because its user was deleted here.

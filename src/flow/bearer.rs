@@ -59,6 +59,16 @@ impl VerifiedToken {
         (claims.iss == deps.policy.issuer.as_str() && claims.exp > deps.clock.now().secs()).then_some(claims)
     }
 
+    /// The same of a token that is for our own endpoints (RFC 9068 §4): whoever else it is for could call them with it.
+    fn for_us(deps: &Deps, token: &AccessToken) -> Result<Self, BearerRefusal> {
+        let claims = Self::read(deps, token).ok_or(BearerRefusal::TokenInvalid)?;
+        if claims.aud.contains(deps.policy.issuer.as_str()) {
+            Ok(claims)
+        } else {
+            Err(BearerRefusal::NotForUs)
+        }
+    }
+
     /// Whether its client is still one of ours, and the login that it came of has not been ended. One SELECT by primary key.
     pub(crate) async fn is_live(&self, deps: &Deps, db: &mut Db) -> Result<bool, store::Error> {
         if deps.clients.find(&self.client_id).is_none() {
@@ -77,7 +87,7 @@ pub(crate) fn service(
     token: &AccessToken,
     scope: &'static str,
 ) -> Result<Service, BearerRefusal> {
-    let claims = VerifiedToken::read(deps, token).ok_or(BearerRefusal::TokenInvalid)?;
+    let claims = VerifiedToken::for_us(deps, token)?;
     // A person's token has a login; its `sub` is never a client's id.
     if claims.sid.is_some()
         || claims.sub != claims.client_id
@@ -91,21 +101,36 @@ pub(crate) fn service(
     Ok(Service { client: claims.client_id })
 }
 
-/// Accepts the access token of a person whose login still lives.
+/// Accepts the access token of a person whose login still lives, with this scope.
 pub(crate) async fn bearer(
     deps: &Deps,
     db: &mut Db,
     token: &AccessToken,
+    required: &'static str,
 ) -> Result<Bearer, Error<BearerRefusal>> {
-    let claims = VerifiedToken::read(deps, token).ok_or(BearerRefusal::TokenInvalid)?;
+    let claims = VerifiedToken::for_us(deps, token)?;
     let grant = claims.sid.ok_or(BearerRefusal::TokenInvalid)?;
     if !claims.is_live(deps, db).await? {
         return Err(BearerRefusal::TokenInvalid.into());
     }
-    Ok(Bearer {
-        user: UserId(claims.sub.parse().map_err(|_| BearerRefusal::TokenInvalid)?),
-        client: claims.client_id,
-        grant,
-        scope: Scope::parse(&claims.scope).unwrap_or_default(),
-    })
+    let user = UserId(claims.sub.parse().map_err(|_| BearerRefusal::TokenInvalid)?);
+    let scope = Scope::parse(&claims.scope).unwrap_or_default();
+    if !scope.contains(required) {
+        return Err(BearerRefusal::ScopeMissing(required).into());
+    }
+    Ok(Bearer { user, client: claims.client_id, grant, scope })
+}
+
+/// Refuses whoever did not log in lately: what cannot be undone is not for a session that was left open (RFC 9470).
+pub(crate) async fn require_fresh_login(
+    deps: &Deps,
+    db: &mut Db,
+    caller: &Bearer,
+) -> Result<(), Error<BearerRefusal>> {
+    let max_age = deps.policy.account.fresh_login;
+    if grants::is_of_login_since(db, caller.grant, deps.clock.now() - max_age).await? {
+        Ok(())
+    } else {
+        Err(BearerRefusal::LoginTooOld { max_age }.into())
+    }
 }

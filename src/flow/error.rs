@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::params::Repeated;
 use super::refusal::{AccessRefusal, Door, Refusal, RequestRefusal};
-use crate::domain::access::{ScopeError, UnknownResource};
+use crate::domain::access::AccessError;
 use crate::{keys, store};
 
 /// What lies behind a failure. It is for the log alone.
@@ -92,15 +92,9 @@ where
     }
 }
 
-impl<S: From<AccessRefusal>> From<ScopeError> for Error<S> {
-    fn from(error: ScopeError) -> Self {
+impl<S: From<AccessRefusal>> From<AccessError> for Error<S> {
+    fn from(error: AccessError) -> Self {
         AccessRefusal::from(error).into()
-    }
-}
-
-impl<S: From<AccessRefusal>> From<UnknownResource> for Error<S> {
-    fn from(unknown: UnknownResource) -> Self {
-        AccessRefusal::from(unknown).into()
     }
 }
 

@@ -12,9 +12,6 @@ use crate::store::users;
 
 /// The claims that the token's scopes tell, always with `sub`.
 pub(crate) async fn userinfo(db: &mut Db, caller: &Bearer) -> Result<Value, Error<BearerRefusal>> {
-    if !caller.scope.contains("openid") {
-        return Err(BearerRefusal::ScopeMissing("openid").into());
-    }
     let user = users::find(db, caller.user).await?.ok_or(BearerRefusal::TokenInvalid)?;
     if user.disabled_at.is_some() {
         return Err(BearerRefusal::TokenInvalid.into());

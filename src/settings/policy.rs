@@ -30,6 +30,7 @@ pub(super) fn policy(
             &[("keep", OnUnlink::Keep), ("disable", OnUnlink::Disable), ("erase", OnUnlink::Erase)],
         ),
         returning: r.choice("account.returning", &[("new", Returning::New), ("old", Returning::Old)]),
+        fresh_login: r.duration("account.fresh_login", &(seconds(60)..=seconds(86_400))),
     };
     let kakao = kakao::policy(r);
     let limits = limits(r);

@@ -289,6 +289,14 @@ pub async fn is_not_ended(conn: &mut Conn, grant: GrantId) -> Result<bool> {
     Ok(found)
 }
 
+/// Whether the person of a grant logged in at this moment or since: by Kakao's word, else by when Kakao vouched for them to us.
+pub async fn is_of_login_since(conn: &mut Conn, grant: GrantId, since: Timestamp) -> Result<bool> {
+    const SQL: &str = "SELECT 1 FROM grants WHERE id = $1 AND COALESCE(auth_time, logged_in_at) >= $2";
+    let found = on!(conn, c => sqlx::query(SQL).bind(grant.0).bind(since).fetch_optional(c)
+        .await.map(|row| row.is_some()))?;
+    Ok(found)
+}
+
 /// Ends a grant. True for the one caller that ended it.
 pub async fn end(tx: &mut Tx<'_>, grant: GrantId, ending: &Ending<'_>) -> Result<bool> {
     const SQL: &str = concat!("UPDATE grants SET ", ended!(), " WHERE id = $1 AND ended_at IS NULL");

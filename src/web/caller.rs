@@ -13,10 +13,10 @@ use crate::flow::limits::{self, Caller};
 use crate::flow::refusal::RequestRefusal;
 use crate::flow::{self, Bearer, Params, Service};
 
-/// The user of the access token that came with the request.
-pub(super) async fn user(request: &HttpRequest, state: &State) -> Result<Bearer, Reply> {
+/// The user of the access token that came with the request, which must hold this scope.
+pub(super) async fn user(request: &HttpRequest, state: &State, scope: &'static str) -> Result<Bearer, Reply> {
     let token = read::bearer(request)?;
-    let bearer = run::attached(state, async |deps, db| flow::bearer(deps, db, &token).await).await?;
+    let bearer = run::attached(state, async |deps, db| flow::bearer(deps, db, &token, scope).await).await?;
     asked::note_client(request, &bearer.client);
     Ok(bearer)
 }

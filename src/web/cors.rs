@@ -24,7 +24,13 @@ pub(super) fn of(methods: Vec<Method>, origins: Vec<String>) -> Cors {
         })
         .allowed_methods(methods)
         .allowed_headers([header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION])
-        .expose_headers([REQUEST_ID, header::RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY])
+        .expose_headers([
+            REQUEST_ID,
+            header::RETRY_AFTER,
+            header::WWW_AUTHENTICATE,
+            RATE_LIMIT,
+            RATE_LIMIT_POLICY,
+        ])
         .block_on_origin_mismatch(false)
         .max_age(PREFLIGHT_SECONDS)
 }

@@ -269,6 +269,9 @@ fn extension(error: &Error, request: &HttpRequest) -> Value {
         Error::Refused(Refusal::KakaoToken(KakaoTokenRefusal::ReauthenticationRequired)) => {
             json!({ "authorize_url": authorize("prompt=consent") })
         }
+        Error::Refused(Refusal::Bearer(BearerRefusal::LoginTooOld { max_age })) => {
+            json!({ "max_age": max_age.as_secs() })
+        }
         _ => Value::Null,
     }
 }
@@ -283,7 +286,12 @@ fn challenge(error: &Error, body: &ErrorBody) -> Option<Cow<'static, str>> {
             "Basic realm=\"kakao-auth\", charset=\"UTF-8\"".into()
         }
         Refusal::Bearer(BearerRefusal::TokenMissing) => "Bearer".into(),
-        Refusal::Bearer(BearerRefusal::TokenInvalid | BearerRefusal::TwoTokens) => bearer().into(),
+        Refusal::Bearer(BearerRefusal::TokenInvalid | BearerRefusal::TwoTokens | BearerRefusal::NotForUs) => {
+            bearer().into()
+        }
+        Refusal::Bearer(BearerRefusal::LoginTooOld { max_age }) => {
+            format!("{}, max_age=\"{}\"", bearer(), max_age.as_secs()).into()
+        }
         Refusal::Bearer(BearerRefusal::ScopeMissing(scope)) => {
             format!("{}, scope=\"{scope}\"", bearer()).into()
         }

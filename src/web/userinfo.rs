@@ -22,7 +22,7 @@ pub(super) async fn post(
 }
 
 async fn answer(request: &HttpRequest, state: &State) -> Result<HttpResponse, Reply> {
-    let caller = caller::user(request, state).await?;
+    let caller = caller::user(request, state, "openid").await?;
     let claims = run::attached(state, async |_, db| flow::userinfo(db, &caller).await).await?;
     Ok(HttpResponse::Ok().json(claims))
 }

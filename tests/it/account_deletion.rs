@@ -14,7 +14,7 @@ use crate::rig::{Browser, KAKAO_ID, Program, Rig, Setup, Stores, access_token, j
 const USER_LINKED: &str = "https://schemas.openid.net/secevent/oauth/event-type/user-linked";
 
 async fn delete(rig: &Rig, tokens: &Value) -> Response {
-    rig.call(Method::DELETE, "/v1/me", access_token(tokens), None).await
+    rig.call(Method::DELETE, "/v1/me", &rig.account_token(tokens).await, None).await
 }
 
 fn fault(rig: &Rig, endpoint: Endpoint, times: Option<u32>, effect: Effect) {
@@ -29,7 +29,9 @@ async fn a_person_deletes_the_account_and_kakao_knows_by_their_own_token() {
         let tokens = browser.tokens(&[]).await;
         let other = Browser::new(&rig).tokens(&[]).await;
         rig.kakao.clear_calls();
-        assert_eq!(delete(&rig, &tokens).await.status(), StatusCode::NO_CONTENT);
+        let token = rig.account_token(&tokens).await;
+        let delete = async || rig.call(Method::DELETE, "/v1/me", &token, None).await;
+        assert_eq!(delete().await.status(), StatusCode::NO_CONTENT);
         for ended in [&tokens, &other] {
             assert_eq!(rig.introspected(0, access_token(ended)).await["active"], json!(false));
             let refreshed = rig.refresh(0, ended["refresh_token"].as_str().unwrap()).await;
@@ -37,7 +39,7 @@ async fn a_person_deletes_the_account_and_kakao_knows_by_their_own_token() {
         }
         let silent = browser.at_once(&[("prompt", "none")]).await;
         assert_eq!(parameter(&silent, "error").as_deref(), Some("login_required"));
-        assert_eq!(delete(&rig, &tokens).await.status(), StatusCode::UNAUTHORIZED, "the token is dead too");
+        assert_eq!(delete().await.status(), StatusCode::UNAUTHORIZED, "the token is dead too");
         rig.try_unlinks().await;
         until_gone(&rig).await;
         assert!(!rig.kakao.is_linked(KAKAO_ID), "{stores:?}");

@@ -48,6 +48,7 @@ fn serve() -> Server {
 async fn rig(server: &Server, instances: usize) -> Rig {
     let clients = format!(
         "[[clients]]\nid = \"told\"\ntype = \"public\"\nredirect_uris = [\"https://told.example/cb\"]\n\
+         scopes = [\"openid\", \"account\"]\n\
          backchannel_logout_uri = \"{}\"\n",
         server.url
     );
@@ -190,8 +191,8 @@ async fn what_kakao_tells_and_a_deletion_reach_the_client_and_the_feed() {
         let tokens = log_in(&rig, &Browser::new(&rig)).await;
         rig.clock.advance(Duration::from_secs(2));
         if ending == "deletion" {
-            let token = tokens["access_token"].as_str().unwrap();
-            let deleted = rig.call(reqwest::Method::DELETE, "/v1/me", token, None).await;
+            let token = rig.account_token(&tokens).await;
+            let deleted = rig.call(reqwest::Method::DELETE, "/v1/me", &token, None).await;
             assert_eq!(deleted.status().as_u16(), 204);
         } else if ending == "disabling" {
             let now = rig.clock.now();

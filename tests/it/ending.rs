@@ -103,7 +103,7 @@ impl<'a> Held<'a> {
 
 /// Ends all logins of the user of these tokens.
 async fn end_all(rig: &Rig, how: &str, tokens: &Value) {
-    let (token, user) = (access_token(tokens), user_of(tokens));
+    let user = user_of(tokens);
     match how {
         "disable" => assert!(users::disable(&mut rig.db(), user, rig.clock.now()).await.unwrap()),
         "delete by an operator" => {
@@ -113,7 +113,8 @@ async fn end_all(rig: &Rig, how: &str, tokens: &Value) {
         }
         "elsewhere" | "everywhere" => {
             let keep = if how == "elsewhere" { "?keep=current" } else { "" };
-            let reply = rig.call(Method::DELETE, &format!("/v1/me/sessions{keep}"), token, None).await;
+            let token = rig.account_token(tokens).await;
+            let reply = rig.call(Method::DELETE, &format!("/v1/me/sessions{keep}"), &token, None).await;
             assert_eq!(reply.status(), StatusCode::NO_CONTENT, "{how}");
         }
         _ => {

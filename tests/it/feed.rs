@@ -526,13 +526,15 @@ async fn a_backend_with_the_verifier_refuses_within_two_seconds_of_a_logout_ever
         .build()
         .unwrap();
     let token = |tokens: &Value| access_token(tokens).to_owned();
-    let (here, there) = (token(&rig.tokens().await), token(&rig.tokens().await));
+    let mine = rig.tokens().await;
+    let (here, there) = (token(&mine), token(&rig.tokens().await));
+    let account_token = rig.account_token(&mine).await;
     rig.kakao.autopilot(kakao_simulator::Autopilot::Person("no-email".into()));
     let somebody_else = token(&rig.tokens().await);
     for token in [&here, &there, &somebody_else] {
         backend.verify(token).await.unwrap();
     }
-    let request = http().delete(rig.url(0, "/v1/me/sessions")).bearer_auth(&here);
+    let request = http().delete(rig.url(0, "/v1/me/sessions")).bearer_auth(&account_token);
     assert_eq!(request.send().await.unwrap().status(), StatusCode::NO_CONTENT);
     let began = Instant::now();
     for token in [&here, &there] {

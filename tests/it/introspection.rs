@@ -17,7 +17,7 @@ async fn a_live_access_token_says_what_it_is() {
         ("token_type", json!("Bearer")),
         ("client_id", json!("web")),
         ("iss", json!(crate::rig::ISSUER)),
-        ("aud", json!("orders")),
+        ("aud", json!(["orders", crate::rig::ISSUER])),
         ("scope", json!("openid profile email")),
     ] {
         assert_eq!(said[name], value, "{name}");

@@ -37,6 +37,7 @@ mod metrics;
 mod native_login;
 mod outages;
 mod outbox;
+mod own_api;
 mod private_key_jwt;
 mod program;
 mod refresh;

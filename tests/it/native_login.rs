@@ -68,7 +68,7 @@ async fn a_browser_an_id_token_and_an_access_token_are_one_user() {
             let token = tokens["access_token"].as_str().unwrap();
             assert_eq!(
                 (&claims(token)["aud"], &claims(token)["client_id"]),
-                (&json!("orders"), &json!("app"))
+                (&json!(["orders", crate::rig::ISSUER]), &json!("app"))
             );
             let form = [
                 ("grant_type", "refresh_token"),
@@ -335,7 +335,7 @@ async fn an_id_token_from_before_the_person_s_logins_were_ended_logs_nobody_in()
         let settings = vec![("ACCOUNT__ON_UNLINK", policy.to_owned())];
         let rig = Rig::with(Setup { settings, ..Setup::default() }).await;
         let web = rig.tokens().await;
-        let (before, token) = (sdk(&rig, None), web["access_token"].as_str().unwrap());
+        let (before, token) = (sdk(&rig, None), rig.account_token(&web).await);
         assert_eq!(by_id_token(&rig, &before, &[]).await.status(), StatusCode::OK, "{ending}");
         rig.clock.advance(Duration::from_secs(5));
         let part = match ending {
@@ -348,7 +348,7 @@ async fn an_id_token_from_before_the_person_s_logins_were_ended_logs_nobody_in()
                 "were ended"
             }
             "everywhere" => {
-                let ended = rig.call(reqwest::Method::DELETE, "/v1/me/sessions", token, None).await;
+                let ended = rig.call(reqwest::Method::DELETE, "/v1/me/sessions", &token, None).await;
                 assert_eq!(ended.status(), StatusCode::NO_CONTENT);
                 "were ended"
             }
@@ -361,7 +361,7 @@ async fn an_id_token_from_before_the_person_s_logins_were_ended_logs_nobody_in()
                 if ending == "deletion" {
                     rig.kakao.fault(Fault { endpoint: Endpoint::Unlink, times: None, delay_ms: 0, effect });
                 }
-                let deleted = rig.call(reqwest::Method::DELETE, "/v1/me", token, None).await;
+                let deleted = rig.call(reqwest::Method::DELETE, "/v1/me", &token, None).await;
                 assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
                 while ending == "deletion, done"
                     && rig

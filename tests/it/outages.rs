@@ -15,6 +15,7 @@ async fn without_postgres_answers_are_503_documents_go_on_and_service_comes_back
     let proxy = TcpProxy::to(host_of(&rig.database_url, 5432)).await;
     let settings = vec![("DATABASE__URL", through(&rig.database_url, &proxy))];
     rig.add_instance(&Setup { settings, ..Setup::default() }).await;
+    let account_token = rig.account_token(&rig.tokens().await).await;
     let tokens = rig.tokens().await;
     let refresh_token = tokens["refresh_token"].as_str().unwrap();
     let code = rig.code().await;
@@ -48,8 +49,8 @@ async fn without_postgres_answers_are_503_documents_go_on_and_service_comes_back
         ),
         ("revoke", http().post(url("/oauth/revoke")).form(&[("token", refresh_token), ("client_id", "web")])),
         ("userinfo", http().get(url("/oauth/userinfo")).bearer_auth(access_token)),
-        ("me", http().get(url("/v1/me/sessions")).bearer_auth(access_token)),
-        ("log out everywhere", http().delete(url("/v1/me/sessions")).bearer_auth(access_token)),
+        ("me", http().get(url("/v1/me/sessions")).bearer_auth(&account_token)),
+        ("log out everywhere", http().delete(url("/v1/me/sessions")).bearer_auth(&account_token)),
     ];
     for (name, request) in requests {
         let began = Instant::now();

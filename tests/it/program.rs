@@ -177,6 +177,7 @@ async fn no_log_line_of_kakao_s_tokens_webhooks_and_a_deletion_holds_a_secret() 
             ("subject_token", token.to_owned()),
             ("subject_token_type", format!("urn:ietf:params:oauth:token-type:{kind}")),
             ("nonce", "a-nonce-of-the-app".into()),
+            ("scope", "openid profile email account".into()),
         ];
         post("/oauth/token", form)
     };
@@ -186,6 +187,7 @@ async fn no_log_line_of_kakao_s_tokens_webhooks_and_a_deletion_holds_a_secret() 
         ("grant_type", "client_credentials".to_owned()),
         ("client_id", "backend".into()),
         ("client_secret", BACKEND_SECRET.into()),
+        ("scope", "kakao:token".into()),
     ];
     let own =
         json(post("/oauth/token", own).await.unwrap()).await["access_token"].as_str().unwrap().to_owned();
@@ -207,7 +209,15 @@ async fn no_log_line_of_kakao_s_tokens_webhooks_and_a_deletion_holds_a_secret() 
     // Kakao repeats a wrong admin key in its answer.
     kakao.revoke_tokens(sdk.id);
     kakao.allow_admin(kakao_simulator::Endpoint::Unlink, false);
-    let deleted = http().delete(program.url("/v1/me")).bearer_auth(&access).send().await.unwrap();
+    let for_us = vec![
+        ("grant_type", "refresh_token".to_owned()),
+        ("client_id", "app".into()),
+        ("refresh_token", tokens["refresh_token"].as_str().unwrap().to_owned()),
+        ("resource", ISSUER.into()),
+    ];
+    let for_us = json(post("/oauth/token", for_us).await.unwrap()).await;
+    let account_token = for_us["access_token"].as_str().unwrap();
+    let deleted = http().delete(program.url("/v1/me")).bearer_auth(account_token).send().await.unwrap();
     assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
     let began = Instant::now();
     while !std::fs::read_to_string(program.log()).unwrap().contains("could not be told of a deleted account")

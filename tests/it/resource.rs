@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::rig::{Browser, Rig, VERIFIER, WEB, authorization_request, claims, json, location, parameter};
+use crate::rig::{
+    Browser, ISSUER, Rig, VERIFIER, WEB, authorization_request, claims, json, location, parameter,
+};
 
 async fn redeem(rig: &Rig, asked: &[&str], redeemed: &[&str]) -> Value {
     let mut request = authorization_request(&[("client_id", "wide")]);
@@ -28,9 +30,10 @@ fn audience(tokens: &Value) -> Value {
 async fn the_audience_is_what_was_asked_for() {
     let rig = Rig::start().await;
     let (a, b) = ("https://a.example", "https://b.example");
-    assert_eq!(audience(&redeem(&rig, &[], &[]).await), json!([a, b]), "all of the client's");
-    assert_eq!(audience(&redeem(&rig, &[a], &[]).await), json!(a), "as asked at the start");
-    assert_eq!(audience(&redeem(&rig, &[a, b], &[b]).await), json!(b), "fewer at the end");
+    // The scope holds openid, so each is for userinfo too.
+    assert_eq!(audience(&redeem(&rig, &[], &[]).await), json!([a, b, ISSUER]), "all of the client's");
+    assert_eq!(audience(&redeem(&rig, &[a], &[]).await), json!([a, ISSUER]), "as asked at the start");
+    assert_eq!(audience(&redeem(&rig, &[a, b], &[b]).await), json!([b, ISSUER]), "fewer at the end");
     let refused = redeem(&rig, &[a], &[b]).await;
     assert_eq!(refused["error"], "invalid_target", "never more at the end: {refused}");
 }
@@ -45,7 +48,7 @@ async fn a_refresh_reaches_what_was_granted_and_nothing_else_and_a_refusal_spend
     let refused = json(rig.token(0, &[form.as_slice(), &[("resource", b)]].concat()).await).await;
     assert_eq!(refused["error"], "invalid_target");
     let again = json(rig.token(0, &form).await).await;
-    assert_eq!(audience(&again), json!(a));
+    assert_eq!(audience(&again), json!([a, ISSUER]));
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use kakao_auth::store::{
 };
 use reqwest::{Method, StatusCode};
 
-use crate::rig::{Rig, Setup, Stores, access_token, variable};
+use crate::rig::{Rig, Setup, Stores, variable};
 
 const BOTH: [Stores; 2] = [Stores::PostgresAndRedis, Stores::SqliteAndMemory];
 
@@ -337,7 +337,7 @@ async fn the_sweep_deletes_what_is_over_of_every_table_and_nothing_else() {
         let now = rig.clock.now();
         // A login with its attempt and session; a deletion that Kakao was told of; an event, which the deletion would erase.
         let tokens = rig.tokens().await;
-        let deleted = rig.call(Method::DELETE, "/v1/me", access_token(&tokens), None).await;
+        let deleted = rig.call(Method::DELETE, "/v1/me", &rig.account_token(&tokens).await, None).await;
         assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
         rig.tell(&rig.event("https://schemas.openid.net/secevent/oauth/event-type/user-linked")).await;
         let under_way = "SELECT count(*) FROM outbox WHERE done_at IS NULL";

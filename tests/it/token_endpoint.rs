@@ -274,7 +274,7 @@ async fn clients_prove_themselves_by_basic_or_body_with_any_of_their_secrets() {
         let access = claims(tokens["access_token"].as_str().unwrap());
         assert_eq!(access["nickname"], "김하늘");
         assert_eq!(access["email_verified"], true);
-        assert_eq!(access["aud"], "backend");
+        assert_eq!(access["aud"], serde_json::json!(["backend", crate::rig::ISSUER]));
         let form = [
             ("grant_type", "refresh_token"),
             ("refresh_token", tokens["refresh_token"].as_str().unwrap()),

@@ -169,9 +169,13 @@ async fn without_a_token_the_challenge_has_no_error_and_with_a_bad_one_it_says_s
 }
 
 #[tokio::test]
-async fn a_token_without_openid_lacks_the_scope() {
+async fn a_token_without_openid_is_not_for_userinfo_and_one_for_us_lacks_the_scope() {
     let rig = Rig::start().await;
     let reply = userinfo(&rig, &access_token(&rig, "profile").await).await;
+    assert_eq!(reply.status(), StatusCode::UNAUTHORIZED);
+    assert!(reply.headers()["www-authenticate"].to_str().unwrap().contains("invalid_token"));
+    let tokens = Browser::new(&rig).tokens(&[("scope", "profile account")]).await;
+    let reply = userinfo(&rig, &rig.account_token(&tokens).await).await;
     assert_eq!(reply.status(), StatusCode::FORBIDDEN);
     assert!(reply.headers()["www-authenticate"].to_str().unwrap().contains("insufficient_scope"));
 }

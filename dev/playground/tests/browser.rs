@@ -171,7 +171,7 @@ async fn a_person_logs_in_calls_the_backend_refreshes_cancels_and_comes_back_wit
     browser.click("#login").await;
     browser.click("#person-all-consents").await;
     browser.see("#who", "logged in as 김하늘").await;
-    browser.see("#token", "\"aud\": \"orders\"").await;
+    browser.see("#token", "\"aud\": [\n    \"orders\"").await;
     browser.click("#orders").await;
     browser.see("#message", "200 OK").await;
     browser.see("#message", "\"verified\":true").await;

@@ -77,7 +77,7 @@ pub(crate) async fn begin_login(
     let page = |refusal: AuthorizeRefusal| AuthorizeError { error: refusal.into(), target: None };
     let client = request::find_client(&deps.clients, params).map_err(page)?;
     let target = ClientResponseTarget::prove(client, params).map_err(page)?;
-    let begun = match AuthorizationRequest::read(params, client, &target) {
+    let begun = match AuthorizationRequest::read(params, deps.policy.issuer.as_str(), client, &target) {
         Ok(request) => {
             let asking = Asking { client, target: &target, params, browser, confirmed };
             judge_and_begin(deps, db, request, &asking).await

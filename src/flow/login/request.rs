@@ -9,7 +9,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::domain::access::{self, Basis};
+use crate::domain::access;
 use crate::domain::client::RequirePkce;
 use crate::domain::consent::{MAX_CONSENT_ITEMS, is_item, items};
 use crate::domain::pkce::CodeChallenge;
@@ -124,6 +124,7 @@ impl<'a> AuthorizationRequest<'a> {
     /// The rules of the authorization endpoint, in the order in which a client developer meets them.
     pub(crate) fn read(
         params: &'a Params,
+        issuer: &str,
         client: &Client,
         target: &ClientResponseTarget,
     ) -> Result<Self, AuthorizeRefusal> {
@@ -139,7 +140,7 @@ impl<'a> AuthorizationRequest<'a> {
         let consent_items = read_consent_items(params)?;
         let authn = with_consent(authn, &consent_items)?;
         let resource = params.resources();
-        access::audience(client, &[], &resource)?;
+        access::refuse_unknown(issuer, client, &resource)?;
         let nonce = params.one("nonce")?.map(str::to_owned);
         Ok(Self {
             grant: GrantRequest { client: client.id.clone(), scope, resource },
@@ -225,7 +226,7 @@ fn read_challenge(
 fn read_scope(client: &Client, params: &Params) -> Result<Scope, AuthorizeRefusal> {
     let requested =
         params.one("scope")?.map(Scope::parse).transpose().map_err(|_| AccessRefusal::ScopeInvalid)?;
-    Ok(access::scope(Basis::Login(client), requested.as_ref())?)
+    Ok(access::of_login(client, requested.as_ref())?)
 }
 
 /// `claims` is not evaluated (OpenID Connect Core §5.5), but must be what it claims to be.
@@ -298,6 +299,7 @@ mod tests {
     use super::*;
     use crate::domain::redirect::RedirectUri;
 
+    const ISSUER: &str = "https://auth.example";
     const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
     fn client() -> Client {
@@ -328,7 +330,7 @@ mod tests {
     fn refusal(client: &Client, changes: &[(&str, &str)]) -> Option<AuthorizeRefusal> {
         let params = params(changes);
         let target = ClientResponseTarget::prove(client, &params).unwrap();
-        AuthorizationRequest::read(&params, client, &target).err()
+        AuthorizationRequest::read(&params, ISSUER, client, &target).err()
     }
 
     #[test]
@@ -473,7 +475,10 @@ mod fuzz {
             let Ok(params) = Params::read(bytes) else { return };
             let Ok(target) = ClientResponseTarget::prove(&client, &params) else { return };
             assert_eq!(target.redirect_uri, "https://app.example/cb");
-            let Ok(request) = AuthorizationRequest::read(&params, &client, &target) else { return };
+            let Ok(request) = AuthorizationRequest::read(&params, "https://auth.example", &client, &target)
+            else {
+                return;
+            };
             assert!(request.binding.challenge.is_some() && request.grant.scope.is_within(&client.scopes));
         });
     }

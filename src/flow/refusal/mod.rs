@@ -33,7 +33,7 @@ pub(crate) use token::TokenRefusal;
 pub(crate) use webhook::WebhookRefusal;
 
 use super::params::Repeated;
-use crate::domain::access::{ScopeError, UnknownResource};
+use crate::domain::access::AccessError;
 
 /// What one door may refuse.
 pub(crate) trait Door: Debug + Into<Refusal> {}
@@ -113,15 +113,15 @@ macro_rules! becomes {
 }
 
 becomes!(Refusal: RequestRefusal, Repeated);
-becomes!(Refusal: AccessRefusal, ScopeError, UnknownResource);
+becomes!(Refusal: AccessRefusal, AccessError);
 
 nested! {
-    AuthorizeRefusal::Access(AccessRefusal, ScopeError, UnknownResource),
+    AuthorizeRefusal::Access(AccessRefusal, AccessError),
     AuthorizeRefusal::Request(RequestRefusal, Repeated),
-    TokenRefusal::Access(AccessRefusal, ScopeError, UnknownResource),
+    TokenRefusal::Access(AccessRefusal, AccessError),
     TokenRefusal::Request(RequestRefusal, Repeated),
     WebhookRefusal::Request(RequestRefusal, Repeated),
-    SubjectTokenRefusal::Access(AccessRefusal, ScopeError, UnknownResource),
+    SubjectTokenRefusal::Access(AccessRefusal, AccessError),
     SubjectTokenRefusal::Account(AccountRefusal),
     SubjectTokenRefusal::Limited(LimitRefusal),
     ClientRefusal::TooManyFailures(LimitRefusal),

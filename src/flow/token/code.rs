@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::end::end;
 use super::issue::{IdToken, Issue, TokenResponse, issue};
 use super::live_grants::end_oldest;
-use crate::domain::access::{self, Basis};
+use crate::domain::access::{self, Access, Asked};
 use crate::domain::code::{Presented, Verdict, judge};
 use crate::domain::pkce::CodeVerifier;
 use crate::domain::{AuthorizationCode, Client, CodeBinding, EndReason, StoredCode};
@@ -25,7 +25,7 @@ pub(crate) struct CodeExchange {
     pub(crate) redirect_uri: Option<String>,
     /// `code_verifier`, already of the right form.
     pub(crate) verifier: Option<CodeVerifier>,
-    /// `resource`: fewer than were granted, or none for all of them.
+    /// `resource`: fewer than were granted, the issuer for a token for our own API, or none for all that were granted.
     pub(crate) resource: Vec<String>,
 }
 
@@ -38,8 +38,9 @@ pub(crate) async fn exchange_code(
     let (hash, client) = (request.code.fingerprint(), &request.client);
     let code = find(deps, db, &request).await?;
     verify_redirect_uri(&request, &code.binding)?;
-    access::scope(Basis::Granted(&code.grant.scope), None)?;
-    access::audience(client, &code.grant.resource, &request.resource)?;
+    let asked = Asked { scope: None, resource: &request.resource };
+    let issuer = deps.policy.issuer.as_str();
+    access::of_grant(issuer, client, &code.grant, asked)?;
     let now = deps.clock.now();
     let spending = Spending {
         code: &hash,
@@ -52,10 +53,10 @@ pub(crate) async fn exchange_code(
         find(deps, db, &request).await?;
         return Err(TokenRefusal::CodeInvalid.into());
     };
-    let scope = access::scope(Basis::Granted(&grant.scope), None)?;
-    let audience = access::audience(client, &grant.resource, &request.resource)?;
+    let Access { scope, audience } = access::of_grant(issuer, client, &grant, asked)?;
     let id_token = IdToken::of_scope(&scope, binding.nonce.as_deref());
-    let tokens = issue(deps, db, client, Issue { grant: &grant, scope: &scope, audience, id_token }).await?;
+    let what = Issue { grant: &grant, scope: &scope, audience: &audience, id_token };
+    let tokens = issue(deps, db, client, what).await?;
     end_oldest(deps, db, &grant).await;
     Ok(tokens)
 }

@@ -13,7 +13,7 @@ use metrics::counter;
 use super::issue::{self, Issue, TokenResponse};
 use super::live_grants::end_oldest;
 use crate::cache::Decision;
-use crate::domain::access::{self, Basis};
+use crate::domain::access::{self, Access, Asked};
 use crate::domain::{
     Client, Consent, Fingerprint, GrantRequest, KakaoAccessToken, KakaoId, KakaoIdToken, KakaoNonce, Limit,
     Quota, Scope, User,
@@ -88,8 +88,9 @@ pub(crate) async fn exchange_kakao_token(
     request: KakaoTokenExchange,
 ) -> Result<TokenResponse, Error<SubjectTokenRefusal>> {
     // What the client may not have is refused before a nonce is spent.
-    access::audience(&request.client, &[], &request.resource)?;
-    let scope = access::scope(Basis::Login(&request.client), request.scope.as_ref())?;
+    let issuer = deps.policy.issuer.as_str();
+    access::refuse_unknown(issuer, &request.client, &request.resource)?;
+    let scope = access::of_login(&request.client, request.scope.as_ref())?;
     let identity = match &request.subject {
         Subject::IdToken { token, nonce } => {
             by_id_token(deps, db, token, nonce.as_deref(), &request.client).await?
@@ -111,9 +112,9 @@ pub(crate) async fn exchange_kakao_token(
         Completed::TooManyCodes => return Err(Error::broken("a grant without a code waits for none")),
     };
     counter!(LOGINS, "outcome" => "logged_in").increment(1);
-    let audience = access::audience(client, &grant.resource, &[])?;
-    let id_token = issue::IdToken::of_scope(&grant.scope, None);
-    let what = Issue { grant: &grant, scope: &grant.scope, audience, id_token };
+    let Access { scope, audience } = access::of_grant(issuer, client, &grant, Asked::default())?;
+    let id_token = issue::IdToken::of_scope(&scope, None);
+    let what = Issue { grant: &grant, scope: &scope, audience: &audience, id_token };
     let tokens = issue::issue(deps, db, client, what).await?;
     end_oldest(deps, db, &grant).await;
     Ok(tokens.of_exchange(ACCESS_TOKEN))

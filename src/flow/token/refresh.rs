@@ -10,7 +10,7 @@ use metrics::counter;
 
 use super::end::end;
 use super::issue::{IdToken, Issue, TokenResponse, issue};
-use crate::domain::access::{self, Basis};
+use crate::domain::access::{self, Access, Asked};
 use crate::domain::refresh::{Verdict, judge};
 use crate::domain::{Client, EndReason, Grant, RefreshToken, Scope};
 use crate::flow::gauges::REFRESHES;
@@ -27,8 +27,14 @@ pub(crate) struct Refresh {
     pub(crate) token: RefreshToken,
     /// `scope`: narrower than the grant, or absent for all of it.
     pub(crate) scope: Option<Scope>,
-    /// `resource`: fewer than were granted, or none for all of them.
+    /// `resource`: fewer than were granted, the issuer for a token for our own API, or none for all that were granted.
     pub(crate) resource: Vec<String>,
+}
+
+impl Refresh {
+    fn asked(&self) -> Asked<'_> {
+        Asked { scope: self.scope.as_ref(), resource: &self.resource }
+    }
 }
 
 /// Rotates the refresh token and issues new tokens.
@@ -43,7 +49,7 @@ pub(crate) async fn refresh(
         count("forged");
         return Err(TokenRefusal::RefreshTokenInvalid.into());
     };
-    refuse_wider(db, &request, presented).await?;
+    refuse_wider(deps, db, &request, presented).await?;
     let now = deps.clock.now();
     let client = &request.client;
     let rotation = Rotation {
@@ -59,10 +65,12 @@ pub(crate) async fn refresh(
         }
         None => (current_again(deps, db, &request, presented).await?, true),
     };
-    let scope = access::scope(Basis::Granted(&grant.scope), request.scope.as_ref())?;
-    let audience = access::audience(client, &grant.resource, &request.resource)?;
+    let Access { scope, audience } =
+        access::of_grant(deps.policy.issuer.as_str(), client, &grant, request.asked())?;
     let id_token = request.scope.as_ref().and_then(|scope| IdToken::of_scope(scope, None));
-    let tokens = issue(deps, db, client, Issue { grant: &grant, scope: &scope, audience, id_token }).await?;
+    let tokens =
+        issue(deps, db, client, Issue { grant: &grant, scope: &scope, audience: &audience, id_token })
+            .await?;
     Ok(tokens.of_reuse(reused))
 }
 
@@ -73,6 +81,7 @@ fn count(verdict: &'static str) {
 /// RFC 6749 §6, RFC 8707 §2.2: not beyond what was granted. Asked before anything is spent, and only when something narrower
 /// was asked for.
 async fn refuse_wider(
+    deps: &Deps,
     db: &mut Db,
     request: &Refresh,
     presented: Presented,
@@ -82,8 +91,7 @@ async fn refuse_wider(
     }
     let found = grants::find(db, presented.grant).await?;
     let Some(grant) = found.filter(|grant| grant.client == request.client.id) else { return Ok(()) };
-    access::scope(Basis::Granted(&grant.scope), request.scope.as_ref())?;
-    access::audience(&request.client, &grant.resource, &request.resource)?;
+    access::of_grant(deps.policy.issuer.as_str(), &request.client, &grant, request.asked())?;
     Ok(())
 }
 

@@ -24,6 +24,22 @@ pub(super) fn body(refusal: Refusal) -> ErrorBody {
             "two_tokens",
             "Send one access token, in one Authorization header and nowhere else.",
         ),
+        Refusal::NotForUs => ErrorBody::new(
+            ErrorStatus::Unauthorized,
+            OAuthError::InvalidToken,
+            "token_not_for_us",
+            "The access token is for other services: the issuer is not in its aud. Ask for one with the scope openid, or with \
+             resource set to the issuer.",
+        ),
+        Refusal::LoginTooOld { max_age } => ErrorBody::new(
+            ErrorStatus::Unauthorized,
+            OAuthError::InsufficientUserAuthentication,
+            "login_too_old",
+            format!(
+                "The person must have logged in within the last {} seconds. Send them to log in again, with max_age.",
+                max_age.as_secs()
+            ),
+        ),
         Refusal::ScopeMissing(scope) => ErrorBody::new(
             ErrorStatus::Forbidden,
             OAuthError::InsufficientScope,

@@ -60,6 +60,8 @@ pub(in crate::web) enum OAuthError {
     // RFC 6750 §3.1
     InsufficientScope,
     InvalidToken,
+    // RFC 9470 §3
+    InsufficientUserAuthentication,
     // RFC 7009 §2.2.1
     UnsupportedTokenType,
     // RFC 8707 §2
@@ -89,6 +91,7 @@ impl OAuthError {
             Self::UnsupportedResponseType => "unsupported_response_type",
             Self::InsufficientScope => "insufficient_scope",
             Self::InvalidToken => "invalid_token",
+            Self::InsufficientUserAuthentication => "insufficient_user_authentication",
             Self::UnsupportedTokenType => "unsupported_token_type",
             Self::InvalidTarget => "invalid_target",
             Self::ConsentRequired => "consent_required",

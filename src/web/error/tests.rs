@@ -54,7 +54,14 @@ fn at_the_login() -> Vec<Sample> {
         of("Any request, while too many fail", [LIMITED]),
         of("What a client may have", {
             use AccessRefusal as R;
-            [R::GrantTypeNotAllowed, R::ScopeInvalid, R::ScopeWider, R::ResourceUnknown]
+            [
+                R::GrantTypeNotAllowed,
+                R::ScopeInvalid,
+                R::ScopeWider,
+                R::AccountNeedsResource,
+                R::ScopesOfTwoApis,
+                R::ResourceUnknown,
+            ]
         }),
         of("`/oauth/authorize`", {
             use AuthorizeRefusal as R;
@@ -159,7 +166,14 @@ fn at_the_api() -> Vec<Sample> {
     vec![
         of("Access tokens", {
             use BearerRefusal as R;
-            [R::TokenMissing, R::TokenInvalid, R::TwoTokens, R::ScopeMissing("openid")]
+            [
+                R::TokenMissing,
+                R::TokenInvalid,
+                R::TwoTokens,
+                R::ScopeMissing("openid"),
+                R::NotForUs,
+                R::LoginTooOld { max_age: WAIT },
+            ]
         }),
         of("`/v1`", {
             use AccountRefusal as R;

@@ -16,7 +16,7 @@ pub(crate) fn authorization_request(changes: &[(&str, &str)]) -> Vec<(String, St
         ("client_id", "web"),
         ("redirect_uri", WEB),
         ("response_type", "code"),
-        ("scope", "openid profile email"),
+        ("scope", "openid profile email account"),
         ("state", "client-state"),
         ("nonce", "client-nonce"),
         ("code_challenge", challenge.as_str()),

@@ -118,6 +118,7 @@ audience = ["orders"]
 id = "app"
 type = "public"
 grants = ["urn:ietf:params:oauth:grant-type:token-exchange", "refresh_token"]
+scopes = ["openid", "profile", "email", "account"]
 
 [[clients]]
 id = "backend"

@@ -3,7 +3,10 @@
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 
-use super::{BACKEND_SECRET, Browser, Rig, VERIFIER, WEB, authorization_request, http, parameter};
+use super::{
+    BACKEND_SECRET, Browser, ISSUER, Rig, VERIFIER, WEB, access_token, authorization_request, claims, http,
+    parameter, refresh_token,
+};
 
 impl Rig {
     /// Logs the autopilot's person in and redeems the code.
@@ -62,9 +65,27 @@ impl Rig {
         reply.json().await.unwrap()
     }
 
-    /// The token that a client gets for itself.
+    /// A token for our own API about the user, out of the grant of these.
+    pub(crate) async fn account_token(&self, tokens: &Value) -> String {
+        let client = claims(access_token(tokens))["client_id"].as_str().unwrap().to_owned();
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("client_id", &client),
+            ("refresh_token", refresh_token(tokens)),
+            ("resource", ISSUER),
+        ];
+        access_token(&self.token(0, &form).await.json().await.unwrap()).to_owned()
+    }
+
+    /// The token that a client gets for itself, with all scopes of our own API that it may have.
     pub(crate) async fn own_token(&self, client: &str) -> String {
-        let reply = self.form_as(0, client, "/oauth/token", &[("grant_type", "client_credentials")]).await;
+        let mut form = vec![("grant_type", "client_credentials")];
+        match client {
+            "service" => form.push(("scope", "users:read kakao:token")),
+            "ops" => form.push(("scope", "admin")),
+            _ => {}
+        }
+        let reply = self.form_as(0, client, "/oauth/token", &form).await;
         assert_eq!(reply.status(), StatusCode::OK);
         reply.json::<Value>().await.unwrap()["access_token"].as_str().unwrap().to_owned()
     }

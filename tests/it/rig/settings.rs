@@ -66,6 +66,7 @@ type = "public"
 redirect_uris = ["{WEB}", "https://app.example/cb?tenant=7"]
 post_logout_redirect_uris = ["https://app.example/bye", "https://app.example/bye?a=b"]
 allowed_origins = ["https://app.example"]
+scopes = ["openid", "profile", "email", "account"]
 audience = ["orders"]
 
 [[clients]]
