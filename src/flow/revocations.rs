@@ -19,7 +19,10 @@ use crate::keys::signer::TokenType;
 use crate::store::revocations::{self, Since};
 use crate::store::{self, Db};
 
-/// How often all users are read, those too whom Kakao unlinked long before it said so.
+/// What is committed soon after it ended is read at once: of so long before the last look.
+const RECENT: Duration = Duration::from_secs(3);
+
+/// How often the rest is read: what was committed late, and users whom Kakao unlinked long before it said so.
 const WHOLE: Duration = Duration::from_secs(10);
 
 #[derive(Serialize)]
@@ -140,8 +143,9 @@ pub async fn refresh(deps: &Deps, db: &mut Db) -> Result<bool, Error> {
 async fn take(deps: &Deps, db: &mut Db, read: &mut Read, now: Timestamp) -> store::Result<bool> {
     let issuer = &deps.policy.issuer;
     let all = now - deps.signals.revocations.window();
-    let from = read.at.map_or(all, |at| (at - OVERLAP).max(all));
     let whole = read.whole_at.is_none_or(|at| now.since(at) >= WHOLE);
+    let from = if whole { read.whole_at.map(|at| at - OVERLAP) } else { read.at.map(|at| at - RECENT) };
+    let from = from.map_or(all, |from| from.max(all));
     let users = revocations::users(db, if whole { all } else { from }).await?;
     let since = Since { ended: from, refreshed: all, reissue: read.ended.reissue() };
     let grants = revocations::grants(db, since).await?;

@@ -184,7 +184,7 @@ impl<'db> Tx<'db> {
     /// Makes it durable.
     ///
     /// # Errors
-    /// When the database does not, and when it was open for longer than [`LONGEST_TX`].
+    /// When the database does not, and when it was open for longer than `LONGEST_TX`.
     pub async fn commit(self) -> Result<()> {
         if self.1.elapsed() > LONGEST_TX {
             return Err(Error::Unavailable("a transaction was open for too long".into()));

@@ -145,7 +145,7 @@ pub(in crate::flow) struct Read {
     pub(in crate::flow) ended: Ended,
     /// Up to when.
     pub(in crate::flow) at: Option<Timestamp>,
-    /// When all was read, late events of Kakao included.
+    /// When what was committed late was read too.
     pub(in crate::flow) whole_at: Option<Timestamp>,
 }
 
