@@ -237,6 +237,7 @@ async fn a_forged_expired_or_malformed_token_logs_nobody_in() {
     let own = rig.tokens().await;
     rig.kakao.clear_calls();
     let ours = own["id_token"].as_str().unwrap();
+    rig.clock.advance(Duration::from_secs(31));
     let reply = exchange(&rig, &[("subject_token", ours), ("subject_token_type", ID_TOKEN)]).await;
     refused(reply, "ID token").await;
     assert_eq!(rig.count("SELECT count(*) FROM grants WHERE client_id = 'app'").await, 0);
