@@ -4,7 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::pkce::CodeChallenge;
-use super::{AttemptId, BrowserSessionId, ClientId, Fingerprint, GrantId, Scope, Timestamp, UserId};
+use super::{
+    AttemptId, BrowserSessionId, Client, ClientId, Fingerprint, GrantId, Issuer, Scope, Timestamp, UserId,
+};
 
 /// Why a grant ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -261,6 +263,17 @@ impl Grant {
             }
             Stage::Issued { .. } | Stage::Ended { .. } => None,
         }
+    }
+
+    /// What its client may still have of it: a scope or resource that the settings have taken from the client since is gone.
+    /// `None` if that was all of one.
+    pub(crate) fn left_to(self, client: &Client, issuer: &Issuer) -> Option<Self> {
+        let scope = self.scope.within(&client.scopes);
+        let may_have = |one: &String| one == issuer.as_str() || client.audience.contains(one);
+        let resource: Vec<String> = self.resource.iter().filter(|one| may_have(one)).cloned().collect();
+        let is_gone = (scope.is_empty() && !self.scope.is_empty())
+            || (resource.is_empty() && !self.resource.is_empty());
+        (!is_gone).then_some(Self { scope, resource, ..self })
     }
 
     /// Whether it lives.

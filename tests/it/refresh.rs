@@ -6,7 +6,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 
-use crate::rig::{BACKEND_SECRET, Rig, Setup, Stores, access_token, claims, json, refresh_token};
+use crate::rig::{
+    BACKEND_SECRET, Browser, Rig, Setup, Stores, VERIFIER, WEB, access_token, authorization_request, claims,
+    json, parameter, refresh_token,
+};
 
 async fn assert_refused(rig: &Rig, token: &str) {
     let reply = rig.refresh(0, token).await;
@@ -160,6 +163,59 @@ async fn a_narrower_scope_narrows_the_access_token_and_a_wider_one_spends_nothin
     let whole = json(rig.refresh(0, refresh_token(&narrower)).await).await;
     assert_eq!(whole["scope"], "openid profile email");
     assert_eq!(claims(access_token(&whole))["scope"], "openid profile email");
+}
+
+/// The same client before and after a change of the settings.
+fn shrinking(scopes: &str, audience: &str, grants: &str) -> Setup {
+    let clients = format!(
+        "[[clients]]\nid = \"shrinking\"\ntype = \"public\"\nredirect_uris = [\"{WEB}\"]\n\
+         scopes = [{scopes}]\naudience = [{audience}]\ngrants = [\"authorization_code\"{grants}]\n"
+    );
+    Setup { clients, instances: 0, ..Setup::default() }
+}
+
+#[tokio::test]
+async fn what_the_settings_take_from_a_client_ends_with_its_next_refresh() {
+    let (refresh, both) = (", \"refresh_token\"", "\"https://a.example\", \"https://b.example\"");
+    let all = shrinking("\"profile\", \"orders:read\"", both, refresh);
+    let mut rig = Rig::with(Setup { instances: 0, ..Setup::default() }).await;
+    rig.add_instance(&all).await;
+    rig.add_instance(&shrinking("\"profile\"", "\"https://a.example\"", refresh)).await;
+    rig.add_instance(&shrinking("\"email\"", both, refresh)).await;
+    rig.add_instance(&shrinking("\"profile\", \"orders:read\"", both, "")).await;
+    let log_in = async |resource: &str| {
+        let changes = [("client_id", "shrinking"), ("scope", "profile orders:read"), ("resource", resource)];
+        let landed = Browser::new(&rig).log_in(&authorization_request(&changes)).await;
+        let code = parameter(&landed, "code").unwrap();
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("client_id", "shrinking"),
+            ("code", &code),
+            ("code_verifier", VERIFIER),
+        ];
+        json(rig.token(0, &form).await).await
+    };
+    let refresh_at = async |instance: usize, tokens: &serde_json::Value, more: &[(&str, &str)]| {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("client_id", "shrinking"),
+            ("refresh_token", refresh_token(tokens)),
+        ];
+        json(rig.token(instance, &[&form[..], more].concat()).await).await
+    };
+    let before = log_in("").await;
+    assert_eq!(before["scope"], "profile orders:read");
+    let gone = refresh_at(1, &before, &[("scope", "orders:read")]).await;
+    assert_eq!(gone["error"], "invalid_scope");
+    let after = refresh_at(1, &before, &[]).await;
+    assert_eq!(after["scope"], "profile");
+    let said = claims(access_token(&after));
+    assert_eq!((&said["scope"], &said["aud"]), (&"profile".into(), &"https://a.example".into()));
+    assert_eq!(refresh_at(2, &after, &[]).await["error"], "invalid_grant", "nothing of its scope is left");
+    let of_b = log_in("https://b.example").await;
+    assert_eq!(claims(access_token(&of_b))["aud"], "https://b.example");
+    assert_eq!(refresh_at(1, &of_b, &[]).await["error"], "invalid_grant", "nor of its resources");
+    assert_eq!(refresh_at(3, &log_in("").await, &[]).await["error"], "unauthorized_client");
 }
 
 #[tokio::test]

@@ -65,6 +65,7 @@ pub(crate) async fn refresh(
         }
         None => (current_again(deps, db, &request, presented).await?, true),
     };
+    let grant = left(deps, client, grant)?;
     let Access { scope, audience } =
         access::of_grant(deps.policy.issuer.as_str(), client, &grant, request.asked())?;
     let id_token = request.scope.as_ref().and_then(|scope| IdToken::of_scope(scope, None));
@@ -91,8 +92,14 @@ async fn refuse_wider(
     }
     let found = grants::find(db, presented.grant).await?;
     let Some(grant) = found.filter(|grant| grant.client == request.client.id) else { return Ok(()) };
+    let grant = left(deps, &request.client, grant)?;
     access::of_grant(deps.policy.issuer.as_str(), &request.client, &grant, request.asked())?;
     Ok(())
+}
+
+/// What the client may still have of the grant: the settings may have taken something from it since the login.
+fn left(deps: &Deps, client: &Client, grant: Grant) -> Result<Grant, TokenRefusal> {
+    grant.left_to(client, &deps.policy.issuer).ok_or(TokenRefusal::RefreshTokenInvalid)
 }
 
 /// The token could not be rotated: says why, and gives the current one to whoever raced or lost an answer.
