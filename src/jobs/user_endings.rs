@@ -15,6 +15,6 @@ pub(super) fn job(context: &Arc<Context>) -> Job {
 }
 
 async fn step(context: Arc<Context>, stop: Stop) -> Result<Again, Failure> {
-    end_rows(&context.deps, &context.pool, || stop.is_now()).await?;
-    Ok(Again::Later)
+    let done = end_rows(&context.deps, &context.pool, || stop.is_now()).await?;
+    Ok(if done > 0 { Again::AtOnce } else { Again::Later })
 }

@@ -155,8 +155,16 @@ pub(crate) async fn put_user_ending(
     reason: EndReason,
     now: Timestamp,
 ) -> Result<()> {
-    let new = NewItem { key: user.0, lane: "", payload: &UserEnding { reason, at: now } };
-    put_anew(tx, &USER_ENDINGS, &new, now).await
+    const SQL: &str = "INSERT INTO outbox (queue, key, lane, payload, created_at, next_at)
+                       VALUES ($1, $2, '', $3, $4, $4)
+                       ON CONFLICT (queue, key) DO UPDATE SET
+                           payload = excluded.payload, created_at = excluded.created_at, next_at = excluded.next_at,
+                           attempts = 0, claimed_until = NULL, done_at = NULL, outcome = NULL, set_aside_at = NULL,
+                           last_error = NULL, expires_at = NULL";
+    on!(tx, c => sqlx::query(SQL)
+        .bind(USER_ENDINGS.name).bind(user.0).bind(Json(UserEnding { reason, at: now })).bind(now)
+        .execute(c).await.map(drop))?;
+    Ok(())
 }
 
 /// Grants that have just ended.
