@@ -40,11 +40,12 @@ async fn seed(rig: &Rig, count: usize) {
             "randomblob(16)",
         ),
     };
+    let patience = if matches!(rig.pool, Pool::Postgres(_)) { "SET statement_timeout = 0; " } else { "" };
     let columns = "user_id, client_id, scope, auth_time, refreshed_at, idle_expires_at, expires_at, created_at, logged_in_at";
     run(
         rig,
         format!(
-            "INSERT INTO grants (id, user_agent, generation, {columns})
+            "{patience}INSERT INTO grants (id, user_agent, generation, {columns})
              SELECT {id}, 'a browser', 1, {columns} FROM (SELECT * FROM grants LIMIT 1) AS one, ({series}) AS many"
         ),
     )
