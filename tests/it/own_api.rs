@@ -183,7 +183,7 @@ async fn an_account_is_deleted_only_by_who_logged_in_lately() {
                 assert!(challenge.contains(part), "{challenge}");
             }
             let said = json(reply).await;
-            assert_eq!((&said["code"], &said["max_age"]), (&json!("login_too_old"), &json!(600)));
+            assert_eq!((&said["code"], &said["max_age"]), (&json!("login_not_fresh"), &json!(600)));
         }
         rig.kakao.set_clock_offset(605);
         let fresh = browser.tokens(&[("max_age", "600")]).await;

@@ -34,7 +34,7 @@ pub(super) fn body(refusal: Refusal) -> ErrorBody {
         Refusal::LoginTooOld { max_age } => ErrorBody::new(
             ErrorStatus::Unauthorized,
             OAuthError::InsufficientUserAuthentication,
-            "login_too_old",
+            "login_not_fresh",
             format!(
                 "The person must have logged in within the last {} seconds. Send them to log in again, with max_age.",
                 max_age.as_secs()
