@@ -71,6 +71,8 @@ async fn until(rig: &Rig, what: &str, sql: &'static str, expected: i64) {
 struct Held<'a> {
     browser: Browser<'a>,
     tokens: Value,
+    /// For our own API: to have one later would change the grant.
+    account_token: String,
     code: String,
 }
 
@@ -79,7 +81,8 @@ impl<'a> Held<'a> {
         let browser = Browser::new(rig);
         let tokens = browser.tokens(&[]).await;
         let code = parameter(&browser.at_once(&[]).await, "code").unwrap();
-        Self { browser, tokens, code }
+        let account_token = rig.account_token(&tokens).await;
+        Self { browser, tokens, account_token, code }
     }
 
     /// At each door of each replica.
@@ -103,7 +106,7 @@ impl<'a> Held<'a> {
 }
 
 /// Ends all logins of the user of these tokens.
-async fn end_all(rig: &Rig, how: &str, tokens: &Value) {
+async fn end_all(rig: &Rig, how: &str, tokens: &Value, account_token: &str) {
     let user = user_of(tokens);
     match how {
         "disable" => assert!(users::disable(&mut rig.db(), user, rig.clock.now()).await.unwrap()),
@@ -114,8 +117,8 @@ async fn end_all(rig: &Rig, how: &str, tokens: &Value) {
         }
         "elsewhere" | "everywhere" => {
             let keep = if how == "elsewhere" { "?keep=current" } else { "" };
-            let token = rig.account_token(tokens).await;
-            let reply = rig.call(Method::DELETE, &format!("/v1/me/sessions{keep}"), &token, None).await;
+            let path = format!("/v1/me/sessions{keep}");
+            let reply = rig.call(Method::DELETE, &path, account_token, None).await;
             assert_eq!(reply.status(), StatusCode::NO_CONTENT, "{how}");
         }
         _ => {
@@ -143,7 +146,7 @@ async fn all_logins_of_a_user_end_at_once_on_every_replica_without_a_change_of_a
         let mut locker = PgConnection::connect(&rig.database_url).await.unwrap();
         sqlx::raw_sql("BEGIN; SELECT id FROM grants FOR UPDATE").execute(&mut locker).await.unwrap();
         let began = Instant::now();
-        end_all(&rig, how, &held.tokens).await;
+        end_all(&rig, how, &held.tokens, &held.account_token).await;
         println!("{how} of {} grants: {:?}", many(), began.elapsed());
         held.assert_over(&rig, how).await;
         locker.close().await.unwrap();
@@ -158,7 +161,7 @@ async fn elsewhere_ends_very_many_logins_and_keeps_this_browser_s() {
     seed(&rig, many()).await;
     run(&rig, "UPDATE grants SET session_id = NULL WHERE user_agent = 'a browser'".to_owned()).await;
     let began = Instant::now();
-    end_all(&rig, "elsewhere", &here.tokens).await;
+    end_all(&rig, "elsewhere", &here.tokens, &here.account_token).await;
     println!("elsewhere of {} grants: {:?}", many(), began.elapsed());
     lost.assert_over(&rig, "elsewhere").await;
     for tokens in [&here.tokens, &other_tab] {
@@ -178,6 +181,7 @@ async fn a_login_that_kakao_has_vouched_for_is_ended_by_a_logout_elsewhere_befor
     for stores in BOTH {
         let rig = on(stores, vec![]).await;
         let mine = rig.tokens().await;
+        let account_token = rig.account_token(&mine).await;
         let thief = Browser::new(&rig);
         let callback = thief.until_callback(&authorization_request(&[])).await;
         let effect = Effect::Delay;
@@ -187,7 +191,7 @@ async fn a_login_that_kakao_has_vouched_for_is_ended_by_a_logout_elsewhere_befor
             while rig.kakao.calls_to(Endpoint::Token) == 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            end_all(&rig, "elsewhere", &mine).await;
+            end_all(&rig, "elsewhere", &mine, &account_token).await;
         };
         let (landed, ()) = tokio::join!(thief.open_callback(0, &callback), end);
         let landed = location(&landed);

@@ -64,11 +64,10 @@ async fn a_browser_that_uses_a_wrong_method_gets_a_page_and_a_client_json() {
 #[tokio::test]
 async fn head_is_answered_like_get_without_the_body() {
     let rig = Rig::start().await;
-    let tokens = rig.tokens().await;
-    let token = tokens["access_token"].as_str().unwrap();
+    let token = rig.account_token(&rig.tokens().await).await;
     for path in ["/v1/me", "/v1/me/sessions", "/oauth/userinfo"] {
-        let get = http().get(rig.url(0, path)).bearer_auth(token).send().await.unwrap();
-        let head = http().head(rig.url(0, path)).bearer_auth(token).send().await.unwrap();
+        let get = http().get(rig.url(0, path)).bearer_auth(&token).send().await.unwrap();
+        let head = http().head(rig.url(0, path)).bearer_auth(&token).send().await.unwrap();
         assert_eq!((get.status(), head.status()), (StatusCode::OK, StatusCode::OK), "{path}");
         assert_eq!(head.headers()["content-type"], get.headers()["content-type"], "{path}");
         assert!(head.bytes().await.unwrap().is_empty(), "{path}");
