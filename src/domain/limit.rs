@@ -35,7 +35,7 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    /// The table: its name in logs, metrics and the RateLimit fields, and how many are allowed to one address (or to one
+    /// The table: its name in logs, metrics and the `RateLimit` fields, and how many are allowed to one address (or to one
     /// client at one address, for `client_authentication`; or to one confidential client, for `kakao_access_token`).
     pub(crate) const fn row(self, limits: &Limits) -> (&'static str, Quota) {
         match self {

@@ -361,7 +361,9 @@ mod tests {
                 logins.retain(|(until, _)| *until > now);
                 logins.push((now + policy.longest_login, Vec::new()));
                 for key in keys.iter().filter(|key| key.stage(now) == Stage::Current) {
-                    logins.iter_mut().for_each(|(_, signed)| signed.push(key.kid.clone()));
+                    for (_, signed) in &mut logins {
+                        signed.push(key.kid.clone());
+                    }
                 }
                 let kept = |kid: &String| keys.iter().any(|key| key.kid == *kid);
                 assert!(logins.iter().flat_map(|(_, signed)| signed).all(kept), "seed {seed}");

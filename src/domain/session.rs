@@ -228,7 +228,7 @@ mod tests {
             (None, at(1_000_000), Ok(())),
             (secs(0), None, Err(NotRecent::Unknown)),
             (secs(u32::MAX.into()), None, Err(NotRecent::Unknown)),
-            (secs(0), Some(began + Duration::from_secs(60)), Ok(())),
+            (secs(0), Some(began + Duration::from_mins(1)), Ok(())),
             (secs(0), at(5), Ok(())),
             (secs(0), at(6), Err(NotRecent::TooOld)),
             (secs(60), at(65), Ok(())),

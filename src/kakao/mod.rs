@@ -143,7 +143,7 @@ impl Kakao {
     /// cannot be had.
     pub(crate) async fn verify_id_token(&self, token: &KakaoIdToken, nonce: &str) -> Result<IdToken, Fault> {
         let id_token = self.read_id_token(token).await?;
-        id_token.of_login(&self.0.app.client_id, nonce).map_err(|fault| self.record("id_token", fault))?;
+        id_token.of_login(&self.0.app.client_id, nonce).map_err(|fault| Self::record("id_token", fault))?;
         Ok(id_token)
     }
 
@@ -157,7 +157,7 @@ impl Kakao {
         let claims = self.0.jwks.verify(Kind::IdToken, token.reveal(), &self.0.clock, || self.jwks()).await;
         let id_token =
             claims.map_err(Fault::from).and_then(|claims| IdToken::check(claims, &self.0.issuer, now));
-        id_token.map_err(|fault| self.record("id_token", fault))
+        id_token.map_err(|fault| Self::record("id_token", fault))
     }
 
     /// Verifies a security event token of the account status change webhook (RFC 8417).
@@ -167,7 +167,7 @@ impl Kakao {
     pub(crate) async fn read_security_events(&self, token: &str) -> Result<SecurityEvents, EventRefused> {
         let claims = self.0.jwks.verify(Kind::SecurityEvent, token, &self.0.clock, || self.jwks()).await;
         let claims = claims.map_err(|unverified| match unverified {
-            Unverified::Later(fault) => Unverified::Later(self.record("security event", fault)),
+            Unverified::Later(fault) => Unverified::Later(Self::record("security event", fault)),
             other => other,
         })?;
         let number = self.0.app.app_id.map(|id| id.to_string());
@@ -325,7 +325,7 @@ impl Kakao {
         read: fn(u16, &[u8]) -> Result<T, Fault>,
         known: bool,
     ) -> Result<T, Fault> {
-        let request = request.build().map_err(|error| self.record("a request", Fault::network(&error)))?;
+        let request = request.build().map_err(|error| Self::record("a request", Fault::network(&error)))?;
         let path = request.url().path().to_owned();
         let reply = self.send(request).await.and_then(|Reply { status, body, retry_after }| {
             read(status, &body)
@@ -335,7 +335,7 @@ impl Kakao {
             if fault.is_quota() && known {
                 self.have_rest(&path, fault.retry_after.unwrap_or(BACK_OFF));
             }
-            self.record(&path, fault)
+            Self::record(&path, fault)
         })
     }
 
@@ -388,7 +388,7 @@ impl Kakao {
 
     /// Counts and logs a fault, once, where it is met. The calls of this client record their own; whoever finds one in a
     /// redirect, or by taking several calls together, records it here. `during` says where: a path of Kakao's, or a word.
-    pub(crate) fn record(&self, during: &str, fault: Fault) -> Fault {
+    pub(crate) fn record(during: &str, fault: Fault) -> Fault {
         counter!(FAULTS, "id" => fault.id(), "actor" => fault.actor().name()).increment(1);
         let (id, actor, kind, cause) = (fault.id(), fault.actor().name(), fault.kind(), fault.cause);
         let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();

@@ -185,16 +185,14 @@ pub struct Reencrypted {
 
 impl Reencrypted {
     fn count(&mut self, what: &'static str, name: &str, changed: Option<bool>) {
-        match changed {
-            Some(changed) => self.done += u64::from(changed),
-            None => {
-                self.unreadable += 1;
-                error!(
-                    what,
-                    name,
-                    "no master key of the settings decrypts this; secrets.previous_master_keys lacks one"
-                );
-            }
+        if let Some(changed) = changed {
+            self.done += u64::from(changed);
+        } else {
+            self.unreadable += 1;
+            error!(
+                what,
+                name, "no master key of the settings decrypts this; secrets.previous_master_keys lacks one"
+            );
         }
     }
 }

@@ -36,7 +36,7 @@ async fn begin(
     confirmed: bool,
 ) -> Result<HttpResponse, Reply> {
     let browser = read::browser(request, state.cookies());
-    let caller = state.caller(request, params.one("client_id").ok().flatten());
+    let caller = State::caller(request, params.one("client_id").ok().flatten());
     let begun =
         run::attached(state, async |deps, db| begin_login(deps, db, params, &browser, confirmed).await).await;
     // What the person confirmed was counted when the page was asked for.

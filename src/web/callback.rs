@@ -28,7 +28,7 @@ pub(super) async fn get(request: HttpRequest, state: State) -> Result<HttpRespon
         return begun::respond(&request, &state, begun);
     }
     let attempt = callback.id;
-    let caller = state.caller(&request, Some(callback.attempt.request.client.as_str()));
+    let caller = State::caller(&request, Some(callback.attempt.request.client.as_str()));
     let Finished { target, outcome } =
         run::detached(&state, run::KAKAO_DEADLINE, |deps, mut db| async move {
             if let KakaoResponse::Error(_) = callback.response {
@@ -37,7 +37,7 @@ pub(super) async fn get(request: HttpRequest, state: State) -> Result<HttpRespon
             }
             let failed = |finished: &Finished| finished.outcome.is_err();
             let finishing = finish_login(&deps, &mut db, callback);
-            Ok(limits::guard(&deps, Limit::CallbackCode, &caller, finishing, failed).await?)
+            Ok(Box::pin(limits::guard(&deps, Limit::CallbackCode, &caller, finishing, failed)).await?)
         })
         .await?;
     let mut response = match outcome {

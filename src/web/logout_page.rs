@@ -69,7 +69,7 @@ pub(super) fn confirm(request: &HttpRequest, confirmation: &Confirmation) -> Htt
         Words {
             title: ["로그아웃할까요?", "Log out?"], what: ["", ""], act: ["로그아웃", "Log out"]
         };
-    render(LogoutPage { what, form: Some(form), ..LogoutPage::of(locale, &words) })
+    render(&LogoutPage { what, form: Some(form), ..LogoutPage::of(locale, &words) })
 }
 
 /// The person was asked, and changed nothing.
@@ -111,7 +111,7 @@ pub(super) fn moving_on(request: &HttpRequest, to: &str) -> HttpResponse {
         act: ["잠시 후 자동으로 이동해요.", "You are taken on in a moment."],
     };
     let link = Link { words: locale.pick("계속하기", "Continue"), href: to };
-    render(LogoutPage { link: Some(link), next: Some(to), ..LogoutPage::of(locale, &words) })
+    render(&LogoutPage { link: Some(link), next: Some(to), ..LogoutPage::of(locale, &words) })
 }
 
 const LOGGED_OUT: [&str; 2] = ["로그아웃했어요", "You are logged out"];
@@ -121,7 +121,7 @@ const CLOSE: [&str; 2] = ["이 창은 닫아도 돼요.", "You can close this wi
 fn with_app(locale: Locale, words: &Words, app: Option<&App>) -> HttpResponse {
     let label = app.map(|app| format!("{} · {}", app.name, locale.pick("돌아가기", "Back")));
     let link = app.zip(label.as_deref()).map(|(app, words)| Link { words, href: &app.href });
-    render(LogoutPage { link, ..LogoutPage::of(locale, words) })
+    render(&LogoutPage { link, ..LogoutPage::of(locale, words) })
 }
 
 impl LogoutPage<'_> {
@@ -140,7 +140,7 @@ impl LogoutPage<'_> {
     }
 }
 
-fn render(page: LogoutPage<'_>) -> HttpResponse {
+fn render(page: &LogoutPage<'_>) -> HttpResponse {
     let locale = if page.lang == Locale::Ko.tag() { Locale::Ko } else { Locale::En };
     html(locale, &policy("'self'", None), page.render())
 }

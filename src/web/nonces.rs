@@ -8,6 +8,6 @@ use crate::domain::Limit;
 use crate::flow::{limits, nonces};
 
 pub(super) async fn post(request: HttpRequest, state: State) -> Result<HttpResponse, Reply> {
-    limits::count(&state.deps, Limit::Nonce, &state.caller(&request, None)).await?;
+    limits::count(&state.deps, Limit::Nonce, &State::caller(&request, None)).await?;
     Ok(HttpResponse::Created().json(nonces::issue(&state.deps)?))
 }

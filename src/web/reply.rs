@@ -240,7 +240,7 @@ fn security_event_body(status: ErrorStatus, body: &ErrorBody, err: &str, descrip
     json_error(status, body).json(json!({ "err": err, "description": description }))
 }
 
-/// The RateLimit fields, as structured fields (draft-ietf-httpapi-ratelimit-headers-10): the policy, what remains of it, and in
+/// The `RateLimit` fields, as structured fields (draft-ietf-httpapi-ratelimit-headers-10): the policy, what remains of it, and in
 /// how many seconds there is more.
 fn rate_limit(response: &mut HttpResponse, limit: &LimitRefusal, seconds: u64) {
     let LimitRefusal { name, quota, .. } = limit;

@@ -45,7 +45,7 @@ pub(super) struct State {
 
 impl State {
     /// Whom the request is counted against, and which client it says it is of.
-    pub(super) fn caller(&self, request: &HttpRequest, client: Option<&str>) -> Caller {
+    pub(super) fn caller(request: &HttpRequest, client: Option<&str>) -> Caller {
         Caller::new(address(request), client)
     }
 

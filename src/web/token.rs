@@ -33,7 +33,7 @@ pub(super) async fn post(
     if !client.may(grant_type) {
         return Err(AccessRefusal::GrantTypeNotAllowed.into());
     }
-    let caller = state.caller(&request, None).authenticated(&client);
+    let caller = State::caller(&request, None).authenticated(&client);
     let tokens = match issue(&request, &state, client, grant_type, &params).await {
         Ok(tokens) => tokens,
         Err(reply) => return Err(failed(&state, grant_type, &caller, reply, &params).await),
@@ -83,7 +83,7 @@ async fn issue(
             Ok(flow::client_credentials(&state.deps, &client, scope.as_ref(), &params.resources())?)
         }
         GrantType::TokenExchange => {
-            let caller = state.caller(request, None).authenticated(&client);
+            let caller = State::caller(request, None).authenticated(&client);
             let exchange = kakao_token_exchange(client, params, read::user_agent(request), caller)?;
             detached(state, DEADLINE, |deps, mut db| async move {
                 flow::exchange_kakao_token(&deps, &mut db, exchange).await

@@ -208,8 +208,8 @@ async fn what_kakao_tells_and_a_deletion_reach_the_client_and_the_feed() {
         let began = Instant::now();
         loop {
             let feed = http().get(rig.url(0, "/v1/revocations")).send().await.unwrap();
-            let said = claims(&feed.text().await.unwrap());
-            if said["sids"].as_array().unwrap().contains(&feed_entry("sid", &sid).into()) {
+            let list = claims(&feed.text().await.unwrap());
+            if list["sids"].as_array().unwrap().contains(&feed_entry("sid", &sid).into()) {
                 break;
             }
             assert!(began.elapsed() < Duration::from_secs(5), "{ending} is not in the feed");

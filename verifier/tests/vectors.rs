@@ -2,6 +2,7 @@
 //! does this one, and `UPDATE_VECTORS=1` writes them anew, signed by a new key.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::needless_pass_by_value, reason = "the cases are written as literals")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,7 +49,7 @@ impl Writer {
                "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y)}]})
     }
 
-    fn sign(&self, pair: &EcdsaKeyPair, header: &Value, payload: &Value) -> String {
+    fn sign(pair: &EcdsaKeyPair, header: &Value, payload: &Value) -> String {
         let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let input = format!("{}.{}", encode(header), encode(payload));
         let signature = pair.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
@@ -57,12 +58,12 @@ impl Writer {
 
     /// An answer that a verifier accepts, to a request with this cursor.
     fn good(&self, after: Option<&str>, payload: Value) -> Value {
-        let jwt = self.sign(&self.pair, &header(), &payload);
+        let jwt = Self::sign(&self.pair, &header(), &payload);
         json!({"now": NOW, "after": after, "accepted": true, "payload": payload, "jwt": jwt})
     }
 
     fn bad(&self, why: &str, after: Option<&str>, header: Value, payload: Value) -> Value {
-        let jwt = self.sign(&self.pair, &header, &payload);
+        let jwt = Self::sign(&self.pair, &header, &payload);
         json!({"now": NOW, "after": after, "accepted": false, "why": why, "payload": payload, "jwt": jwt})
     }
 }
@@ -167,7 +168,7 @@ fn refused(writer: &Writer) -> Vec<Value> {
     let bad = |why, changes| writer.bad(why, None, header(), with(good(), changes));
     let bad_header = |why, changes| writer.bad(why, None, with(header(), changes), good());
     let mut forged = bad("the signature is of another key", json!({}));
-    forged["jwt"] = json!(writer.sign(&writer.other, &header(), &good()));
+    forged["jwt"] = json!(Writer::sign(&writer.other, &header(), &good()));
     let other_question = writer.bad(
         "it goes on from another cursor than was asked with",
         Some("119999990"),

@@ -27,7 +27,8 @@ pub async fn read_stale_profiles(deps: &Deps, db: &mut Db) -> Result<usize, Erro
 async fn read(deps: &Deps, db: &mut Db, user: UserId, kakao_id: KakaoId) -> Result<bool, Error> {
     let asked_at = deps.clock.now();
     match fetch(deps, db, user, kakao_id).await? {
-        ProfileRead::Person(Person { id, profile, needs_agreement, .. }, scopes) if id == kakao_id => {
+        ProfileRead::Person(person, scopes) if person.id == kakao_id => {
+            let Person { profile, needs_agreement, .. } = *person;
             let written = kakao_links::write_profile(db, user, &profile, &needs_agreement, asked_at).await?;
             if let Some(scopes) = scopes.filter(|_| written) {
                 kakao_links::set_scope(db, user, &scopes.join(" ")).await?;
@@ -58,7 +59,7 @@ async fn read(deps: &Deps, db: &mut Db, user: UserId, kakao_id: KakaoId) -> Resu
 /// What Kakao says of a person who was not there to be asked.
 enum ProfileRead {
     /// The person, and the consent items that they have granted, if those could be read too.
-    Person(Person, Option<Vec<String>>),
+    Person(Box<Person>, Option<Vec<String>>),
     /// Kakao does not say it.
     Fault(Fault),
     /// The person's token cannot be refreshed now.
@@ -70,7 +71,7 @@ enum ProfileRead {
 impl ProfileRead {
     fn of((person, scopes): (Result<Person, Fault>, Result<Vec<String>, Fault>)) -> Self {
         match person {
-            Ok(person) => Self::Person(person, scopes.ok()),
+            Ok(person) => Self::Person(Box::new(person), scopes.ok()),
             Err(fault) => Self::Fault(fault),
         }
     }

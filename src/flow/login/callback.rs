@@ -25,7 +25,7 @@ use crate::flow::error::{Error, chain};
 use crate::flow::gauges::LOGINS;
 use crate::flow::refusal::{CallbackRefusal, LoginRefusal, fault};
 use crate::flow::{Deps, Params};
-use crate::kakao::{Fault, callback_fault};
+use crate::kakao::{Fault, Kakao, callback_fault};
 use crate::store::{Db, attempts, kakao_links, users};
 
 /// How long the loser of a claim waits for the winner: longer than the winner may take at Kakao.
@@ -129,7 +129,7 @@ async fn claimed(deps: &Deps, db: &mut Db, callback: &Callback) -> Result<(), Er
     let outcome = match &callback.response {
         KakaoResponse::Code(code) => log_in(deps, db, callback, code).await,
         KakaoResponse::Error(fault) => {
-            let fault = deps.kakao.record("redirect", fault.clone());
+            let fault = Kakao::record("redirect", fault.clone());
             Err(refuse(&fault))
         }
     };
@@ -169,7 +169,7 @@ async fn ask_kakao(
     code: &KakaoCode,
 ) -> Result<Identity, Error<LoginRefusal>> {
     let fetching = fetch_identity(deps, db, attempt, code);
-    let late = |_| Err(refuse(&deps.kakao.record("a login", Fault::late())));
+    let late = |_| Err(refuse(&Kakao::record("a login", Fault::late())));
     tokio::time::timeout(deps.kakao.timeout(), fetching).await.unwrap_or_else(late)
 }
 
@@ -200,7 +200,7 @@ async fn fetch_identity(
         }
     };
     if id_token.as_ref().is_some_and(|token| token.sub != person.id) {
-        return Err(refuse(&deps.kakao.record("a login", Fault::other_person())));
+        return Err(refuse(&Kakao::record("a login", Fault::other_person())));
     }
     Ok(Identity {
         kakao_id: person.id,

@@ -93,16 +93,13 @@ pub(crate) async fn complete(
         Voucher::Kakao(identity, _) => (identity.auth_time, identity.vouched_at),
         Voucher::Session(session) => (session.auth_time, session.logged_in_at),
     };
-    let (beginning, expires_at) = match to_grant.code {
-        // Nobody may ever exchange it: until then the grant lives no longer than the code.
-        Some((code, binding)) => {
-            let expires_at = now + client.lifetimes.code;
-            (Beginning::Code(NewCode { hash: code.fingerprint(), expires_at, binding }), expires_at)
-        }
-        None => {
-            let idle_expires_at = now + client.lifetimes.refresh_idle;
-            (Beginning::Live { idle_expires_at }, now + client.lifetimes.refresh_absolute)
-        }
+    let (beginning, expires_at) = if let Some((code, binding)) = to_grant.code {
+        // It may never be exchanged: until then the grant lives no longer than the code.
+        let expires_at = now + client.lifetimes.code;
+        (Beginning::Code(NewCode { hash: code.fingerprint(), expires_at, binding }), expires_at)
+    } else {
+        let idle_expires_at = now + client.lifetimes.refresh_idle;
+        (Beginning::Live { idle_expires_at }, now + client.lifetimes.refresh_absolute)
     };
     let grant = NewGrant {
         id: GrantId::generate(),

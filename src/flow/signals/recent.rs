@@ -45,8 +45,8 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_made_once_while_it_is_recent() {
-        let (recent, made) = (Recent::default(), AtomicU32::new(0));
-        let make = async || made.fetch_add(1, Ordering::Relaxed);
+        let (recent, count) = (Recent::default(), AtomicU32::new(0));
+        let make = async || count.fetch_add(1, Ordering::Relaxed);
         for _ in 0..100 {
             assert_eq!(recent.get(Duration::from_hours(1), make()).await, 0);
         }

@@ -25,7 +25,7 @@ use crate::flow::login::complete::{Completed, Identity, ToGrant, Voucher, comple
 use crate::flow::nonces::{self, Origin};
 use crate::flow::refusal::{AccountRefusal, SubjectTokenRefusal, fault};
 use crate::flow::{Deps, Error};
-use crate::kakao::{Fault, IdToken, Person, TokenInfo};
+use crate::kakao::{Fault, IdToken, Kakao, Person, TokenInfo};
 use crate::store::{Db, Tx, assertions, kakao_links, users};
 
 /// `subject_token_type` of an ID token (RFC 8693 §3).
@@ -332,7 +332,7 @@ async fn by_access_token(
     // A login does not fail for them.
     let scopes = scopes.ok();
     if info.id.is_some_and(|said| said != id.0) {
-        let fault = deps.kakao.record("a login", Fault::other_person());
+        let fault = Kakao::record("a login", Fault::other_person());
         return Err(SubjectTokenRefusal::Kakao(fault.known).into());
     }
     Ok(Identity {

@@ -25,7 +25,7 @@ pub(in crate::web) async fn post(
         receive_events(&deps, &mut db, token.trim()).await
     });
     if let Err(reply) = received.await {
-        return Err(caller::failed(&state, Limit::Webhook, &state.caller(&request, None), reply).await);
+        return Err(caller::failed(&state, Limit::Webhook, &State::caller(&request, None), reply).await);
     }
     Ok(HttpResponse::Accepted().finish())
 }

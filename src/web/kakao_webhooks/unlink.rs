@@ -37,7 +37,7 @@ async fn receive(request: &HttpRequest, state: &State, params: Params) -> Result
             describe(request, &error);
         }
         Err(reply) => {
-            return Err(caller::failed(state, Limit::Webhook, &state.caller(request, None), reply).await);
+            return Err(caller::failed(state, Limit::Webhook, &State::caller(request, None), reply).await);
         }
         Ok(()) => {}
     }
