@@ -136,6 +136,9 @@ async fn no_log_line_of_a_whole_run_holds_a_secret_or_a_personal_datum() {
     assert_eq!(post(refresh(token("refresh_token"))).await.status(), StatusCode::OK);
     assert_eq!(post(refresh("kart_not-a-token".into())).await.status(), StatusCode::BAD_REQUEST);
     assert_eq!(post(form).await.status(), StatusCode::BAD_REQUEST, "the code again");
+    let revoke = [("client_id", "web".to_owned()), ("token", token("refresh_token"))];
+    let revoked = http().post(program.url("/oauth/revoke")).form(&revoke).send().await.unwrap();
+    assert_eq!(revoked.status(), StatusCode::OK);
     let failed =
         http().get(program.url("/kakao/callback?code=LEAKED-CODE&state=LEAKED-STATE")).send().await.unwrap();
     assert_eq!(failed.status(), StatusCode::BAD_REQUEST);
