@@ -250,7 +250,7 @@ async fn a_confidential_client_may_go_without_pkce_where_it_is_allowed() {
     assert!(parameter(&Browser::new(&rig).log_in(&request).await, "code").is_some());
 }
 
-/// Authlib, Spring Boot 3 and mod_auth_openidc send a nonce and no challenge; oauth2-proxy, passport-openidconnect and the sample
+/// Authlib, Spring Boot 3 and `mod_auth_openidc` send a nonce and no challenge; oauth2-proxy, passport-openidconnect and the sample
 /// of go-oidc send neither.
 #[tokio::test]
 async fn a_confidential_client_goes_without_pkce_by_default_if_it_sends_a_nonce() {
@@ -323,7 +323,7 @@ async fn a_state_may_hold_any_character_but_nul_and_must_be_utf_8() {
     }
 }
 
-/// The OpenID Foundation's suite asks for form_post in an unsigned request object alone, and looks for the refusal there.
+/// The OpenID Foundation's suite asks for `form_post` in an unsigned request object alone, and looks for the refusal there.
 #[tokio::test]
 async fn a_request_object_is_refused_in_the_way_that_it_names_and_changes_nothing_else() {
     let rig = Rig::start().await;

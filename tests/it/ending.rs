@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use kakao_auth::flow::user_endings::end_rows;
+use kakao_auth::settings::Settings;
 use kakao_auth::store::{Pool, sweep, users};
 use kakao_simulator::{Effect, Endpoint, Fault};
 use reqwest::{Method, StatusCode};
@@ -54,7 +55,8 @@ async fn seed(rig: &Rig, count: usize) {
 
 /// How many grants the tests at size have. The 1 s of the contract is for 400,000.
 fn many() -> usize {
-    std::env::var("KAKAO_AUTH_TEST_GRANTS").map_or(3_000, |count| count.parse().unwrap())
+    let given = Settings::environment().find(|(name, _)| name == "KAKAO_AUTH_TEST_GRANTS");
+    given.map_or(3_000, |(_, count)| count.parse().unwrap())
 }
 
 const NOT_ENDED: &str = "SELECT count(*) FROM grants WHERE ended_at IS NULL";

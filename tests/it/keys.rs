@@ -287,6 +287,10 @@ async fn an_operator_sees_age_stage_and_use_of_each_key_on_the_management_addres
     assert_eq!(inside.status(), StatusCode::NOT_FOUND);
 }
 
+const GARBAGE: &str = "UPDATE users SET kakao_refresh_token = $2 WHERE id = $1";
+const UNLINK: &str = "INSERT INTO outbox (queue, key, lane, payload, created_at, next_at, set_aside_at)
+                      SELECT 'kakao_unlink', $1, '7', $2, created_at, created_at, created_at FROM users WHERE id = $1";
+
 #[tokio::test]
 async fn a_value_that_no_master_key_decrypts_stops_no_other_and_waiting_unlinks_are_encrypted_anew_too() {
     let new = "HxAREhMUFRYXGBkaGxwdHgABAgMEBQYHCAkKCwwNDg8=";
@@ -302,9 +306,6 @@ async fn a_value_that_no_master_key_decrypts_stops_no_other_and_waiting_unlinks_
         // Somebody else's master key encrypted one, and an account is gone of which Kakao does not know yet.
         let (id, garbage) = (lost.0, vec![0xAB_u8; 64]);
         let unlink = format!("{{\"kakao_id\":7,\"refresh_token\":\"{encrypted}\"}}");
-        const GARBAGE: &str = "UPDATE users SET kakao_refresh_token = $2 WHERE id = $1";
-        const UNLINK: &str = "INSERT INTO outbox (queue, key, lane, payload, created_at, next_at, set_aside_at)
-                              SELECT 'kakao_unlink', $1, '7', $2, created_at, created_at, created_at FROM users WHERE id = $1";
         match &rig.pool {
             kakao_auth::store::Pool::Postgres(pool) => {
                 sqlx::query(GARBAGE).bind(id).bind(garbage).execute(pool).await.unwrap();

@@ -33,7 +33,7 @@ fn limited(instances: usize, more: &[(&'static str, &str)]) -> Setup {
 /// An address that no other test or run has: all share one Redis.
 fn address() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let run = uuid::Uuid::now_v7().as_u128() as u32;
+    let run = u32::from_be_bytes(uuid::Uuid::now_v7().as_bytes()[12..].try_into().unwrap());
     let host = run ^ NEXT.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9);
     format!("2001:db8:{:x}:{:x}::1", host >> 16, host & 0xFFFF)
 }

@@ -18,7 +18,7 @@ const MINE: [(Method, &str, &str); 5] = [
     (Method::DELETE, "/v1/me", "account"),
 ];
 
-async fn refused(reply: Response, status: StatusCode, challenge: &str) {
+fn refused(reply: &Response, status: StatusCode, challenge: &str) {
     assert_eq!(reply.status(), status);
     let said = reply.headers()["www-authenticate"].to_str().unwrap().to_owned();
     assert!(said.contains(challenge), "{said}");
@@ -51,10 +51,10 @@ async fn a_token_that_a_backend_service_received_opens_nothing_of_the_user_s_acc
     assert_eq!(claims(access_token(&theirs))["aud"], "orders");
     for (method, path, _) in MINE {
         let reply = rig.call(method, path, access_token(&theirs), None).await;
-        refused(reply, StatusCode::UNAUTHORIZED, "error=\"invalid_token\"").await;
+        refused(&reply, StatusCode::UNAUTHORIZED, "error=\"invalid_token\"");
     }
     let userinfo = rig.call(Method::GET, "/oauth/userinfo", access_token(&theirs), None).await;
-    refused(userinfo, StatusCode::UNAUTHORIZED, "error=\"invalid_token\"").await;
+    refused(&userinfo, StatusCode::UNAUTHORIZED, "error=\"invalid_token\"");
 
     // With openid it is for userinfo as well, and still not for the account, whatever the login was granted.
     let wider = redeem(&rig, &[], &[]).await;
@@ -67,7 +67,7 @@ async fn a_token_that_a_backend_service_received_opens_nothing_of_the_user_s_acc
     }
     for (method, path, scope) in MINE.into_iter().skip(1) {
         let reply = rig.call(method, path, access_token(&wider), None).await;
-        refused(reply, StatusCode::FORBIDDEN, &format!("scope=\"{scope}\"")).await;
+        refused(&reply, StatusCode::FORBIDDEN, &format!("scope=\"{scope}\""));
     }
     assert_eq!(refresh(&rig, &wider, &[]).await["scope"], "openid profile email", "nothing was ended");
 }
@@ -97,11 +97,10 @@ async fn the_account_is_reached_by_a_token_that_is_asked_for_with_the_issuer_as_
     let narrow = refresh(&rig, &both, &[("scope", "account"), ("resource", ISSUER)]).await;
     assert_eq!(claims(access_token(&narrow))["scope"], "account");
     refused(
-        rig.call(Method::GET, "/v1/me", access_token(&narrow), None).await,
+        &rig.call(Method::GET, "/v1/me", access_token(&narrow), None).await,
         StatusCode::FORBIDDEN,
         "scope=\"openid\"",
-    )
-    .await;
+    );
 
     // Who did not ask for the scope at the login does not get it later, and a client without it never does.
     let without = redeem(&rig, &[("scope", "openid")], &[("resource", ISSUER)]).await;
@@ -144,7 +143,7 @@ async fn a_client_s_token_for_another_service_opens_nothing_of_ours_and_ours_mus
     assert_eq!((&said["aud"], &said["scope"]), (&json!("orders"), &json!("orders:read")));
     for path in &ours {
         let reply = rig.call(Method::GET, path, access_token(&default), None).await;
-        refused(reply, StatusCode::UNAUTHORIZED, "error=\"invalid_token\"").await;
+        refused(&reply, StatusCode::UNAUTHORIZED, "error=\"invalid_token\"");
     }
     for resource in ["", ISSUER] {
         let named = ask("job", &[("scope", "users:read admin"), ("resource", resource)]).await;
