@@ -35,9 +35,9 @@ pub(super) async fn get(request: HttpRequest, state: State) -> Result<HttpRespon
                 limits::count(&deps, Limit::CallbackError, &caller).await?;
                 return Ok::<_, Error>(finish_login(&deps, &mut db, callback).await);
             }
-            let failed = |finished: &Finished| finished.outcome.is_err();
             let finishing = finish_login(&deps, &mut db, callback);
-            Ok(Box::pin(limits::guard(&deps, Limit::CallbackCode, &caller, finishing, failed)).await?)
+            let unknown = Finished::code_was_unknown;
+            Ok(Box::pin(limits::guard(&deps, Limit::CallbackCode, &caller, finishing, unknown)).await?)
         })
         .await?;
     let mut response = match outcome {

@@ -61,6 +61,14 @@ pub(crate) struct Finished {
     pub(crate) outcome: Result<LoggedIn, Error<LoginRefusal>>,
 }
 
+impl Finished {
+    /// Whether Kakao did not know the code: what a stranger can have as often as they like. A failure of ours, of Kakao's or
+    /// of the person's is none of that.
+    pub(crate) fn code_was_unknown(&self) -> bool {
+        matches!(&self.outcome, Err(Error::Refused(refusal)) if refusal.is_start_again())
+    }
+}
+
 /// What a login gives: the same for every repetition of its callback.
 pub(crate) struct LoggedIn {
     /// The one-time code.

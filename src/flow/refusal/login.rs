@@ -1,7 +1,7 @@
 //! Why a claimed login attempt ended without a login.
 
 use crate::domain::AttemptFailure;
-use crate::kakao::KnownFault;
+use crate::kakao::{FaultKind, KnownFault};
 
 /// A login attempt that was claimed and ends without a login. The client is told of it at its redirect URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,15 @@ impl LoginRefusal {
             Self::LoginTooOldInApp => "login_too_old_in_app",
             Self::StartAgain => "start_again",
             Self::TooManyCodes => "too_many_codes",
+        }
+    }
+
+    /// Whether the attempt leads nowhere, as with a code that Kakao does not know.
+    pub(crate) fn is_start_again(self) -> bool {
+        match self {
+            Self::StartAgain => true,
+            Self::Kakao(fault) => fault.kind == FaultKind::StartAgain,
+            _ => false,
         }
     }
 
