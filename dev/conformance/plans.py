@@ -39,7 +39,7 @@ def configuration(client, issuer, kakao, secret, keys):
 
     # A choice (regular expression): a logout that cannot be done as asked may end on an error page or ask the person.
     refused = "This login request is not valid"
-    asked_or_refused = "Log out\\?|is not valid"
+    asked_or_refused = "Log out\\?|is not valid|logged out"
     registered = {"client_id": "conformance-" + client, "client_secret": secret}
     second, by_post = {**registered, "client_id": "conformance-second"}, {**registered, "client_id": "conformance-post"}
     if client == "jwt":
