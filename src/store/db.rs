@@ -139,32 +139,32 @@ enum Open {
 /// Statements run on it as on the handle that it borrows:
 ///
 /// ```
-/// # async fn flow(db: &mut kakao_auth::store::Db, user: kakao_auth::domain::UserId) -> kakao_auth::store::Result<()> {
+/// # async fn flow(db: &mut kakao_auth::store::Db, user: kakao_auth::domain::UserId) -> Result<(), Box<dyn std::error::Error>> {
 /// use kakao_auth::store::{Tx, users};
 /// let mut tx = Tx::begin(db).await?;
 /// users::find(&mut tx, user).await?;
-/// tx.commit().await
+/// Ok(tx.commit().await?)
 /// # }
 /// ```
 ///
 /// While it is open, that handle cannot be used beside it:
 ///
 /// ```compile_fail,E0499
-/// # async fn flow(db: &mut kakao_auth::store::Db, user: kakao_auth::domain::UserId) -> kakao_auth::store::Result<()> {
+/// # async fn flow(db: &mut kakao_auth::store::Db, user: kakao_auth::domain::UserId) -> Result<(), Box<dyn std::error::Error>> {
 /// use kakao_auth::store::{Tx, users};
 /// let tx = Tx::begin(db).await?;
 /// users::find(db, user).await?; // would take a second connection
-/// tx.commit().await
+/// Ok(tx.commit().await?)
 /// # }
 /// ```
 ///
 /// Nor can a second transaction begin, even if the first is never used again:
 ///
 /// ```compile_fail,E0499
-/// # async fn flow(db: &mut kakao_auth::store::Db) -> kakao_auth::store::Result<()> {
+/// # async fn flow(db: &mut kakao_auth::store::Db) -> Result<(), Box<dyn std::error::Error>> {
 /// use kakao_auth::store::Tx;
 /// let _tx = Tx::begin(db).await?;
-/// Tx::begin(db).await?.commit().await
+/// Ok(Tx::begin(db).await?.commit().await?)
 /// # }
 /// ```
 #[derive(Debug)]
