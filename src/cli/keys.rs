@@ -41,7 +41,9 @@ pub(super) struct RotateOptions {
 
 #[derive(Args)]
 pub(super) struct RetireOptions {
+    // A thumbprint is base64url: one in 64 begins with a hyphen.
     /// The key, as `keys list` shows it.
+    #[arg(allow_hyphen_values = true)]
     kid: String,
     /// Its tokens fail from now on. Without this only what would happen is said.
     #[arg(long)]
@@ -203,4 +205,25 @@ async fn retire(bench: &mut Bench, options: &RetireOptions, settings: &Settings)
     }
     println!("retired");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::RetireOptions;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: RetireOptions,
+    }
+
+    #[test]
+    fn a_key_id_may_begin_with_a_hyphen() {
+        for line in [["retire", "-iNow", "--now"], ["retire", "--now", "-iNow"]] {
+            let RetireOptions { kid, now } = Line::try_parse_from(line).map(|line| line.options).unwrap();
+            assert_eq!((kid.as_str(), now), ("-iNow", true));
+        }
+    }
 }
