@@ -18,8 +18,8 @@ use crate::domain::{AddressPrefix, Client, Fingerprint, Limit};
 use crate::store::Pool;
 use crate::store::leases;
 
-/// How long `doctor` tells of a proxy that is not listed.
-const TOLD_FOR: Duration = Duration::from_hours(24);
+/// How long `doctor` reports a proxy that is not listed.
+const NOTED_FOR: Duration = Duration::from_hours(24);
 
 /// Whom a request is counted against.
 #[derive(Clone, Debug)]
@@ -128,7 +128,7 @@ pub(crate) fn note_unlisted_proxy(deps: &Arc<Deps>, pool: &Pool, peer: IpAddr) {
     );
     let (deps, pool) = (Arc::clone(deps), pool.clone());
     tokio::spawn(async move {
-        let until = deps.clock.now() + TOLD_FOR;
+        let until = deps.clock.now() + NOTED_FOR;
         if let Err(error) = leases::note_unlisted_proxy(&mut pool.handle(), peer, until).await {
             warn!(cause = chain(&error), "doctor will not know of the unlisted proxy");
         }

@@ -48,7 +48,7 @@ async fn end_one(
     let mut after = Some(GrantId(Uuid::nil()));
     let mut batches = 0_u64;
     while !over() {
-        let at = told_at(deps, db, user, &item.payload).await?;
+        let at = end_of_rows(deps, db, user, &item.payload).await?;
         let ending = Ending { reason: item.payload.reason, at, notify: deps.clients.notified_of_logouts() };
         let mut tx = Tx::begin(db).await?;
         if let Some(last) = after {
@@ -68,15 +68,15 @@ async fn end_one(
     Ok(false)
 }
 
-/// The time that rows end with: when the logins were ended. If that is a while ago and the feed does not tell of the user as a
+/// The time that rows end with: when the logins were ended. If that is a while ago and the feed does not list the user as a
 /// whole, it is now, or replicas that have read on would never see it.
-async fn told_at(
+async fn end_of_rows(
     deps: &Deps,
     conn: &mut Conn,
     user: UserId,
     ending: &UserEnding,
 ) -> store::Result<Timestamp> {
     let now = deps.clock.now();
-    let told = now.since(ending.at) <= LATE || users::tokens_void_since(conn, user, ending.at).await?;
-    Ok(if told { ending.at } else { now })
+    let is_known = now.since(ending.at) <= LATE || users::tokens_void_since(conn, user, ending.at).await?;
+    Ok(if is_known { ending.at } else { now })
 }

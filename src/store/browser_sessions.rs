@@ -141,11 +141,11 @@ async fn one_by_one(
     if granted {
         audit::record(&mut tx, grant.created_at, event).await?;
     }
-    let mut told = Statement::new("SELECT roles, ");
-    told.bind(granted).push(" AS granted FROM users WHERE id = ").bind(session.user.0);
-    let told = told.fetch_optional(&mut tx).await?;
+    let mut outcome = Statement::new("SELECT roles, ");
+    outcome.bind(granted).push(" AS granted FROM users WHERE id = ").bind(session.user.0);
+    let outcome = outcome.fetch_optional(&mut tx).await?;
     tx.commit().await?;
-    Ok(told)
+    Ok(outcome)
 }
 
 fn use_session(
