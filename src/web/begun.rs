@@ -5,7 +5,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::reply::Reply;
 use super::state::State;
 use super::{login_page, redirect};
-use crate::flow::Error;
 use crate::flow::login::begin::Begun;
 
 /// Sends the browser there.
@@ -16,12 +15,6 @@ pub(super) fn respond(request: &HttpRequest, state: &State, begun: Begun) -> Res
         Begun::AtKakao { location, attempt, sealed } => (location, attempt, sealed),
     };
     let mut response = redirect::see_other(&location);
-    // Without its cookie the attempt could not be completed.
-    let broken = |_| Reply::Failed(Error::broken("a cookie could not be set"));
-    let cookie = state.cookies().attempt(attempt, sealed);
-    response.add_cookie(&cookie).map_err(broken)?;
-    for old in state.cookies().surplus_attempts(request, &cookie) {
-        response.add_removal_cookie(&old).map_err(broken)?;
-    }
+    state.cookies().begin_attempt(request, &mut response, attempt, sealed)?;
     Ok(response)
 }

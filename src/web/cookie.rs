@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite, time};
+use actix_web::{HttpRequest, HttpResponse};
 
 use crate::domain::{AttemptId, SessionCookie};
+use crate::flow::Error;
 use crate::flow::login::attempt::{ATTEMPT_TTL, cookie_name};
 
 /// Attempts that one browser may have under way: each has a cookie.
@@ -72,8 +73,29 @@ impl Cookies {
         read(request, &format!("{}login-{attempt}", self.prefix()))
     }
 
+    /// Adds the cookie of an attempt that begins with this response, and removes those of older ones that it leaves no room
+    /// for.
+    ///
+    /// # Errors
+    /// When the cookie could not be set: without it the attempt could not be completed.
+    pub(super) fn begin_attempt(
+        self,
+        request: &HttpRequest,
+        response: &mut HttpResponse,
+        attempt: AttemptId,
+        sealed: String,
+    ) -> Result<(), Error> {
+        let broken = |_| -> Error { Error::broken("a cookie could not be set") };
+        let cookie = self.attempt(attempt, sealed);
+        response.add_cookie(&cookie).map_err(broken)?;
+        for old in self.surplus_attempts(request, &cookie) {
+            response.add_removal_cookie(&old).map_err(broken)?;
+        }
+        Ok(())
+    }
+
     /// The cookie of an attempt that has begun. Lax, because Strict would not survive the way back from Kakao.
-    pub(super) fn attempt(self, attempt: AttemptId, sealed: String) -> Cookie<'static> {
+    fn attempt(self, attempt: AttemptId, sealed: String) -> Cookie<'static> {
         self.build(self.attempt_name(attempt), sealed, ATTEMPT_TTL + AFTER_ATTEMPT)
     }
 
@@ -84,7 +106,7 @@ impl Cookies {
 
     /// Removes the attempts that a browser may not keep beside a new one, because they are too many or too large: the
     /// oldest, which browsers send first (RFC 6265 §5.4).
-    pub(super) fn surplus_attempts(self, request: &HttpRequest, new: &Cookie<'_>) -> Vec<Cookie<'static>> {
+    fn surplus_attempts(self, request: &HttpRequest, new: &Cookie<'_>) -> Vec<Cookie<'static>> {
         let prefix = format!("{}login-", self.prefix());
         let Ok(cookies) = request.cookies() else { return Vec::new() };
         let attempts = cookies.iter().filter(|cookie| cookie.name().starts_with(&prefix));

@@ -7,7 +7,6 @@ use super::page::{STYLE, html, locale, policy};
 use super::reply::Reply;
 use super::state::State;
 use crate::domain::paths;
-use crate::flow::Error;
 use crate::flow::login::confirm::{ATTEMPT_FIELD, Button, Question, REQUEST_FIELD};
 
 #[derive(Template)]
@@ -39,7 +38,7 @@ pub(super) fn respond(
              this window.",
         )
     } else {
-        locale.pick("카카오계정으로 로그인해요.", "You log in with your Kakao account.")
+        locale.pick("카카오계정으로 로그인해요.", "Log in with your Kakao account.")
     };
     let (look, button) = match question.button {
         Button::Kakao => ("kakao", locale.pick("카카오 로그인", "Login with Kakao").to_owned()),
@@ -59,11 +58,6 @@ pub(super) fn respond(
     // Chromium holds redirects to this too: to Kakao, and back to the app.
     let schemes: Vec<String> = question.schemes.iter().map(|scheme| format!("{scheme}:")).collect();
     let mut response = html(locale, &policy(&format!("'self' {}", schemes.join(" ")), None), page.render());
-    let cookie = state.cookies().attempt(question.attempt, question.cookie);
-    let broken = |_| Reply::Failed(Error::broken("a cookie could not be set"));
-    response.add_cookie(&cookie).map_err(broken)?;
-    for old in state.cookies().surplus_attempts(request, &cookie) {
-        response.add_removal_cookie(&old).map_err(broken)?;
-    }
+    state.cookies().begin_attempt(request, &mut response, question.attempt, question.cookie)?;
     Ok(response)
 }

@@ -37,14 +37,14 @@ pub(super) fn confirm(request: &HttpRequest, confirmation: &Confirmation) -> Htt
         }
         (Locale::Ko, Some(app)) => {
             format!(
-                "{app} 그리고 이 브라우저에서 이 서비스로 로그인한 다른 모든 앱과 사이트에서 로그아웃돼요."
+                "{app}뿐 아니라 이 브라우저에서 이 서비스로 로그인한 다른 모든 앱과 사이트에서도 로그아웃돼요."
             )
         }
         (Locale::En, None) => {
-            "You will be logged out of every app and site that you logged in to from this browser.".to_owned()
+            "You will be logged out of every app and site you are logged in to from this browser.".to_owned()
         }
         (Locale::En, Some(app)) => format!(
-            "You will be logged out of {app}, and of every other app and site that you logged in to from this browser."
+            "You will be logged out of {app}, and of every other app and site you are logged in to from this browser."
         ),
     };
     if confirmation.kakao {
@@ -69,7 +69,7 @@ pub(super) fn confirm(request: &HttpRequest, confirmation: &Confirmation) -> Htt
         Words {
             title: ["로그아웃할까요?", "Log out?"], what: ["", ""], act: ["로그아웃", "Log out"]
         };
-    render(&LogoutPage { what, form: Some(form), ..LogoutPage::of(locale, &words) })
+    render(locale, &LogoutPage { what, form: Some(form), ..LogoutPage::of(locale, &words) })
 }
 
 /// The person was asked, and changed nothing.
@@ -86,8 +86,8 @@ pub(super) fn stayed(request: &HttpRequest, app: Option<&App>) -> HttpResponse {
 pub(super) fn logged_out(request: &HttpRequest, address_unknown: bool) -> HttpResponse {
     let what = if address_unknown {
         [
-            "이 브라우저의 로그인이 끝났어요. 앱이나 사이트가 요청한 주소는 등록되어 있지 않아서 그 주소로 이동하지 않았어요.",
-            "The login in this browser has ended. The app or site asked to send you on to an address that is not registered \
+            "이 브라우저에서 로그아웃됐어요. 앱이나 사이트가 요청한 주소는 등록되어 있지 않아서 그 주소로 이동하지 않았어요.",
+            "Your session in this browser has ended. The app or site asked to send you on to an address that is not registered \
              for it, so you stay here.",
         ]
     } else {
@@ -98,7 +98,7 @@ pub(super) fn logged_out(request: &HttpRequest, address_unknown: bool) -> HttpRe
 
 /// Nobody is logged in in this browser.
 pub(super) fn nobody(request: &HttpRequest, app: Option<&App>) -> HttpResponse {
-    let what = ["이 브라우저에는 로그인이 없어요.", "There is no login in this browser."];
+    let what = ["이 브라우저에는 로그인되어 있지 않아요.", "You are not logged in in this browser."];
     with_app(locale(request), &Words { title: LOGGED_OUT, what, act: CLOSE }, app)
 }
 
@@ -108,20 +108,20 @@ pub(super) fn moving_on(request: &HttpRequest, to: &str) -> HttpResponse {
     let words = Words {
         title: LOGGED_OUT,
         what: ENDED,
-        act: ["잠시 후 자동으로 이동해요.", "You are taken on in a moment."],
+        act: ["잠시 후 자동으로 이동해요.", "You will be redirected in a moment."],
     };
     let link = Link { words: locale.pick("계속하기", "Continue"), href: to };
-    render(&LogoutPage { link: Some(link), next: Some(to), ..LogoutPage::of(locale, &words) })
+    render(locale, &LogoutPage { link: Some(link), next: Some(to), ..LogoutPage::of(locale, &words) })
 }
 
 const LOGGED_OUT: [&str; 2] = ["로그아웃했어요", "You are logged out"];
-const ENDED: [&str; 2] = ["이 브라우저의 로그인이 끝났어요.", "The login in this browser has ended."];
+const ENDED: [&str; 2] = ["이 브라우저에서 로그아웃됐어요.", "Your session in this browser has ended."];
 const CLOSE: [&str; 2] = ["이 창은 닫아도 돼요.", "You can close this window."];
 
 fn with_app(locale: Locale, words: &Words, app: Option<&App>) -> HttpResponse {
     let label = app.map(|app| format!("{} · {}", app.name, locale.pick("돌아가기", "Back")));
     let link = app.zip(label.as_deref()).map(|(app, words)| Link { words, href: &app.href });
-    render(&LogoutPage { link, ..LogoutPage::of(locale, words) })
+    render(locale, &LogoutPage { link, ..LogoutPage::of(locale, words) })
 }
 
 impl LogoutPage<'_> {
@@ -140,7 +140,6 @@ impl LogoutPage<'_> {
     }
 }
 
-fn render(page: &LogoutPage<'_>) -> HttpResponse {
-    let locale = if page.lang == Locale::Ko.tag() { Locale::Ko } else { Locale::En };
+fn render(locale: Locale, page: &LogoutPage<'_>) -> HttpResponse {
     html(locale, &policy("'self'", None), page.render())
 }
