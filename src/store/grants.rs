@@ -220,7 +220,7 @@ pub(crate) async fn spend_code(
     conn: &mut Conn,
     asked: &Spending<'_>,
     now: Timestamp,
-) -> Result<Option<(Grant, CodeBinding)>> {
+) -> Result<Option<Grant>> {
     const SQL: &str = concat!(
         "UPDATE grants SET code_spent_at = $3, generation = 1, refreshed_at = $3, idle_expires_at = $4, expires_at = $5
          WHERE code_hash = $1 AND client_id = $2 AND code_spent_at IS NULL AND code_expires_at > $3 AND ",
@@ -232,8 +232,7 @@ pub(crate) async fn spend_code(
         .bind(asked.code.as_bytes()).bind(asked.client.as_str()).bind(now).bind(asked.idle_expires_at)
         .bind(asked.expires_at)
         .fetch_optional(c).await)?;
-    let spent = row.map(GrantRow::code).transpose()?;
-    Ok(spent.map(|code| (code.grant, code.binding)))
+    row.map(Grant::try_from).transpose()
 }
 
 /// What a refresh presents, and until when the grant lives unused after it.
@@ -404,23 +403,32 @@ pub(super) async fn end_of_session(
 
 row!(LastRow { id: Uuid });
 
-/// Ends up to a thousand grants of a user whose logins no longer stand, behind `after`. Returns the last of them; `None` if
-/// there are no more.
+/// Looks at the next thousand grants of a user, behind `after`, and ends those whose logins no longer stand. Returns the last of
+/// the thousand; `None` if there are no more.
 pub async fn end_void(
     tx: &mut Tx<'_>,
     user: UserId,
     after: GrantId,
     ending: &Ending<'_>,
 ) -> Result<Option<GrantId>> {
-    const LAST: &str = concat!(
-        "SELECT id FROM (SELECT id FROM grants WHERE user_id = $1 AND id > $2 AND ended_at IS NULL AND NOT ",
-        not_ended!(),
-        " ORDER BY id LIMIT 1000) AS batch ORDER BY id DESC LIMIT 1"
-    );
+    // The range is one of the whole index. Of "this user's rows behind this id" a planner without statistics (a table that has
+    // just grown) expects a few hundred, and sorts all that are left for each batch.
+    macro_rules! batch {
+        ($after:literal) => {
+            concat!(
+                "SELECT id FROM (SELECT user_id, id FROM grants WHERE (user_id, id) > ($1, ",
+                $after,
+                ") ORDER BY user_id, id LIMIT 1000) AS batch WHERE user_id = $1"
+            )
+        };
+    }
+    const LAST: &str = concat!(batch!("$2"), " ORDER BY id DESC LIMIT 1");
     const END: &str = concat!(
         "UPDATE grants SET ",
         ended!(),
-        " WHERE user_id = $1 AND id > $4 AND id <= $5 AND ended_at IS NULL AND NOT ",
+        " WHERE id IN (",
+        batch!("$4"),
+        ") AND id <= $5 AND ended_at IS NULL AND NOT ",
         not_ended!()
     );
     let last: Option<LastRow> =

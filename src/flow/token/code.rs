@@ -39,8 +39,9 @@ pub(crate) async fn exchange_code(
     let code = find(deps, db, &request).await?;
     verify_redirect_uri(&request, &code.binding)?;
     let asked = Asked { scope: None, resource: &request.resource };
-    let issuer = deps.policy.issuer.as_str();
-    access::of_grant(issuer, client, &code.grant, asked)?;
+    // What a grant is for does not change, so this holds for the spent one too.
+    let Access { scope, audience } =
+        access::of_grant(deps.policy.issuer.as_str(), client, &code.grant, asked)?;
     let now = deps.clock.now();
     let spending = Spending {
         code: &hash,
@@ -48,13 +49,12 @@ pub(crate) async fn exchange_code(
         idle_expires_at: now + client.lifetimes.refresh_idle,
         expires_at: now + client.lifetimes.refresh_absolute,
     };
-    let Some((grant, binding)) = grants::spend_code(db, &spending, now).await? else {
+    let Some(grant) = grants::spend_code(db, &spending, now).await? else {
         // Somebody spent it in between, or its grant has ended: that is what it is judged by now.
         find(deps, db, &request).await?;
         return Err(TokenRefusal::CodeInvalid.into());
     };
-    let Access { scope, audience } = access::of_grant(issuer, client, &grant, asked)?;
-    let id_token = IdToken::of_scope(&scope, binding.nonce.as_deref());
+    let id_token = IdToken::of_scope(&scope, code.binding.nonce.as_deref());
     let what = Issue { grant: &grant, scope: &scope, audience: &audience, id_token };
     let tokens = issue(deps, db, client, what).await?;
     end_oldest(deps, db, &grant).await;
