@@ -23,7 +23,10 @@ pub async fn end_rows(deps: &Deps, pool: &Pool, stop: impl Fn() -> bool) -> stor
     let mut done = 0;
     for item in outbox::claim(deps, &mut db, &USER_ENDINGS, None).await? {
         let over = || stop() || deps.clock.now().since(claimed_at) > USER_ENDINGS.claim / 2;
-        match end_one(deps, &mut db, &item, over).await {
+        let ended = end_one(deps, &mut db, &item, over).await;
+        // Not after each batch: every replica would read all that ended until then, again and again.
+        deps.signals.revocations.ring();
+        match ended {
             Ok(true) => done += 1,
             // Whoever has time goes on with it.
             Ok(false) => release(&mut db, &USER_ENDINGS, &item.attempt).await?,
@@ -56,7 +59,6 @@ async fn end_one(
         }
         let sessions = browser_sessions::end_void(&mut tx, user, at).await?;
         tx.commit().await?;
-        deps.signals.revocations.ring();
         batches += 1;
         if after.is_none() && sessions == 0 {
             let now = deps.clock.now();

@@ -64,7 +64,7 @@ const NOT_ENDED: &str = "SELECT count(*) FROM grants WHERE ended_at IS NULL";
 async fn until(rig: &Rig, what: &str, sql: &'static str, expected: i64) {
     let began = Instant::now();
     while rig.count(sql).await != expected {
-        assert!(began.elapsed() < Duration::from_mins(5), "{what}");
+        assert!(began.elapsed() < Duration::from_mins(30), "{what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -161,7 +161,6 @@ async fn elsewhere_ends_very_many_logins_and_keeps_this_browser_s() {
     let (here, lost) = (Held::of(&rig).await, Held::of(&rig).await);
     let other_tab = here.browser.redeem(&here.browser.at_once(&[]).await).await;
     seed(&rig, many()).await;
-    run(&rig, "UPDATE grants SET session_id = NULL WHERE user_agent = 'a browser'".to_owned()).await;
     let began = Instant::now();
     end_all(&rig, "elsewhere", &here.tokens, &here.account_token).await;
     println!("elsewhere of {} grants: {:?}", many(), began.elapsed());
