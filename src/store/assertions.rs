@@ -15,13 +15,13 @@ pub async fn spend(conn: &mut Conn, assertion: &Fingerprint, expires_at: Timesta
 /// Whether it was shown, and has not expired.
 pub(crate) async fn lives(conn: &mut Conn, assertion: &Fingerprint, now: Timestamp) -> Result<bool> {
     const SQL: &str = "SELECT id FROM client_assertions WHERE id = $1 AND expires_at > $2";
-    Ok(on!(conn, c => sqlx::query(SQL).bind(assertion.as_bytes()).bind(now)
-        .fetch_optional(c).await.map(|row| row.is_some()))?)
+    on!(conn, c => sqlx::query(SQL).bind(assertion.as_bytes()).bind(now)
+        .fetch_optional(c).await.map(|row| row.is_some()))
 }
 
 /// Whether an assertion was shown.
 pub(crate) async fn is_spent(conn: &mut Conn, assertion: &Fingerprint) -> Result<bool> {
     const SQL: &str = "SELECT id FROM client_assertions WHERE id = $1";
-    Ok(on!(conn, c => sqlx::query(SQL).bind(assertion.as_bytes())
-        .fetch_optional(c).await.map(|row| row.is_some()))?)
+    on!(conn, c => sqlx::query(SQL).bind(assertion.as_bytes())
+        .fetch_optional(c).await.map(|row| row.is_some()))
 }

@@ -1,5 +1,8 @@
 //! What the store says when it cannot: try again later, or a mistake of ours.
 
+use std::borrow::Cow;
+use std::time::Duration;
+
 use sqlx::error::DatabaseError;
 
 /// The result of a store function.
@@ -28,6 +31,48 @@ impl Error {
         Self::Broken { what: format!("{table}.{column} of row {row} is impossible"), source: None }
     }
 }
+
+/// The database did not answer in time.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {0:?}")]
+struct Silent(Duration);
+
+impl Error {
+    /// No answer came in this time: whether the statement took effect is not known.
+    pub(super) fn silent(limit: Duration) -> Self {
+        Self::Unavailable(Box::new(Silent(limit)))
+    }
+
+    /// Whether it is that no answer came in time.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self, Self::Unavailable(source) if source.is::<Silent>())
+    }
+
+    /// Whether it is one of the connection rather than of the statement: nothing more can be expected of that connection.
+    pub(super) fn is_of_connection(&self) -> bool {
+        match self.of_sqlx() {
+            Some(sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_)) => true,
+            Some(_) => self.code().is_some_and(|code| ENDED.iter().any(|prefix| code.starts_with(prefix))),
+            None => self.is_silence(),
+        }
+    }
+
+    /// What the database calls it: a SQLSTATE, or SQLite's number.
+    pub(super) fn code(&self) -> Option<Cow<'_, str>> {
+        self.of_sqlx()?.as_database_error()?.code()
+    }
+
+    fn of_sqlx(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Unavailable(source) | Self::Broken { source: Some(source), .. } => source.downcast_ref(),
+            Self::Broken { source: None, .. } => None,
+        }
+    }
+}
+
+/// What a server of Postgres, or a pooler before it, says of a connection that leads nowhere: it is broken, its server only
+/// reads (a standby, or a primary that no longer is one), is shut down, or has crashed.
+const ENDED: [&str; 5] = ["08", "25006", "57P01", "57P02", "57P03"];
 
 /// SQLSTATE classes and codes (PostgreSQL, Appendix A) after which the same statement may succeed later: connection
 /// trouble, insufficient resources (disk full, too many connections), operator intervention (shutdown, start-up, a

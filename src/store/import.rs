@@ -8,10 +8,9 @@ use std::collections::{HashMap, HashSet};
 use sqlx::{Postgres, QueryBuilder, Sqlite};
 use uuid::Uuid;
 
-use super::db::Lent;
 use super::statement::Statement;
 use super::users::new_row;
-use super::{Conn, Error, Result, on, row};
+use super::{Conn, Result, on, row};
 use crate::domain::import::NewUser;
 use crate::domain::{KakaoId, Timestamp, UserId};
 
@@ -35,12 +34,8 @@ pub(crate) async fn is_migrated(conn: &mut Conn) -> Result<bool> {
     match on!(conn, c => sqlx::query(SQL).execute(c).await.map(drop)) {
         Ok(()) => Ok(true),
         // undefined_table, undefined_column; SQLite says SQLITE_ERROR for both.
-        Err(sqlx::Error::Database(error))
-            if matches!(error.code().as_deref(), Some("42P01" | "42703" | "1")) =>
-        {
-            Ok(false)
-        }
-        Err(error) => Err(Error::from(error)),
+        Err(error) if matches!(error.code().as_deref(), Some("42P01" | "42703" | "1")) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -89,16 +84,13 @@ pub(crate) async fn standing(conn: &mut Conn, users: &[&NewUser]) -> Result<Vec<
                 list.push_bind(user.id.0);
             }
             query.push(")");
-            query.build_query_as::<KnownRow>().fetch_all($conn).await?
+            query.build_query_as::<KnownRow>().fetch_all($conn).await
         }};
     }
     if users.is_empty() {
         return Ok(Vec::new());
     }
-    let known: Vec<KnownRow> = match conn.lend().await? {
-        Lent::Postgres(mut c) => select!(Postgres, &mut *c),
-        Lent::Sqlite(mut c) => select!(Sqlite, &mut *c),
-    };
+    let known: Vec<KnownRow> = on!(conn, postgres c => select!(Postgres, c), sqlite c => select!(Sqlite, c))?;
     let of_number: HashMap<KakaoId, UserId> =
         known.iter().filter_map(|row| Some((KakaoId(row.kakao_id?), UserId(row.id)))).collect();
     let ids: HashSet<UserId> = known.iter().map(|row| UserId(row.id)).collect();

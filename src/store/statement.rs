@@ -169,7 +169,7 @@ impl<'q> Statement<'q> {
         R: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
     {
         let Self { text, values } = self;
-        Ok(on!(conn, c => bound!(sqlx::query_as(AssertSqlSafe(text)), values).fetch_optional(c).await)?)
+        on!(conn, c => bound!(sqlx::query_as(AssertSqlSafe(text)), values).fetch_optional(c).await)
     }
 
     /// Runs it; all rows that it gives.
@@ -178,7 +178,7 @@ impl<'q> Statement<'q> {
         R: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
     {
         let Self { text, values } = self;
-        Ok(on!(conn, c => bound!(sqlx::query_as(AssertSqlSafe(text)), values).fetch_all(c).await)?)
+        on!(conn, c => bound!(sqlx::query_as(AssertSqlSafe(text)), values).fetch_all(c).await)
     }
 }
 

@@ -86,7 +86,7 @@ async fn nothing_personal_is_left_in_any_table() {
     // For an hour it is known that this person's logins ended.
     rig.clock.advance(Duration::from_hours(2));
     kakao_auth::store::sweep::expired(&mut rig.db(), rig.clock.now()).await.unwrap();
-    let kakao_auth::store::Pool::Postgres(pool) = &rig.pool else { panic!("Postgres") };
+    let kakao_auth::store::Pool::Postgres(pool, _) = &rig.pool else { panic!("Postgres") };
     let tables = sqlx::query("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'");
     let mut rows = 0;
     for table in tables.fetch_all(pool).await.unwrap() {

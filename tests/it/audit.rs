@@ -22,7 +22,7 @@ async fn events(rig: &Rig, kind: &str) -> Vec<Event> {
     const SQL: &str =
         "SELECT initiator, request_id, detail FROM audit_events WHERE kind = $1 ORDER BY at, id";
     let rows: Vec<(String, Option<String>, Json<Value>)> = match &rig.pool {
-        Pool::Postgres(pool) => sqlx::query_as(SQL).bind(kind).fetch_all(pool).await.unwrap(),
+        Pool::Postgres(pool, _) => sqlx::query_as(SQL).bind(kind).fetch_all(pool).await.unwrap(),
         Pool::Sqlite(pool) => sqlx::query_as(SQL).bind(kind).fetch_all(pool).await.unwrap(),
     };
     let event = |(initiator, request_id, detail): (_, _, Json<Value>)| Event {
@@ -66,7 +66,7 @@ async fn accept(rig: &Rig) {
 
 async fn run(rig: &Rig, postgres: String, sqlite: String) {
     match &rig.pool {
-        Pool::Postgres(pool) => {
+        Pool::Postgres(pool, _) => {
             sqlx::query(sqlx::AssertSqlSafe(postgres)).execute(pool).await.unwrap();
         }
         Pool::Sqlite(pool) => {

@@ -25,7 +25,7 @@ async fn on(stores: Stores, settings: Vec<(&'static str, String)>) -> Rig {
 
 async fn run(rig: &Rig, sql: String) {
     match &rig.pool {
-        Pool::Postgres(pool) => drop(sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.unwrap()),
+        Pool::Postgres(pool, _) => drop(sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.unwrap()),
         Pool::Sqlite(pool) => drop(sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.unwrap()),
     }
 }
@@ -33,7 +33,9 @@ async fn run(rig: &Rig, sql: String) {
 /// So many living grants more of the one user, at the one client.
 async fn seed(rig: &Rig, count: usize) {
     let (series, id) = match &rig.pool {
-        Pool::Postgres(_) => (format!("SELECT i FROM generate_series(1, {count}) AS i"), "gen_random_uuid()"),
+        Pool::Postgres(..) => {
+            (format!("SELECT i FROM generate_series(1, {count}) AS i"), "gen_random_uuid()")
+        }
         Pool::Sqlite(_) => (
             format!(
                 "WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < {count}) SELECT i FROM s"
@@ -41,7 +43,7 @@ async fn seed(rig: &Rig, count: usize) {
             "randomblob(16)",
         ),
     };
-    let patience = if matches!(rig.pool, Pool::Postgres(_)) { "SET statement_timeout = 0; " } else { "" };
+    let patience = if matches!(rig.pool, Pool::Postgres(..)) { "SET statement_timeout = 0; " } else { "" };
     let columns = "user_id, client_id, scope, auth_time, refreshed_at, idle_expires_at, expires_at, created_at, logged_in_at";
     run(
         rig,

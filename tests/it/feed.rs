@@ -65,7 +65,7 @@ async fn revoke(rig: &Rig, tokens: &Value) {
 async fn run(rig: &Rig, sql: String) {
     let sql = AssertSqlSafe(sql);
     match &rig.pool {
-        Pool::Postgres(pool) => drop(sqlx::query(sql).execute(pool).await.unwrap()),
+        Pool::Postgres(pool, _) => drop(sqlx::query(sql).execute(pool).await.unwrap()),
         Pool::Sqlite(pool) => drop(sqlx::query(sql).execute(pool).await.unwrap()),
     }
 }
@@ -226,7 +226,7 @@ async fn what_can_have_no_living_access_token_is_not_listed() {
         // All end, one by one: a grant that was refreshed long ago, one that was not, a code that nobody spent.
         let end = "UPDATE grants SET ended_at = {now}, end_reason = 'logged_out' WHERE ended_at IS NULL";
         let now = match &rig.pool {
-            Pool::Postgres(_) => moment(&rig),
+            Pool::Postgres(..) => moment(&rig),
             Pool::Sqlite(_) => rig.clock.now().micros().to_string(),
         };
         run(&rig, end.replace("{now}", &now)).await;
@@ -339,7 +339,7 @@ async fn after_a_cursor_only_what_is_newer_is_listed() {
 async fn a_cursor_does_not_pass_what_is_committed_late() {
     let rig = Rig::instances(2).await;
     let (late, early) = (rig.tokens().await, rig.tokens().await);
-    let Pool::Postgres(pool) = &rig.pool else { panic!() };
+    let Pool::Postgres(pool, _) = &rig.pool else { panic!() };
     let mut under_way = pool.begin().await.unwrap();
     let end = format!(
         "UPDATE grants SET ended_at = {}, end_reason = 'logged_out' WHERE id = '{}'",

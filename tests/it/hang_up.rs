@@ -40,8 +40,8 @@ async fn reset_during(rig: &Rig, lock: &'static str, request: &str) {
     }
     stream.set_zero_linger().unwrap();
     drop(stream);
-    // Until the service has seen the reset.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // Until the service has seen the reset; it does not wait for a lock much longer.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     sqlx::query("ROLLBACK").execute(&mut locker).await.unwrap();
 }
 

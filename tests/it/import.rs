@@ -84,7 +84,7 @@ impl Place {
 
     /// Makes the tables of another product in this service's own Postgres.
     async fn prepare(&self, sql: &str) {
-        let Pool::Postgres(pool) = &self.rig.pool else { panic!("Postgres") };
+        let Pool::Postgres(pool, _) = &self.rig.pool else { panic!("Postgres") };
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.unwrap();
     }
 

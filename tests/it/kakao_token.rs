@@ -201,7 +201,7 @@ async fn consent_that_was_given_elsewhere_is_found() {
 
 fn postgres(rig: &Rig) -> &sqlx::PgPool {
     match &rig.pool {
-        kakao_auth::store::Pool::Postgres(pool) => pool,
+        kakao_auth::store::Pool::Postgres(pool, _) => pool,
         kakao_auth::store::Pool::Sqlite(_) => panic!("this test is for Postgres"),
     }
 }

@@ -307,7 +307,7 @@ async fn a_value_that_no_master_key_decrypts_stops_no_other_and_waiting_unlinks_
         let (id, garbage) = (lost.0, vec![0xAB_u8; 64]);
         let unlink = format!("{{\"kakao_id\":7,\"refresh_token\":\"{encrypted}\"}}");
         match &rig.pool {
-            kakao_auth::store::Pool::Postgres(pool) => {
+            kakao_auth::store::Pool::Postgres(pool, _) => {
                 sqlx::query(GARBAGE).bind(id).bind(garbage).execute(pool).await.unwrap();
                 let unlink: Value = serde_json::from_str(&unlink).unwrap();
                 sqlx::query(UNLINK).bind(kept.0).bind(unlink).execute(pool).await.unwrap();
@@ -331,7 +331,7 @@ async fn a_value_that_no_master_key_decrypts_stops_no_other_and_waiting_unlinks_
 #[tokio::test]
 async fn a_next_key_that_cannot_be_opened_is_found_out_at_the_start() {
     let rig = Rig::start().await;
-    let kakao_auth::store::Pool::Postgres(pool) = &rig.pool else { panic!("this test is for Postgres") };
+    let kakao_auth::store::Pool::Postgres(pool, _) = &rig.pool else { panic!("this test is for Postgres") };
     let sql =
         "UPDATE signing_keys SET private_key_encrypted = decode('abababababababababababababababab', 'hex')
                WHERE activated_at IS NULL";

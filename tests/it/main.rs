@@ -47,6 +47,7 @@ mod rig;
 mod secrets_at_rest;
 mod session;
 mod settings;
+mod silence;
 mod step_up;
 mod stores;
 mod token_endpoint;

@@ -187,7 +187,7 @@ async fn an_item_that_cannot_be_read_is_set_aside_and_the_others_are_claimed() {
     for rig in rigs().await {
         put(&rig, Uuid::now_v7()).await;
         match &rig.pool {
-            Pool::Postgres(pool) => {
+            Pool::Postgres(pool, _) => {
                 sqlx::query("UPDATE outbox SET payload = '[]'").execute(pool).await.map(drop).unwrap();
             }
             Pool::Sqlite(pool) => {

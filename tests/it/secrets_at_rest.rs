@@ -11,7 +11,7 @@ use crate::rig::{Browser, Rig, Setup, Stores, authorization_request, claims, jso
 async fn dump(pool: &Pool) -> String {
     const TABLES: [&str; 6] =
         ["users", "grants", "login_attempts", "signing_keys", "audit_events", "job_leases"];
-    let Pool::Postgres(pool) = pool else { panic!("the dump is for Postgres") };
+    let Pool::Postgres(pool, _) = pool else { panic!("the dump is for Postgres") };
     let mut text = String::new();
     for table in TABLES {
         let sql = format!("SELECT row_to_json(t)::text AS line FROM {table} t");

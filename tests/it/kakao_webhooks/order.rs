@@ -109,7 +109,7 @@ async fn state(rig: &Rig, kakao_id: i64) -> String {
                (SELECT count(*) FROM grants g WHERE g.user_id = u.id AND g.ended_at IS NULL) AS grants,
                (SELECT count(*) FROM browser_sessions s WHERE s.user_id = u.id AND s.ended_at IS NULL) AS sessions
         FROM users u WHERE kakao_id = $1";
-    let kakao_auth::store::Pool::Postgres(pool) = &rig.pool else { panic!("this test is for Postgres") };
+    let kakao_auth::store::Pool::Postgres(pool, _) = &rig.pool else { panic!("this test is for Postgres") };
     let row = sqlx::query(SQL).bind(kakao_id).fetch_one(pool).await.unwrap();
     let text = |name: &str| row.try_get::<Option<String>, _>(name).unwrap();
     let flag = |name: &str| row.try_get::<bool, _>(name).unwrap();

@@ -51,13 +51,13 @@ impl Rig {
     /// How many rows each table has.
     pub(crate) async fn rows(&self) -> BTreeMap<String, i64> {
         let tables = match &self.pool {
-            Pool::Postgres(_) => "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'",
+            Pool::Postgres(..) => "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'",
             Pool::Sqlite(_) => {
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
             }
         };
         let tables: Vec<String> = match &self.pool {
-            Pool::Postgres(pool) => sqlx::query_scalar(tables).fetch_all(pool).await.unwrap(),
+            Pool::Postgres(pool, _) => sqlx::query_scalar(tables).fetch_all(pool).await.unwrap(),
             Pool::Sqlite(pool) => sqlx::query_scalar(tables).fetch_all(pool).await.unwrap(),
         };
         let mut rows = BTreeMap::new();
@@ -71,7 +71,7 @@ impl Rig {
     /// One number out of the database.
     pub(crate) async fn count(&self, sql: impl SqlSafeStr) -> i64 {
         match &self.pool {
-            Pool::Postgres(pool) => sqlx::query_scalar(sql).fetch_one(pool).await.unwrap(),
+            Pool::Postgres(pool, _) => sqlx::query_scalar(sql).fetch_one(pool).await.unwrap(),
             Pool::Sqlite(pool) => sqlx::query_scalar(sql).fetch_one(pool).await.unwrap(),
         }
     }
