@@ -5,10 +5,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::{App as Actix, HttpServer, web as actix};
 use anyhow::Context;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{error, info, warn};
 
 use crate::cache::Cache;
@@ -21,11 +23,17 @@ use crate::notify::Notifier;
 use crate::settings::{Secrets, Settings};
 use crate::store::{self, Pool};
 use crate::telemetry::identify;
-use crate::web::{AppState, management_routes, routes, transport_security};
+use crate::web::{AppState, management_routes, routes, traffic, transport_security};
 use crate::{jobs, telemetry};
 
 /// How long the step that a job is at may take at the end, beside a call to Kakao.
 const JOBS_END: Duration = Duration::from_secs(10);
+
+/// How long a connection without a request is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// A balancer that has just noticed may still open a connection for so long, though there is none at the moment.
+const CLOSE_AT_LEAST: Duration = Duration::from_secs(1);
 
 /// How often a database that is not up yet is asked again at the start.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -38,7 +46,26 @@ pub struct App {
     management_address: SocketAddr,
     site: Arc<AppState>,
     jobs: Vec<Job>,
+    stopping: Stopping,
+}
+
+/// How long each step of a process' end takes.
+#[derive(Clone, Copy, Debug)]
+struct Stopping {
+    /// Serving on, and saying that it is not ready.
+    drain_delay: Duration,
+    /// Closing connections by their next answer, at most.
+    closing: Duration,
+    /// Waiting for what is under way once the port is closed, at most.
     grace: Duration,
+}
+
+impl Stopping {
+    /// Closing connections is part of the grace: all of it takes no longer than both together.
+    fn new(drain_delay: Duration, shutdown_grace: Duration) -> Self {
+        let closing = drain_delay.min(KEEP_ALIVE).min(shutdown_grace / 2);
+        Self { drain_delay, closing, grace: shutdown_grace - closing }
+    }
 }
 
 /// What to do before serving.
@@ -51,7 +78,8 @@ pub enum Migrate {
 }
 
 impl App {
-    /// Builds the service. Waits for a database that is not up yet.
+    /// Builds the service. Waits for a database that is not up yet. Connections to stores and to Kakao belong to the runtime that
+    /// this is called on: it has to outlive the service.
     ///
     /// # Errors
     /// When the port is taken, or the settings, the schema or the keys do not fit.
@@ -77,11 +105,11 @@ impl App {
             policy: settings.policy,
             clock,
         };
+        let stopping = Stopping::new(settings.server.drain_delay, settings.server.shutdown_grace);
         let site =
             Arc::new(AppState::new(Arc::new(deps), pool, settings.server.trusted_proxies, &settings.keys));
         let jobs = jobs::all(&jobs::Context::new(Arc::clone(&site.deps), site.pool.clone()));
-        let grace = settings.server.shutdown_grace;
-        Ok(Self { listener, address, management, management_address, site, jobs, grace })
+        Ok(Self { listener, address, management, management_address, site, jobs, stopping })
     }
 
     /// Where it listens.
@@ -106,14 +134,14 @@ impl App {
         self
     }
 
-    /// Serves until `shutdown` is there, then lets requests under way end, and then the steps that jobs are at. Server and
-    /// jobs end together: when a job dies, the server drains as it does after `shutdown`.
+    /// Serves until `shutdown` is there, then drains: it says that it is not ready and serves on, closes connections, and lets
+    /// end what is under way, requests and the steps of jobs. When a job dies, the same happens as after `shutdown`.
     ///
     /// # Errors
     /// When the server cannot start or fails, or a job dies.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { listener, address, management, management_address, site, jobs, grace } = self;
-        let server = serve(listener, Arc::clone(&site), grace)?;
+        let Self { listener, address, management, management_address, site, jobs, stopping } = self;
+        let server = serve(listener, Arc::clone(&site), stopping.grace)?;
         let server_handle = server.handle();
         let mut server = tokio::spawn(server);
         let management_server = serve_management(management, Arc::clone(&site))?;
@@ -134,21 +162,49 @@ impl App {
                 (None, None)
             }
         };
-        let ended = if let Some(ended) = ended_by_itself {
-            ended
+        let jobs_within = stopping.grace.min(site.deps.kakao.timeout() + JOBS_END);
+        let (ended, stopped) = if let Some(ended) = ended_by_itself {
+            (ended, jobs.stop(jobs_within).await)
         } else {
-            server_handle.stop(true).await;
-            server.await
+            drain(&site, stopping).await;
+            tokio::join!(stop(&site, server_handle, server, stopping.grace), jobs.stop(jobs_within))
         };
         // Metrics can be read until the last request is answered.
         management_handle.stop(false).await;
         drop(management_server.await);
-        let stopped = jobs.stop(site.deps.kakao.timeout() + JOBS_END).await;
         site.pool.close().await;
         ended.context("the server ended by itself")?.context("the server failed")?;
         died.map_or(stopped, Err)?;
         Ok(())
     }
+}
+
+/// Has balancers and callers go elsewhere: first those that ask whether it is ready, then those that keep a connection.
+async fn drain(site: &AppState, stopping: Stopping) {
+    site.deps.signals.draining.begin();
+    sleep(stopping.drain_delay).await;
+    site.traffic.close_connections();
+    let closed = async {
+        sleep(CLOSE_AT_LEAST).await;
+        site.traffic.connections_end().await;
+    };
+    drop(timeout(stopping.closing, closed).await);
+}
+
+/// Closes the port and lets end what is under way, also what nobody waits for any more.
+async fn stop<T>(
+    site: &AppState,
+    handle: ServerHandle,
+    server: JoinHandle<T>,
+    grace: Duration,
+) -> Result<T, JoinError> {
+    let end = Instant::now() + grace;
+    handle.stop(true).await;
+    let ended = server.await;
+    if timeout_at(end, site.traffic.flows_end()).await.is_err() {
+        warn!("a request was not finished in time");
+    }
+    ended
 }
 
 fn bind(key: &str, address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
@@ -159,13 +215,17 @@ fn bind(key: &str, address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAd
 
 /// The server of everybody's endpoints.
 fn serve(listener: TcpListener, site: Arc<AppState>, grace: Duration) -> std::io::Result<Server> {
+    let counted = Arc::clone(&site);
     let server = HttpServer::new(move || {
         let site = Arc::clone(&site);
         let https = site.deps.policy.issuer.is_https();
         let routes = move |config: &mut actix::ServiceConfig| routes(config, &site);
-        Actix::new().configure(routes).wrap(from_fn(identify)).wrap(transport_security(https))
+        let app = Actix::new().configure(routes).wrap(from_fn(traffic::serve));
+        app.wrap(from_fn(identify)).wrap(transport_security(https))
     });
     let server = server
+        .on_connect(move |_, data| drop(data.insert(counted.traffic.connection())))
+        .keep_alive(KEEP_ALIVE)
         .client_request_timeout(Duration::from_secs(5))
         .client_disconnect_timeout(Duration::from_secs(2))
         .shutdown_timeout(grace.as_secs())
@@ -178,7 +238,7 @@ fn serve_management(listener: TcpListener, site: Arc<AppState>) -> std::io::Resu
     let server = HttpServer::new(move || {
         let site = Arc::clone(&site);
         let routes = move |config: &mut actix::ServiceConfig| management_routes(config, &site);
-        Actix::new().configure(routes).wrap(from_fn(identify))
+        Actix::new().configure(routes).wrap(from_fn(traffic::serve)).wrap(from_fn(identify))
     });
     Ok(server.workers(1).shutdown_timeout(1).disable_signals().listen(listener)?.run())
 }

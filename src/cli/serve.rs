@@ -30,7 +30,7 @@ pub(super) fn run(options: &Options, settings: Settings) -> anyhow::Result<()> {
     };
     telemetry::init(json, &settings.telemetry.log_level).context("logging cannot be started")?;
     let migrate = if options.no_migrate { Migrate::No } else { Migrate::First };
-    super::runtime::block_on(async move {
+    super::runtime::serve(async move {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         // A signal ends the wait for a database too.

@@ -22,6 +22,10 @@ use crate::store::{self, Db};
 /// What is committed soon after it ended is read at once: of so long before the last look.
 const RECENT: Duration = Duration::from_secs(3);
 
+/// The longest that a reader waits at a process that is about to end: it is to go to another one soon, and not to ask
+/// this one again and again.
+const WAIT_WHILE_DRAINING: Duration = Duration::from_secs(1);
+
 /// How often the rest is read: what was committed late, and users whom Kakao unlinked long before it said so.
 const WHOLE: Duration = Duration::from_secs(10);
 
@@ -78,8 +82,7 @@ pub(crate) async fn current(deps: &Deps, asked: Asked<'_>) -> Result<Answer, Err
     let known = |feed: &Feed, what: &[Known]| asked.known.iter().any(|tag| what.contains(&feed.known(tag)));
     let mut now = feed()?;
     if !asked.wait.is_zero() && known(&now, &[Known::All, Known::Entries]) {
-        // Whether it changed or the time is over: the answer tells.
-        let _ = tokio::time::timeout(asked.wait, changes.changed()).await;
+        wait(deps, asked.wait, changes.changed()).await;
         now = feed()?;
     }
     let etag = now.etag();
@@ -89,6 +92,19 @@ pub(crate) async fn current(deps: &Deps, asked: Asked<'_>) -> Result<Answer, Err
     let after = asked.after.and_then(|cursor| now.past(cursor));
     let body = now.signed(after, || sign(deps, &now, after))?;
     Ok(Answer { etag, body: Some(body) })
+}
+
+/// Waits for a change, for so long at most. Whether it changed, the time is over or the process drains: the answer tells.
+async fn wait<T>(deps: &Deps, longest: Duration, change: impl Future<Output = T>) {
+    let draining = &deps.signals.draining;
+    if draining.has_begun() {
+        drop(tokio::time::timeout(longest.min(WAIT_WHILE_DRAINING), change).await);
+        return;
+    }
+    let waited = async {
+        tokio::select! { _ = change => {}, () = draining.begins() => {} }
+    };
+    drop(tokio::time::timeout(longest, waited).await);
 }
 
 fn claims<'a>(issuer: &'a Issuer, feed: &'a Feed, after: Option<i64>) -> Claims<'a> {

@@ -22,8 +22,10 @@ pub struct Server {
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// Processes that share the database.
     pub(crate) replicas: u32,
-    /// How long requests under way may take after SIGTERM.
-    pub(crate) shutdown_grace: Duration,
+    /// How long everything goes on after SIGTERM, save that the process says it is not ready.
+    pub drain_delay: Duration,
+    /// How long requests under way may take after that.
+    pub shutdown_grace: Duration,
 }
 
 /// `[database]`
@@ -62,7 +64,15 @@ pub(super) fn server(r: &mut Reader) -> Option<Server> {
     let trusted_proxies = r.list("server.trusted_proxies", network);
     let replicas = r.number("server.replicas", 1..=10_000);
     let shutdown_grace = r.duration("server.shutdown_grace", &(seconds(0)..=seconds(600)));
-    Some(Server { bind: bind?, management_bind: management_bind?, trusted_proxies, replicas, shutdown_grace })
+    let drain_delay = r.duration("server.drain_delay", &(seconds(0)..=seconds(600)));
+    Some(Server {
+        bind: bind?,
+        management_bind: management_bind?,
+        trusted_proxies,
+        replicas,
+        drain_delay,
+        shutdown_grace,
+    })
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

@@ -38,6 +38,7 @@ mod revoke;
 mod run;
 mod state;
 mod token;
+pub(crate) mod traffic;
 mod userinfo;
 mod users;
 

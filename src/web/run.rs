@@ -3,7 +3,8 @@
 //!
 //! actix drops a handler whose connection was reset at its next await. A flow that only reads may be dropped with it
 //! ([`attached`]); one that spends something must not be cut in half, so it has a task of its own and ends even when
-//! nobody waits for it any more ([`detached`]).
+//! nobody waits for it any more ([`detached`]): on the runtime of the service (`traffic::serve`), which does not end before
+//! such a flow has.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -51,7 +52,13 @@ where
     F: Future<Output = Result<T, E>> + Send + 'static,
     Reply: From<E>,
 {
-    let task = tokio::spawn(flow(Arc::clone(&state.deps), state.db()).in_current_span());
+    let under_way = state.traffic.flow();
+    let flow = flow(Arc::clone(&state.deps), state.db());
+    let flow = async move {
+        let _under_way = under_way;
+        flow.await
+    };
+    let task = tokio::spawn(flow.in_current_span());
     within(deadline, task.map_err(|panic| panic.to_string())).await
 }
 

@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use super::address::{self, unlisted_proxy};
 use super::cookie::Cookies;
 use super::documents::Documents;
+use super::traffic::Traffic;
 use crate::domain::rotation::KeyPolicy;
 use crate::domain::{Initiator, Issuer};
 use crate::flow::Deps;
@@ -35,6 +36,8 @@ pub struct AppState {
     /// Origins whose pages may call the token endpoint.
     pub(crate) allowed_origins: Vec<String>,
     pub(super) documents: Documents,
+    /// Its connections and requests.
+    pub(crate) traffic: Traffic,
 }
 
 /// The state, as handlers take it: what all share, and which request it is.
@@ -80,7 +83,7 @@ impl FromRequest for State {
 }
 
 impl AppState {
-    /// What of the settings the endpoints need beside their flows.
+    /// What of the settings the endpoints need beside their flows. They stand on the runtime that this is called on.
     pub(crate) fn new(deps: Arc<Deps>, pool: Pool, trusted_proxies: Vec<IpNet>, keys: &KeyPolicy) -> Self {
         let issuer = &deps.policy.issuer;
         let public = deps.clients.iter().filter(|client| client.is_public());
@@ -89,6 +92,7 @@ impl AppState {
             base_path: issuer.path().to_owned(),
             allowed_origins: public.flat_map(|client| client.allowed_origins.clone()).collect(),
             documents: Documents::new(issuer, &deps.clients, keys),
+            traffic: Traffic::new(),
             trusted_proxies,
             pool,
             deps,

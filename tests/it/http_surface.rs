@@ -207,7 +207,7 @@ async fn a_body_that_stalls_is_cut() {
 async fn a_request_under_way_at_the_shutdown_is_answered() {
     let mut rig = Rig::start().await;
     let code = rig.code().await;
-    let url = rig.url(0, "/health/ready");
+    let url = rig.url(0, "/health/live");
     let (reply, stopped) = tokio::join!(http().get(url).send(), async {
         tokio::task::yield_now().await;
         rig.stop(0).await

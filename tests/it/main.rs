@@ -49,6 +49,7 @@ mod session;
 mod settings;
 mod silence;
 mod step_up;
+mod stopping;
 mod stores;
 mod token_endpoint;
 mod userinfo;

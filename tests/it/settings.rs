@@ -219,6 +219,25 @@ fn every_bad_client_is_named_with_what_to_write_instead() {
     assert!(said.contains("another client has the same id"), "{said}");
 }
 
+/// Kubernetes kills a process after this long, unless it is told otherwise.
+const KUBERNETES: Duration = Duration::from_secs(30);
+
+/// What the end of a process takes beside its two settings.
+const REST: Duration = Duration::from_secs(3);
+
+#[test]
+fn a_process_has_ended_before_it_is_killed() {
+    let settings = load(&[]).unwrap();
+    let takes = settings.server.drain_delay + settings.server.shutdown_grace + REST;
+    assert!(takes < KUBERNETES, "{takes:?}");
+    let compose = include_str!("../../docker-compose.yml");
+    let graces = compose.lines().filter_map(|line| line.trim().strip_prefix("stop_grace_period: "));
+    let graces: Vec<Duration> =
+        graces.map(|grace| Duration::from_secs(grace.trim_end_matches('s').parse().unwrap())).collect();
+    assert_eq!(graces.len(), 3, "Postgres, the service, and the service of developers");
+    assert!(graces.iter().all(|grace| takes < *grace), "{takes:?} {graces:?}");
+}
+
 /// A key that is documented but read by nobody, or read but not documented, would be a lie.
 #[test]
 fn default_toml_holds_every_key_and_every_key_of_it_is_read() {

@@ -1,6 +1,7 @@
 //! What the flows of one process share in memory. None of it is the truth, and all of it may be lost with the process.
 
 pub(crate) mod bell;
+pub(crate) mod draining;
 pub(crate) mod feed;
 pub(crate) mod inbox;
 pub(crate) mod limiter;
@@ -10,6 +11,7 @@ pub(crate) mod recent;
 use std::sync::atomic::AtomicBool;
 
 use bell::Bell;
+use draining::Draining;
 use feed::Revocations;
 use inbox::Inbox;
 use limiter::Limiter;
@@ -30,6 +32,8 @@ pub(crate) struct Signals {
     pub(crate) token_locks: UserLocks,
     /// Who waits because of a limit.
     pub(crate) limiter: Limiter,
+    /// Whether this process is about to end.
+    pub(crate) draining: Draining,
     /// Which stores answered last.
     pub(crate) health: Recent<Health>,
     /// Whether the operator was told that a proxy is not listed.
@@ -45,6 +49,7 @@ impl Signals {
             inbox: Inbox::default(),
             token_locks: UserLocks::default(),
             limiter: Limiter::new(clock),
+            draining: Draining::default(),
             health: Recent::default(),
             unlisted_proxy: AtomicBool::new(false),
         }

@@ -41,6 +41,7 @@ pub(super) fn settings(
         ("SERVER__BIND", "127.0.0.1:0"),
         ("SERVER__MANAGEMENT_BIND", "127.0.0.1:0"),
         ("SERVER__PUBLIC_URL", issuer),
+        ("SERVER__DRAIN_DELAY", "0s"),
         ("DATABASE__URL", database_url),
         // Whatever takes a second connection while it holds one waits in vain.
         ("DATABASE__MAX_CONNECTIONS", "1"),

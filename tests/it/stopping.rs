@@ -1,0 +1,154 @@
+//! A process that is told to stop sends its callers elsewhere first, and finishes what it has begun.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use kakao_auth::flow::kakao::tokens as kakao_tokens;
+use kakao_simulator::{Effect, Endpoint, Fault};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::rig::{Rig, Setup, http, json, user_of};
+
+/// Longer than a long poll may wait once the process drains.
+const DRAIN: Duration = Duration::from_secs(3);
+
+async fn draining() -> Rig {
+    let settings =
+        vec![("SERVER__DRAIN_DELAY", "3s".to_owned()), ("SERVER__SHUTDOWN_GRACE", "6s".to_owned())];
+    Rig::with(Setup { settings, ..Setup::default() }).await
+}
+
+#[tokio::test]
+async fn it_says_that_it_is_not_ready_and_serves_on_then_closes_connections_and_then_the_port() {
+    let mut rig = draining().await;
+    let refresh = rig.tokens().await["refresh_token"].as_str().unwrap().to_owned();
+    let (ready, live) = (rig.url(0, "/health/ready"), rig.url(0, "/health/live"));
+    let management = rig.management_url(0, "/health/ready");
+    let token = rig.url(0, "/oauth/token");
+    assert_eq!(http().get(&ready).send().await.unwrap().status(), StatusCode::OK);
+    let calls = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        for url in [&ready, &management] {
+            let reply = http().get(url).send().await.unwrap();
+            assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert!(reply.headers().contains_key("retry-after"));
+            assert_eq!(json(reply).await, json!({ "status": "draining" }));
+        }
+        let form = [("grant_type", "refresh_token"), ("client_id", "web"), ("refresh_token", &refresh)];
+        let reply = http().post(&token).form(&form).send().await.unwrap();
+        assert_eq!(reply.status(), StatusCode::OK, "it serves on");
+        assert!(!reply.headers().contains_key("connection"), "connections are kept");
+        tokio::time::sleep(DRAIN).await;
+        let reply = http().get(&live).send().await.unwrap();
+        assert_eq!(reply.status(), StatusCode::OK, "the port is open until the connections are closed");
+        assert_eq!(reply.headers()["connection"], "close");
+    };
+    let (stopped, ()) = tokio::join!(rig.stop(0), calls);
+    stopped.unwrap();
+    assert!(http().get(&live).send().await.is_err(), "the port is closed");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_kept_is_never_cut_under_a_request() {
+    let mut rig = draining().await;
+    let live = rig.url(0, "/health/live");
+    let client = reqwest::Client::builder().pool_max_idle_per_host(4).build().unwrap();
+    let began = Instant::now();
+    let requests = async {
+        let mut served = 0;
+        // Until the connection was closed by an answer: whoever opens another one finds another replica.
+        loop {
+            let reply = client.get(&live).send().await.unwrap();
+            assert_eq!(reply.status(), StatusCode::OK);
+            served += 1;
+            if reply.headers().contains_key("connection") {
+                return served;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let (stopped, served) = tokio::join!(rig.stop(0), requests);
+    stopped.unwrap();
+    assert!(served > 50 && began.elapsed() >= DRAIN, "{served} in {:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_reader_who_waits_for_the_feed_is_answered_at_once() {
+    let mut rig = draining().await;
+    let feed = rig.url(0, "/v1/revocations?wait=30");
+    let reply = http().get(&feed).send().await.unwrap();
+    let etag = reply.headers()["etag"].clone();
+    let wait = async |before: Duration| {
+        tokio::time::sleep(before).await;
+        let began = Instant::now();
+        let reply = http().get(&feed).header("If-None-Match", &etag).send().await.unwrap();
+        // A feed that was signed anew meanwhile is an answer too.
+        assert!(matches!(reply.status(), StatusCode::NOT_MODIFIED | StatusCode::OK), "{}", reply.status());
+        began.elapsed()
+    };
+    let (stopped, first, later) = tokio::join!(
+        async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            rig.stop(0).await
+        },
+        wait(Duration::ZERO),
+        wait(Duration::from_millis(600)),
+    );
+    stopped.unwrap();
+    assert!(first < Duration::from_millis(800), "{first:?}");
+    assert!(later < Duration::from_millis(1_500), "one who comes while it drains waits a second: {later:?}");
+}
+
+/// A backend service asks for a Kakao token, Kakao takes its time to answer with a new refresh token, and the process is told
+/// to stop meanwhile, `rounds` times. The old refresh token is dead at Kakao then.
+async fn stop_while_kakao_answers(rounds: usize, caller_waits: bool) {
+    let mut rig = Rig::start().await;
+    let user = user_of(&rig.tokens().await);
+    let path = format!("/v1/users/{user}/kakao-token");
+    for round in 0..rounds {
+        let token = rig.own_token("service").await;
+        let ask = |rig: &Rig| http().post(rig.url(round, &path)).bearer_auth(&token).json(&json!({})).send();
+        // Each worker opens connections that the others use as well.
+        for _ in 0..4 {
+            kakao_tokens::evict(rig.deps(round), user).await;
+            assert_eq!(
+                ask(&rig).await.unwrap().status(),
+                StatusCode::OK,
+                "what Kakao sent in round {round} was kept"
+            );
+        }
+        rig.kakao.advance_clock(Duration::from_hours(31 * 24));
+        kakao_tokens::evict(rig.deps(round), user).await;
+        let slow =
+            Fault { endpoint: Endpoint::Token, times: Some(1), delay_ms: 1_200, effect: Effect::Delay };
+        rig.kakao.fault(slow);
+        let asking = tokio::spawn(ask(&rig));
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        assert!(!asking.is_finished(), "Kakao has not answered yet");
+        if !caller_waits {
+            asking.abort();
+        }
+        rig.stop(round).await.unwrap();
+        if caller_waits {
+            assert_eq!(asking.await.unwrap().unwrap().status(), StatusCode::OK, "round {round}");
+        }
+        let leases = "SELECT count(*) FROM job_leases WHERE name LIKE 'kakao-token:%'";
+        assert_eq!(rig.count(leases).await, 0, "nothing answers kakao_busy after the restart");
+        rig.add_instance(&Setup::default()).await;
+    }
+    let token = rig.own_token("service").await;
+    kakao_tokens::evict(rig.deps(rounds), user).await;
+    let reply = rig.call_at(rounds, Method::POST, &path, &token, Some(json!({}))).await;
+    assert_eq!(reply.status(), StatusCode::OK, "what Kakao sent in the last round was kept");
+}
+
+#[tokio::test]
+async fn a_new_refresh_token_of_kakao_s_is_kept_though_the_process_stops_before_it_comes() {
+    join_all((0..4).map(|_| stop_while_kakao_answers(5, true))).await;
+}
+
+#[tokio::test]
+async fn it_is_kept_also_when_the_caller_has_hung_up() {
+    join_all((0..2).map(|_| stop_while_kakao_answers(3, false))).await;
+}
