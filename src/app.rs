@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 
 use crate::cache::Cache;
 use crate::domain::Clock;
+use crate::flow::kakao::waiting_events::store_before_the_end;
 use crate::flow::{Deps, Signals, chain, gauges};
 use crate::jobs::Job;
 use crate::kakao::Kakao;
@@ -95,13 +96,14 @@ impl App {
         if migrate == Migrate::First {
             wait_for_database(|| pool.migrate()).await?;
         }
+        let installation = settings.installation();
         let deps = Deps {
             cache: Cache::open(settings.cache.url.reveal(), clock.clone())?,
             keys: load_keys(&settings, &pool, &clock).await?,
             kakao: Kakao::new(settings.kakao, clock.clone()).context("the Kakao client cannot be made")?,
             notifier: Notifier::new().context("the client for back-channel logout cannot be made")?,
             clients: settings.clients,
-            signals: Signals::new(&settings.policy, clock.clone()),
+            signals: Signals::new(&settings.policy, &installation, clock.clone()),
             policy: settings.policy,
             clock,
         };
@@ -191,7 +193,7 @@ async fn drain(site: &AppState, stopping: Stopping) {
     drop(timeout(stopping.closing, closed).await);
 }
 
-/// Closes the port and lets end what is under way, also what nobody waits for any more.
+/// Closes the port, lets end what is under way, also what nobody waits for any more, and stores what waits in memory.
 async fn stop<T>(
     site: &AppState,
     handle: ServerHandle,
@@ -204,6 +206,7 @@ async fn stop<T>(
     if timeout_at(end, site.traffic.flows_end()).await.is_err() {
         warn!("a request was not finished in time");
     }
+    store_before_the_end(&site.deps, &site.pool, end).await;
     ended
 }
 

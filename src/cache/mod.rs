@@ -68,6 +68,37 @@ impl Cache {
         }
     }
 
+    /// Keeps a value as a field of `key`, for all replicas, for the time after the last was put, and no more fields than the
+    /// bound. Whether it is kept: memory of one process is no place for that.
+    pub(crate) async fn put_field(
+        &self,
+        key: &str,
+        field: &str,
+        value: &[u8],
+        bounds: (Duration, u32),
+    ) -> Result<bool, Error> {
+        match self {
+            Self::Redis(redis) => redis.put_field(key, field, value, bounds).await,
+            Self::Memory(_) => Ok(false),
+        }
+    }
+
+    /// Some of the fields of `key`.
+    pub(crate) async fn some_fields(&self, key: &str, most: u32) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        match self {
+            Self::Redis(redis) => redis.some_fields(key, most).await,
+            Self::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Forgets a field.
+    pub(crate) async fn delete_field(&self, key: &str, field: &str) -> Result<(), Error> {
+        match self {
+            Self::Redis(redis) => redis.delete_field(key, field).await,
+            Self::Memory(_) => Ok(()),
+        }
+    }
+
     /// Counts one against a quota. Without Redis this process counts for itself.
     pub async fn hit(&self, key: &str, quota: Quota) -> Decision {
         match self {

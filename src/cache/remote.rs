@@ -28,6 +28,14 @@ if excess > 0 then return excess end
 redis.call('SET', KEYS[1], string.format('%.0f', whole), 'PX', math.ceil((whole - now) / 1000))
 return 0";
 
+/// Puts a field into a hash that has room for it.
+const PUT_FIELD: &str = r"
+local there = redis.call('HEXISTS', KEYS[1], ARGV[1])
+if there == 0 and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[4]) then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1";
+
 /// A Redis server, and the counters to fall back to.
 #[derive(Clone)]
 pub struct Remote(Arc<Inner>);
@@ -35,6 +43,7 @@ pub struct Remote(Arc<Inner>);
 struct Inner {
     connection: ConnectionManager,
     gcra: Script,
+    put_field: Script,
     fallback: Memory,
     /// Until when Redis is left alone. Monotonic: a clock that is set must not prolong it.
     rests_until: Mutex<Option<Instant>>,
@@ -57,6 +66,7 @@ impl Remote {
         Ok(Self(Arc::new(Inner {
             connection,
             gcra: Script::new(GCRA),
+            put_field: Script::new(PUT_FIELD),
             fallback,
             rests_until: Mutex::new(None),
         })))
@@ -83,6 +93,32 @@ impl Remote {
         let mut connection = self.0.connection.clone();
         self.0.fallback.delete(key);
         self.within(async move { connection.del(key).await }).await
+    }
+
+    pub(super) async fn put_field(
+        &self,
+        key: &str,
+        field: &str,
+        value: &[u8],
+        (ttl, most): (Duration, u32),
+    ) -> Result<bool, Error> {
+        let mut connection = self.0.connection.clone();
+        let milliseconds = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        let mut call = self.0.put_field.key(key);
+        call.arg(field).arg(value).arg(milliseconds).arg(most);
+        self.within(async move { call.invoke_async(&mut connection).await }).await
+    }
+
+    pub(super) async fn some_fields(&self, key: &str, most: u32) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let mut connection = self.0.connection.clone();
+        let mut call = redis::cmd("HRANDFIELD");
+        call.arg(key).arg(most).arg("WITHVALUES");
+        self.within(async move { call.query_async(&mut connection).await }).await
+    }
+
+    pub(super) async fn delete_field(&self, key: &str, field: &str) -> Result<(), Error> {
+        let mut connection = self.0.connection.clone();
+        self.within(async move { connection.hdel(key, field).await }).await
     }
 
     pub(super) async fn ping(&self) -> Result<(), Error> {

@@ -13,6 +13,7 @@ mod migrate;
 mod runtime;
 mod serve;
 mod users;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -57,6 +58,8 @@ enum Command {
     /// Deleted accounts that Kakao must still be told of.
     #[command(subcommand)]
     Unlinks(users::Unlinks),
+    #[command(subcommand)]
+    Webhooks(webhooks::Command),
     /// Asks the service of these settings whether it is ready; for container health checks.
     Health,
 }
@@ -92,6 +95,7 @@ pub fn run() -> ExitCode {
         Command::Keys(command) => keys::run(&command, &settings),
         Command::Users(command) => users::run(&command, &settings),
         Command::Unlinks(command) => users::unlinks(&command, &settings),
+        Command::Webhooks(command) => webhooks::run(&command, &settings),
         Command::Clients(command) => clients::run(&command),
     })
 }

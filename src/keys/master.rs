@@ -27,10 +27,12 @@ pub enum Purpose {
     ResumeToken,
     /// The request of a login before which the person is asked.
     LoginRequest,
+    /// An event of Kakao's that the database could not take yet.
+    WebhookEvent,
 }
 
 impl Purpose {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::LoginCookie,
         Self::KakaoRefreshToken,
         Self::KakaoAccessToken,
@@ -38,6 +40,7 @@ impl Purpose {
         Self::LogoutState,
         Self::ResumeToken,
         Self::LoginRequest,
+        Self::WebhookEvent,
     ];
 
     const fn label(self) -> &'static str {
@@ -49,6 +52,7 @@ impl Purpose {
             Self::LogoutState => "kakao-auth logout state",
             Self::ResumeToken => "kakao-auth resume token",
             Self::LoginRequest => "kakao-auth login request",
+            Self::WebhookEvent => "kakao-auth webhook event",
         }
     }
 }
@@ -95,7 +99,7 @@ impl Derived {
             id.copy_from_slice(&expand(&format!("{} id", purpose.label()))?[..KEY_ID_LEN]);
             Ok((LessSafeKey::new(key), id))
         };
-        let [cookie, refresh, access, signing, logout, resume, request] = Purpose::ALL;
+        let [cookie, refresh, access, signing, logout, resume, request, event] = Purpose::ALL;
         Ok(Self {
             encryption: [
                 encryption(cookie)?,
@@ -105,6 +109,7 @@ impl Derived {
                 encryption(logout)?,
                 encryption(resume)?,
                 encryption(request)?,
+                encryption(event)?,
             ],
             refresh_token: hmac::Key::new(hmac::HMAC_SHA256, &expand("kakao-auth refresh token")?),
             code: hmac::Key::new(hmac::HMAC_SHA256, &expand("kakao-auth authorization code")?),

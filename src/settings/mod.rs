@@ -23,7 +23,7 @@ pub(crate) use server::{Cache, Database, Secrets, Server};
 pub(crate) use telemetry::{LogFormat, Telemetry};
 
 use crate::domain::rotation::KeyPolicy;
-use crate::domain::{Clients, Issuer, KakaoApp, Lifetimes, Policy};
+use crate::domain::{Clients, Fingerprint, Issuer, KakaoApp, Lifetimes, Policy};
 use reader::Reader;
 
 /// All settings, checked.
@@ -64,6 +64,15 @@ impl Settings {
         let mut reader = Reader::new(layers.tree, layers.origins);
         let settings = read(&mut reader);
         reader.finish(settings)
+    }
+
+    /// Names what replicas share: a database, by its name alone, for they may reach it by different ways, and an issuer.
+    pub(crate) fn installation(&self) -> String {
+        let url = self.database.url.reveal();
+        let url = url.split_once('?').map_or(url, |(url, _)| url);
+        let name = url.rsplit_once('/').map_or(url, |(_, name)| name);
+        let digest = Fingerprint::of(format!("{}\0{name}", self.policy.issuer.as_str()).as_bytes());
+        digest.to_hex()[..32].to_owned()
     }
 
     /// The environment of this process.

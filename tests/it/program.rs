@@ -3,17 +3,11 @@
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
-use tokio::process::{Child, Command};
 
 use crate::rig::{
     BACKEND_SECRET, ISSUER, Program, VERIFIER, WEB, authorization_request, claims, http, json, location,
-    parameter, simulator,
+    parameter, simulator, terminate,
 };
-
-async fn terminate(child: &Child) {
-    let id = child.id().unwrap().to_string();
-    assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
-}
 
 #[tokio::test]
 async fn settings_that_are_wrong_end_with_78_and_every_problem() {

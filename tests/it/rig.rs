@@ -28,7 +28,7 @@ pub(crate) use self::http::{
     user_of,
 };
 pub(crate) use self::kakao::KAKAO_ID;
-pub(crate) use self::program::Program;
+pub(crate) use self::program::{Program, terminate};
 pub(crate) use self::settings::{MASTER_KEY, master_keys, variable};
 use self::settings::{clients, settings};
 pub(crate) use self::tcp_proxy::{TcpProxy, host_of, through};

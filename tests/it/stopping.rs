@@ -16,7 +16,13 @@ const DRAIN: Duration = Duration::from_secs(3);
 async fn draining() -> Rig {
     let settings =
         vec![("SERVER__DRAIN_DELAY", "3s".to_owned()), ("SERVER__SHUTDOWN_GRACE", "6s".to_owned())];
-    Rig::with(Setup { settings, ..Setup::default() }).await
+    let rig = Rig::with(Setup { settings, ..Setup::default() }).await;
+    let began = Instant::now();
+    while http().get(rig.url(0, "/health/ready")).send().await.unwrap().status() != StatusCode::OK {
+        assert!(began.elapsed() < Duration::from_secs(5), "it is not ready");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    rig
 }
 
 #[tokio::test]
@@ -106,8 +112,8 @@ async fn stop_while_kakao_answers(rounds: usize, caller_waits: bool) {
     let mut rig = Rig::start().await;
     let user = user_of(&rig.tokens().await);
     let path = format!("/v1/users/{user}/kakao-token");
+    let token = rig.own_token("service").await;
     for round in 0..rounds {
-        let token = rig.own_token("service").await;
         let ask = |rig: &Rig| http().post(rig.url(round, &path)).bearer_auth(&token).json(&json!({})).send();
         // Each worker opens connections that the others use as well.
         for _ in 0..4 {
@@ -137,7 +143,6 @@ async fn stop_while_kakao_answers(rounds: usize, caller_waits: bool) {
         assert_eq!(rig.count(leases).await, 0, "nothing answers kakao_busy after the restart");
         rig.add_instance(&Setup::default()).await;
     }
-    let token = rig.own_token("service").await;
     kakao_tokens::evict(rig.deps(rounds), user).await;
     let reply = rig.call_at(rounds, Method::POST, &path, &token, Some(json!({}))).await;
     assert_eq!(reply.status(), StatusCode::OK, "what Kakao sent in the last round was kept");

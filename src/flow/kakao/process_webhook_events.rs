@@ -6,8 +6,8 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tracing::{error, info, warn};
 
-use super::receive_webhook::store_waiting;
 use super::tokens;
+use super::waiting_events::store_waiting;
 use crate::domain::audit::DeletedBy;
 use crate::domain::kakao_event::{Effect, Source, effect_of};
 use crate::domain::{

@@ -1,11 +1,10 @@
 //! Takes what Kakao's webhooks tell: proven, stored, answered. It is processed afterwards
 //! ([`super::process_webhook_events`]), so that the answer never waits for it.
 
-use std::time::Duration;
-
-use tracing::{error, info, warn};
+use tracing::info;
 use uuid::Uuid;
 
+use super::waiting_events::{STORE_WITHIN, keep, put};
 use crate::domain::kakao_event::{Source, USER_UNLINKED};
 use crate::domain::{Fingerprint, KakaoEvent, KakaoId};
 use crate::flow::error::chain;
@@ -13,11 +12,7 @@ use crate::flow::refusal::{RequestRefusal, WebhookRefusal};
 use crate::flow::signals::inbox::Received;
 use crate::flow::{Deps, Error, Params};
 use crate::kakao::EventRefused;
-use crate::store::outbox::{self, KAKAO_EVENTS, NewItem};
-use crate::store::{self, Conn, Db};
-
-/// Kakao waits three seconds.
-const STORE_WITHIN: Duration = Duration::from_secs(2);
+use crate::store::Db;
 
 /// Takes a call of the unlink webhook: the person was unlinked at Kakao, not by us.
 ///
@@ -80,8 +75,8 @@ pub(crate) async fn receive_events(
         let key = key_of(&received.jti, &event.kind);
         stored &= store(deps, db, event, key).await;
     }
-    // Kept in memory all the same: whether Kakao sends a token again is not known.
-    if stored { Ok(()) } else { Err(Error::unavailable("an event waits in memory for the database")) }
+    // Kept all the same: whether Kakao sends a token again is not known.
+    if stored { Ok(()) } else { Err(Error::unavailable("an event waits for the database")) }
 }
 
 /// Names an event of a security event token: the same whenever the token comes.
@@ -92,10 +87,9 @@ fn key_of(jti: &str, kind: &str) -> Uuid {
     uuid::Builder::from_custom_bytes(first).into_uuid()
 }
 
-/// Stores an event; if not, keeps it in memory for as long as the database does not answer.
+/// Stores an event; if not, keeps it for as long as the database does not answer.
 async fn store(deps: &Deps, db: &mut Db, event: KakaoEvent, key: Uuid) -> bool {
-    let now = deps.clock.now();
-    let received = Received { event, key, at: now };
+    let received = Received { event, key, at: deps.clock.now(), shelved: false };
     let cause = match tokio::time::timeout(STORE_WITHIN, put(db, &received)).await {
         Ok(Ok(new)) => {
             let event = &received.event;
@@ -106,38 +100,6 @@ async fn store(deps: &Deps, db: &mut Db, event: KakaoEvent, key: Uuid) -> bool {
         Ok(Err(error)) => chain(&error),
         Err(_) => "the database took too long".to_owned(),
     };
-    if deps.signals.inbox.push(received) {
-        warn!(cause, "a Kakao webhook event waits in memory for the database");
-    } else {
-        error!(cause, "a Kakao webhook event was dropped: too many wait for the database");
-    }
+    keep(deps, received, &cause).await;
     false
-}
-
-async fn put(conn: &mut Conn, received: &Received) -> store::Result<bool> {
-    let lane = received.event.user.to_string();
-    let new = NewItem { key: received.key, lane: &lane, payload: &received.event };
-    outbox::put(conn, &KAKAO_EVENTS, &new, received.at).await
-}
-
-/// Stores what waits in memory.
-pub(super) async fn store_waiting(deps: &Deps, db: &mut Db) -> store::Result<()> {
-    while let Some(received) = deps.signals.inbox.pop() {
-        match put(db, &received).await {
-            Ok(_) => {}
-            Err(error @ store::Error::Unavailable(_)) => {
-                deps.signals.inbox.put_back(received);
-                return Err(error);
-            }
-            // It would stand in the way of all others.
-            Err(error) => {
-                error!(
-                    kind = received.event.kind,
-                    cause = chain(&error),
-                    "an event of Kakao's cannot be stored"
-                );
-            }
-        }
-    }
-    Ok(())
 }

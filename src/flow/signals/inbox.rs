@@ -1,8 +1,10 @@
 //! What Kakao's webhooks brought and the database could not take yet.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::bell::Bell;
@@ -12,13 +14,16 @@ use crate::domain::{KakaoEvent, Timestamp};
 const MAX_WAITING: usize = 10_000;
 
 /// The events that wait, oldest first, and a bell for the job that processes those of the database.
-#[derive(Default)]
 pub(crate) struct Inbox {
     waiting: Mutex<VecDeque<Received>>,
     bell: Bell,
+    /// Where replicas of this installation keep events in Redis.
+    shelf: String,
+    looked_at: Mutex<Option<Instant>>,
 }
 
 /// An event of Kakao's, proven and not stored yet.
+#[derive(Clone, Serialize, Deserialize)]
 pub(in crate::flow) struct Received {
     /// What happened at Kakao.
     pub(in crate::flow) event: KakaoEvent,
@@ -26,9 +31,22 @@ pub(in crate::flow) struct Received {
     pub(in crate::flow) key: Uuid,
     /// When it came.
     pub(in crate::flow) at: Timestamp,
+    /// Whether Redis has it too.
+    #[serde(skip)]
+    pub(in crate::flow) shelved: bool,
 }
 
 impl Inbox {
+    /// Of an installation: the replicas that share a database and an issuer.
+    pub(super) fn new(installation: &str) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            bell: Bell::default(),
+            shelf: format!("kakao-auth:webhook-events:{installation}"),
+            looked_at: Mutex::default(),
+        }
+    }
+
     /// This replica stored an event: no need to wait for the next look.
     pub(in crate::flow) fn ring(&self) {
         self.bell.ring();
@@ -39,23 +57,62 @@ impl Inbox {
         &self.bell
     }
 
-    /// Keeps an event; false if too many wait already.
-    pub(in crate::flow) fn push(&self, received: Received) -> bool {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Where events are kept in Redis.
+    pub(in crate::flow) fn shelf(&self) -> &str {
+        &self.shelf
+    }
+
+    /// Whether nobody looked into Redis for so long; whoever asks looks.
+    pub(in crate::flow) fn look_is_due(&self, after: Duration) -> bool {
+        let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = looked_at.is_none_or(|at| at.elapsed() >= after);
+        if due {
+            *looked_at = Some(Instant::now());
+        }
+        due
+    }
+
+    /// Keeps an event; gives it back if too many wait already.
+    pub(in crate::flow) fn push(&self, received: Received) -> Result<(), Received> {
+        let mut waiting = self.lock();
         if waiting.len() >= MAX_WAITING {
-            return false;
+            return Err(received);
         }
         waiting.push_back(received);
-        true
+        Ok(())
     }
 
-    /// Takes the oldest.
-    pub(in crate::flow) fn pop(&self) -> Option<Received> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    /// The oldest. It stays until it is removed: whoever stores it may be cut off.
+    pub(in crate::flow) fn first(&self) -> Option<Received> {
+        self.lock().front().cloned()
     }
 
-    /// Puts back what [`Inbox::pop`] took.
-    pub(in crate::flow) fn put_back(&self, received: Received) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_front(received);
+    /// Forgets an event that is stored.
+    pub(in crate::flow) fn remove(&self, key: Uuid) {
+        let mut waiting = self.lock();
+        if let Some(place) = waiting.iter().position(|received| received.key == key) {
+            waiting.remove(place);
+        }
+    }
+
+    /// Those that Redis does not have, oldest first, so many at most.
+    pub(in crate::flow) fn not_shelved(&self, most: usize) -> Vec<Received> {
+        self.lock().iter().filter(|received| !received.shelved).take(most).cloned().collect()
+    }
+
+    /// Redis has it now.
+    pub(in crate::flow) fn mark_shelved(&self, key: Uuid) {
+        if let Some(received) = self.lock().iter_mut().find(|received| received.key == key) {
+            received.shelved = true;
+        }
+    }
+
+    /// Takes all of them.
+    pub(in crate::flow) fn take_all(&self) -> VecDeque<Received> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Received>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -41,12 +41,12 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Empty, for a process that starts.
-    pub(crate) fn new(policy: &Policy, clock: Clock) -> Self {
+    /// Empty, for a process of an installation that starts.
+    pub(crate) fn new(policy: &Policy, installation: &str, clock: Clock) -> Self {
         Self {
             revocations: Revocations::new(policy.longest_access_token, policy.refresh.reuse_window),
             user_endings: Bell::default(),
-            inbox: Inbox::default(),
+            inbox: Inbox::new(installation),
             token_locks: UserLocks::default(),
             limiter: Limiter::new(clock),
             draining: Draining::default(),

@@ -104,6 +104,12 @@ impl Program {
     }
 }
 
+/// Sends SIGTERM.
+pub(crate) async fn terminate(child: &Child) {
+    let id = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+}
+
 fn clients() -> String {
     let secret = kakao_auth::domain::Fingerprint::of(BACKEND_SECRET.as_bytes()).to_hex();
     format!(
