@@ -119,9 +119,9 @@ impl SecurityEvents {
     }
 }
 
-/// A text that every database keeps.
+/// A text that every database keeps. What held a NUL is still another one than without it.
 fn without_nul(text: &str, longest: usize) -> String {
-    text.chars().filter(|c| *c != '\0').take(longest).collect()
+    text.chars().map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).take(longest).collect()
 }
 
 /// Consent items, should the event name some: how is not documented, so both spellings and both shapes are read.

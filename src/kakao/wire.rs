@@ -345,9 +345,10 @@ fn read_json<T: serde::de::DeserializeOwned>(status: u16, body: &[u8]) -> Result
     serde_json::from_slice(body).map_err(|_| Fault::unreadable(status, "a reply that is not its JSON"))
 }
 
-/// An empty text is an absent one; a NUL, which Postgres cannot keep, is dropped.
+/// An empty text is an absent one. So is one that holds a NUL, which Postgres cannot keep: without it, it would be another one,
+/// of which Kakao has said nothing.
 pub(super) fn text(value: Option<String>) -> Option<String> {
-    value.map(|text| text.replace('\0', "")).filter(|text| !text.is_empty())
+    value.filter(|text| !text.is_empty() && !text.contains('\0'))
 }
 
 /// Kakao's image hosts answer on https too; some replies still say http.
@@ -421,6 +422,14 @@ mod tests {
         assert!(read_person(200, br#"{"id":1,"kakao_account":null}"#).is_ok());
         let linked = read_person(200, br#"{"id":1,"connected_at":"2022-04-11T01:45:28Z"}"#).unwrap();
         assert_eq!(linked.connected_at, Some(Timestamp::from_secs(1_649_641_528)));
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_kept_as_it_is_is_dropped_and_counts_as_unverified() {
+        let body = br#"{"id":1,"kakao_account":{"email":"a\u0000@b.c","is_email_valid":true,"is_email_verified":true,
+                        "profile":{"nickname":"Ka\u0000kao"}}}"#;
+        let profile = read_person(200, body).unwrap().profile;
+        assert_eq!((profile.email, profile.email_verified, profile.nickname), (None, false, None));
     }
 
     #[test]
