@@ -89,8 +89,11 @@ pub enum ResponseMode {
 pub enum AttemptOutcome {
     /// Nobody has claimed it.
     Unclaimed,
-    /// Its winner is still at it.
-    Running,
+    /// Its winner is at it, or has died.
+    Running {
+        /// When it was claimed.
+        claimed_at: Timestamp,
+    },
     /// Its grant exists: the code can be derived again from the cookie.
     LoggedIn,
     /// It ended without a login.

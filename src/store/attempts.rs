@@ -28,12 +28,12 @@ pub async fn fail(conn: &mut Conn, attempt: AttemptId, failure: &AttemptFailure)
     Ok(())
 }
 
-row!(Outcome { failure: Option<String>, kakao_fault: Option<String>, logged_in: bool });
+row!(Outcome { claimed_at: Timestamp, failure: Option<String>, kakao_fault: Option<String>, logged_in: bool });
 
 /// How far the attempt has come. A login needs no mark of its own: its grant is the mark.
 pub async fn outcome(conn: &mut Conn, attempt: AttemptId) -> Result<AttemptOutcome> {
     const SQL: &str =
-        "SELECT failure, kakao_fault, EXISTS (SELECT 1 FROM grants WHERE attempt_id = $1) AS logged_in
+        "SELECT claimed_at, failure, kakao_fault, EXISTS (SELECT 1 FROM grants WHERE attempt_id = $1) AS logged_in
                        FROM login_attempts WHERE id = $1";
     let found: Option<Outcome> =
         on!(conn, c => sqlx::query_as(SQL).bind(attempt.as_bytes()).fetch_optional(c).await)?;
@@ -43,6 +43,6 @@ pub async fn outcome(conn: &mut Conn, attempt: AttemptId) -> Result<AttemptOutco
         Some(Outcome { failure: Some(code), kakao_fault: fault, .. }) => {
             AttemptOutcome::Failed(AttemptFailure { code, fault })
         }
-        Some(Outcome { failure: None, .. }) => AttemptOutcome::Running,
+        Some(Outcome { failure: None, claimed_at, .. }) => AttemptOutcome::Running { claimed_at },
     })
 }

@@ -1,9 +1,11 @@
 //! Kakao's callback: one login however often it arrives, and nothing for whoever did not begin it.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use kakao_auth::domain::AttemptId;
+use kakao_auth::store::attempts;
 use kakao_simulator::{Autopilot, Effect, Email, Endpoint, Fault, Forgery};
 use reqwest::{Response, StatusCode};
 
@@ -85,6 +87,22 @@ async fn a_cookie_of_another_attempt_does_not_help() {
     theirs.cookies.lock().unwrap().insert(name, value);
     assert_eq!(theirs.open_callback(0, &callback).await.status(), StatusCode::BAD_REQUEST);
     assert_eq!(rig.kakao.calls_to(Endpoint::Token), 0);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_winner_that_has_died() {
+    let rig = Rig::start().await;
+    let browser = Browser::new(&rig);
+    let callback = browser.until_callback(&authorization_request(&[])).await;
+    let state = parameter(&callback, "state").unwrap();
+    let id = AttemptId::of_state(state.split('.').next().unwrap());
+    let now = rig.clock.now();
+    assert!(attempts::claim(&mut rig.db(), id, now, now + Duration::from_mins(20)).await.unwrap());
+    rig.clock.advance(Duration::from_secs(8));
+    let began = Instant::now();
+    let landed = location(&browser.open_callback(0, &callback).await);
+    assert_eq!(parameter(&landed, "error").as_deref(), Some("temporarily_unavailable"), "{landed}");
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

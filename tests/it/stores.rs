@@ -302,7 +302,8 @@ async fn an_attempt_is_claimed_once_and_its_failure_is_told_to_all() {
         let claims =
             join_all((0..20).map(async |_| attempts::claim(&mut rig.db(), id, now, until).await)).await;
         assert_eq!(claims.into_iter().filter(|claim| *claim.as_ref().unwrap()).count(), 1);
-        assert_eq!(attempts::outcome(&mut rig.db(), id).await.unwrap(), AttemptOutcome::Running);
+        let running = AttemptOutcome::Running { claimed_at: now };
+        assert_eq!(attempts::outcome(&mut rig.db(), id).await.unwrap(), running);
         let failure = |code: &str, fault: Option<&str>| AttemptFailure {
             code: code.to_owned(),
             fault: fault.map(str::to_owned),

@@ -28,7 +28,7 @@ use crate::flow::{Deps, Params};
 use crate::kakao::{Fault, Kakao, callback_fault};
 use crate::store::{Db, attempts, kakao_links, users};
 
-/// How long the loser of a claim waits for the winner: longer than the winner may take at Kakao.
+/// How long after a claim its losers wait for the winner: longer than the winner may take at Kakao.
 const MAX_WAIT: Duration = Duration::from_secs(8);
 
 /// How often the loser looks.
@@ -125,7 +125,7 @@ pub(crate) async fn finish_login(deps: &Deps, db: &mut Db, callback: Callback) -
     let expires_at = attempt.began_at + 2 * ATTEMPT_TTL;
     let outcome = match attempts::claim(db, *id, now, expires_at).await {
         Ok(true) => claimed(deps, db, &callback).await,
-        Ok(false) => wait_for_winner(db, *id).await,
+        Ok(false) => wait_for_winner(deps, db, *id).await,
         Err(error) => Err(error.into()),
     };
     let keys = keys_of(&deps.keys, attempt);
@@ -153,14 +153,18 @@ async fn claimed(deps: &Deps, db: &mut Db, callback: &Callback) -> Result<(), Er
     outcome
 }
 
-async fn wait_for_winner(db: &mut Db, id: AttemptId) -> Result<(), Error<LoginRefusal>> {
+async fn wait_for_winner(deps: &Deps, db: &mut Db, id: AttemptId) -> Result<(), Error<LoginRefusal>> {
     let look = async {
         loop {
             match attempts::outcome(db, id).await? {
                 AttemptOutcome::LoggedIn => return Ok(()),
                 AttemptOutcome::Failed(failure) => return Err(of_failure(&failure)),
                 AttemptOutcome::Unclaimed => return Err(LoginRefusal::StartAgain.into()),
-                AttemptOutcome::Running => tokio::time::sleep(POLL_INTERVAL).await,
+                // So old a claim is of a winner that died: there is nobody to wait for.
+                AttemptOutcome::Running { claimed_at } if deps.clock.now().since(claimed_at) >= MAX_WAIT => {
+                    return Err(LoginRefusal::StartAgain.into());
+                }
+                AttemptOutcome::Running { .. } => tokio::time::sleep(POLL_INTERVAL).await,
             }
         }
     };
