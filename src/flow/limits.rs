@@ -142,5 +142,5 @@ fn log(limit: Limit, name: &str, caller: &Caller) {
         Limit::ClientAuthentication => "too many wrong secrets for this client from this address",
         _ => "too many requests from this address that failed or prove nothing",
     };
-    warn!(limit = name, client, %address, "{what}: further ones are answered 429");
+    warn!(target: "kakao_auth::sampled", limit = name, client, %address, "{what}: further ones are answered 429");
 }

@@ -227,7 +227,7 @@ impl<'a> Asked<'a> {
         let client = self.client.map(|client| client.id.as_str());
         let uri = self.params.one("post_logout_redirect_uri").ok().flatten().unwrap_or_default();
         let uri: String = uri.chars().take(LOGGED).collect();
-        info!(code = "post_logout_redirect_uri_unknown", client, uri, "refused");
+        info!(target: "kakao_auth::sampled", code = "post_logout_redirect_uri_unknown", client, uri, "refused");
     }
 }
 

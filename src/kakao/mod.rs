@@ -394,7 +394,7 @@ impl Kakao {
         let code = fault.code.as_ref().map(ToString::to_string).unwrap_or_default();
         match kind {
             FaultKind::Cancelled | FaultKind::UnderAge | FaultKind::PersonRefused | FaultKind::StartAgain => {
-                info!(id, actor, code, cause, during, "Kakao refused");
+                info!(target: "kakao_auth::sampled", id, actor, code, cause, during, "Kakao refused");
             }
             FaultKind::TryLater | FaultKind::KakaoBroken => {
                 warn!(id, actor, code, cause, during, "Kakao failed");

@@ -33,6 +33,7 @@ pub(crate) fn install() -> Result<(), InstallError> {
         return Ok(());
     }
     metrics::set_global_recorder(recorder).map_err(|_| InstallError::Another)?;
+    super::sampling::describe();
     let keep_up = move || {
         loop {
             std::thread::sleep(UPKEEP);

@@ -4,6 +4,7 @@
 //! The span of a request is written by hand: the usual one records the query string, and with it codes and states.
 
 pub(crate) mod metrics;
+mod sampling;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,16 +21,22 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use uuid::Uuid;
 
+use sampling::{SAMPLED, Sampling};
+
 /// The header of the request id, in and out.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What a caller sends is no error of ours: this target has a line of level ERROR for each request that is no HTTP.
+const QUIET: &str = "actix_http::h1=off";
 
 /// Starts logging: JSON, one object a line, or pretty for people.
 ///
 /// # Errors
 /// When logging was started before.
 pub fn init(json: bool, level: &str) -> Result<(), TryInitError> {
-    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let registry = tracing_subscriber::registry().with(filter);
+    let filter = EnvFilter::try_new(format!("{QUIET},{level}"));
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},info")));
+    let registry = tracing_subscriber::registry().with(filter).with(Sampling::default());
     if json {
         let lines = tracing_subscriber::fmt::layer()
             .json()
@@ -101,7 +108,7 @@ impl RootSpanBuilder for RequestSpan {
             if status < 400 {
                 debug!(status, milliseconds, "answered");
             } else {
-                info!(status, milliseconds, "answered");
+                info!(target: SAMPLED, status, milliseconds, "answered");
             }
         });
     }

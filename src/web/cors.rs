@@ -55,7 +55,7 @@ pub(super) async fn for_the_client<B: MessageBody>(
     let refused = !response.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN);
     if refused && origin != state.deps.policy.issuer.origin() {
         let origin: String = origin.chars().take(256).collect();
-        info!(origin, client_id = asked, "an origin that allowed_origins does not list was refused (CORS)");
+        info!(target: "kakao_auth::sampled", origin, client_id = asked, "an origin that allowed_origins does not list was refused (CORS)");
     }
     Ok(response)
 }

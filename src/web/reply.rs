@@ -220,7 +220,7 @@ fn problem(request: &HttpRequest, body: &ErrorBody, extension: Value) -> HttpRes
 fn security_event_error(error: &Error, body: &ErrorBody) -> HttpResponse {
     match error {
         Error::Refused(Refusal::Webhook(WebhookRefusal::EventTokenInvalid { err, description })) => {
-            info!(err, description, "a security event token was refused");
+            info!(target: "kakao_auth::sampled", err, description, "a security event token was refused");
             let sentence = format!("The security event token is not accepted: {description}.");
             security_event_body(body.status, body, err, &sentence)
         }

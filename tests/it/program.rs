@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::rig::{
     BACKEND_SECRET, ISSUER, Program, VERIFIER, WEB, authorization_request, claims, http, json, location,
@@ -91,6 +93,40 @@ async fn check_warns_of_a_pattern_in_a_redirect_uri() {
         warnings.len() == 1 && warnings[0].contains(uri) && warnings[0].contains("clients[shop]"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn strangers_neither_fill_the_log_nor_ring_the_alarm() {
+    let kakao = simulator(ISSUER).await;
+    let mut program = Program::new(&kakao);
+    program.set("TELEMETRY__LOG_LEVEL", "info");
+    let _child = program.serve().await;
+    let before = std::fs::metadata(program.log()).unwrap().len();
+    for nonsense in ["\u{1}\u{2}\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /\r\n : \r\n\r\n"] {
+        let mut stream = TcpStream::connect(program.url("").trim_start_matches("http://")).await.unwrap();
+        stream.write_all(nonsense.as_bytes()).await.unwrap();
+        drop(stream.read_to_end(&mut Vec::new()).await);
+    }
+    let client = reqwest::Client::new();
+    const EACH: u64 = 2_000;
+    let urls = [
+        "/v1/me",
+        "/oauth/authorize?client_id=nobody",
+        "/oauth/logout?post_logout_redirect_uri=https://evil.example",
+    ];
+    let urls = urls.map(|path| program.url(path));
+    let floods = urls.iter().map(async |url| {
+        for _ in 0..EACH {
+            client.get(url).send().await.unwrap();
+        }
+    });
+    futures_util::future::join_all(floods).await;
+    let log = std::fs::read_to_string(program.log()).unwrap();
+    assert!(log.contains("client_unknown"), "{log}");
+    assert!(!log.contains("\"ERROR\"") && !log.contains("actix_http"), "{log}");
+    // 500,000 requests would be less than 10 MB.
+    let written = u64::try_from(log.len()).unwrap() - before;
+    assert!(written < 20 * 3 * EACH, "{written} bytes");
 }
 
 #[tokio::test]

@@ -38,11 +38,11 @@ pub(super) fn describe(request: &HttpRequest, error: &Error) -> ErrorBody {
             let body = refused(refusal);
             let Asked { client, uri } = Asked::of(request);
             let address = state::address(request).to_string();
-            info!(code = body.code, client_id = client, uri, address, "refused");
+            info!(target: "kakao_auth::sampled", code = body.code, client_id = client, uri, address, "refused");
             body
         }
         Error::Unavailable(source) => {
-            warn!(cause = chain(source.as_ref()), "unavailable");
+            warn!(target: "kakao_auth::sampled", cause = chain(source.as_ref()), "unavailable");
             ErrorBody::new(
                 ErrorStatus::ServiceUnavailable,
                 OAuthError::TemporarilyUnavailable,
