@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,10 +22,11 @@ use crate::jobs::Job;
 use crate::kakao::Kakao;
 use crate::keys::{self, Keys, MasterKeys};
 use crate::notify::Notifier;
-use crate::settings::{Secrets, Settings};
+use crate::settings::{Secrets, Server as ServerSettings, Settings};
 use crate::store::{self, Pool};
 use crate::telemetry::identify;
-use crate::web::{AppState, management_routes, routes, traffic, transport_security};
+use crate::web::traffic::{self, Bounds};
+use crate::web::{AppState, management_routes, routes, transport_security};
 use crate::{jobs, telemetry};
 
 /// How long the step that a job is at may take at the end, beside a call to Kakao.
@@ -48,6 +50,7 @@ pub struct App {
     site: Arc<AppState>,
     jobs: Vec<Job>,
     stopping: Stopping,
+    bounds: Bounds,
 }
 
 /// How long each step of a process' end takes.
@@ -87,6 +90,7 @@ impl App {
     pub async fn build(settings: Settings, clock: Clock, migrate: Migrate) -> anyhow::Result<Self> {
         telemetry::metrics::install().context("metrics cannot be recorded")?;
         gauges::describe();
+        traffic::describe_metrics();
         // First the port: a second service on it is found out before anything else happens.
         let (listener, address) = bind("server.bind", settings.server.bind)?;
         let (management, management_address) =
@@ -107,11 +111,17 @@ impl App {
             policy: settings.policy,
             clock,
         };
+        let bounds = bounds(&settings.server);
         let stopping = Stopping::new(settings.server.drain_delay, settings.server.shutdown_grace);
-        let site =
-            Arc::new(AppState::new(Arc::new(deps), pool, settings.server.trusted_proxies, &settings.keys));
+        let site = Arc::new(AppState::new(
+            Arc::new(deps),
+            pool,
+            settings.server.trusted_proxies,
+            &settings.keys,
+            bounds,
+        ));
         let jobs = jobs::all(&jobs::Context::new(Arc::clone(&site.deps), site.pool.clone()));
-        Ok(Self { listener, address, management, management_address, site, jobs, stopping })
+        Ok(Self { listener, address, management, management_address, site, jobs, stopping, bounds })
     }
 
     /// Where it listens.
@@ -142,8 +152,8 @@ impl App {
     /// # Errors
     /// When the server cannot start or fails, or a job dies.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { listener, address, management, management_address, site, jobs, stopping } = self;
-        let server = serve(listener, Arc::clone(&site), stopping.grace)?;
+        let Self { listener, address, management, management_address, site, jobs, stopping, bounds } = self;
+        let server = serve(listener, Arc::clone(&site), bounds, stopping.grace)?;
         let server_handle = server.handle();
         let mut server = tokio::spawn(server);
         let management_server = serve_management(management, Arc::clone(&site))?;
@@ -210,6 +220,10 @@ async fn stop<T>(
     ended
 }
 
+const fn bounds(server: &ServerSettings) -> Bounds {
+    Bounds { connections: server.max_connections as usize, requests: server.max_requests as usize }
+}
+
 fn bind(key: &str, address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address).with_context(|| format!("{key} {address} cannot be used"))?;
     let address = listener.local_addr()?;
@@ -217,7 +231,15 @@ fn bind(key: &str, address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAd
 }
 
 /// The server of everybody's endpoints.
-fn serve(listener: TcpListener, site: Arc<AppState>, grace: Duration) -> std::io::Result<Server> {
+fn serve(
+    listener: TcpListener,
+    site: Arc<AppState>,
+    bounds: Bounds,
+    grace: Duration,
+) -> std::io::Result<Server> {
+    // Some beyond the bound are answered that there are too many; others wait outside.
+    let connections = bounds.connections + bounds.connections / 8 + 16;
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
     let counted = Arc::clone(&site);
     let server = HttpServer::new(move || {
         let site = Arc::clone(&site);
@@ -228,6 +250,8 @@ fn serve(listener: TcpListener, site: Arc<AppState>, grace: Duration) -> std::io
     });
     let server = server
         .on_connect(move |_, data| drop(data.insert(counted.traffic.connection())))
+        .workers(workers)
+        .max_connections(connections.div_ceil(workers))
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(Duration::from_secs(5))
         .client_disconnect_timeout(Duration::from_secs(2))

@@ -22,6 +22,10 @@ pub struct Server {
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// Processes that share the database.
     pub(crate) replicas: u32,
+    /// Connections at a time.
+    pub(crate) max_connections: u32,
+    /// Requests at a time.
+    pub(crate) max_requests: u32,
     /// How long everything goes on after SIGTERM, save that the process says it is not ready.
     pub drain_delay: Duration,
     /// How long requests under way may take after that.
@@ -64,12 +68,16 @@ pub(super) fn server(r: &mut Reader) -> Option<Server> {
     let trusted_proxies = r.list("server.trusted_proxies", network);
     let replicas = r.number("server.replicas", 1..=10_000);
     let shutdown_grace = r.duration("server.shutdown_grace", &(seconds(0)..=seconds(600)));
+    let max_connections = r.number("server.max_connections", 1..=1_000_000);
+    let max_requests = r.number("server.max_requests", 1..=1_000_000);
     let drain_delay = r.duration("server.drain_delay", &(seconds(0)..=seconds(600)));
     Some(Server {
         bind: bind?,
         management_bind: management_bind?,
         trusted_proxies,
         replicas,
+        max_connections,
+        max_requests,
         drain_delay,
         shutdown_grace,
     })

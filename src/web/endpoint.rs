@@ -8,6 +8,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Route
 use super::cors;
 use super::http_refusal::HttpRefusal;
 use super::reply::{Family, Reply, Shown};
+use super::traffic::within_bounds;
 
 /// One path, its methods, and how its errors are shown.
 pub(super) struct Endpoint {
@@ -15,11 +16,13 @@ pub(super) struct Endpoint {
     family: Family,
     methods: Vec<Method>,
     origins: Option<Vec<String>>,
+    from_memory: bool,
 }
 
 /// An endpoint that answers no method yet.
 pub(super) fn endpoint(family: Family, path: &str) -> Endpoint {
-    Endpoint { resource: web::resource(path), family, methods: Vec::new(), origins: None }
+    let resource = web::resource(path);
+    Endpoint { resource, family, methods: Vec::new(), origins: None, from_memory: false }
 }
 
 impl Endpoint {
@@ -66,6 +69,12 @@ impl Endpoint {
         self
     }
 
+    /// Stands on nothing but memory: it is answered however much there is to do.
+    pub(super) fn from_memory(mut self) -> Self {
+        self.from_memory = true;
+        self
+    }
+
     fn on<H, Args>(mut self, method: Method, handler: H) -> Self
     where
         H: Handler<Args, Output = Result<HttpResponse, Reply>>,
@@ -80,9 +89,13 @@ impl Endpoint {
 
 impl HttpServiceFactory for Endpoint {
     fn register(self, config: &mut AppService) {
-        let Self { resource, family, methods, origins } = self;
+        let Self { resource, family, methods, origins, from_memory } = self;
         let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         let resource = resource.default_service(not_allowed(family, allow));
+        if from_memory {
+            return resource.register(config);
+        }
+        let resource = resource.wrap(from_fn(move |request, next| within_bounds(family, request, next)));
         match origins {
             None => resource.register(config),
             Some(origins) => {

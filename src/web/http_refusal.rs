@@ -19,6 +19,8 @@ pub(super) enum HttpRefusal {
     },
     /// The body is compressed.
     BodyEncoded,
+    /// This process has enough to do.
+    Busy,
     /// The body stalled.
     BodyTooSlow {
         /// The longest that a body may take, seconds.
@@ -51,6 +53,13 @@ impl HttpRefusal {
                 "body_encoded",
                 "Send the body without Content-Encoding.".into(),
             ),
+            Self::Busy => ErrorBody::new(
+                ErrorStatus::ServiceUnavailable,
+                OAuthError::TemporarilyUnavailable,
+                "busy",
+                "The service has too much to do. Nothing was changed; try again in a moment.",
+            )
+            .retry_soon(),
             Self::BodyTooSlow { most } => body(
                 ErrorStatus::RequestTimeout,
                 "body_too_slow",
@@ -61,6 +70,6 @@ impl HttpRefusal {
 
     /// Whether a body was left unread, so that the connection cannot serve another request.
     pub(super) const fn leaves_body(&self) -> bool {
-        matches!(self, Self::BodyTooLarge { .. } | Self::BodyEncoded | Self::BodyTooSlow { .. })
+        matches!(self, Self::BodyTooLarge { .. } | Self::BodyEncoded | Self::BodyTooSlow { .. } | Self::Busy)
     }
 }

@@ -62,13 +62,13 @@ pub(crate) fn routes(config: &mut ServiceConfig, state: &Arc<AppState>) {
     let at = |path: &str| format!("{base}{path}");
     config.app_data(Data::from(Arc::clone(state)));
     for path in documents::discovery_paths(base) {
-        config.service(endpoint(OAuth, &path).get(discovery::get));
+        config.service(endpoint(OAuth, &path).get(discovery::get).from_memory());
     }
     config
-        .service(endpoint(OAuth, &at(paths::JWKS)).get(jwks::get))
-        .service(endpoint(Problem, &at(paths::REVOCATIONS)).get(revocations::get))
-        .service(endpoint(OAuth, &at(paths::LIVE)).get(health::live))
-        .service(endpoint(OAuth, &at(paths::READY)).get(health::ready))
+        .service(endpoint(OAuth, &at(paths::JWKS)).get(jwks::get).from_memory())
+        .service(endpoint(Problem, &at(paths::REVOCATIONS)).get(revocations::get).from_memory())
+        .service(endpoint(OAuth, &at(paths::LIVE)).get(health::live).from_memory())
+        .service(endpoint(OAuth, &at(paths::READY)).get(health::ready).from_memory())
         .service(
             scope(base)
                 .configure(|config| login(config, &state.allowed_origins))
@@ -126,9 +126,9 @@ fn api(config: &mut ServiceConfig, origins: &[String]) {
 pub(crate) fn management_routes(config: &mut ServiceConfig, state: &Arc<AppState>) {
     config
         .app_data(Data::from(Arc::clone(state)))
-        .service(endpoint(OAuth, paths::METRICS).get(metrics::get))
-        .service(endpoint(OAuth, paths::LIVE).get(health::live))
-        .service(endpoint(OAuth, paths::READY).get(health::ready));
+        .service(endpoint(OAuth, paths::METRICS).get(metrics::get).from_memory())
+        .service(endpoint(OAuth, paths::LIVE).get(health::live).from_memory())
+        .service(endpoint(OAuth, paths::READY).get(health::ready).from_memory());
 }
 
 /// What every answer of the login carries, unless it says otherwise.

@@ -13,6 +13,7 @@ use super::asked;
 use super::cookie::Cookies;
 use super::http_refusal::HttpRefusal;
 use super::reply::Reply;
+use super::state;
 use crate::domain::{AccessToken, ClientAssertion, ClientSecret, UserId};
 use crate::flow::login::begin::FromBrowser;
 use crate::flow::refusal::{AccountRefusal, BearerRefusal, ClientRefusal, RequestRefusal};
@@ -109,9 +110,12 @@ pub(super) async fn body(request: &HttpRequest, mut payload: Payload) -> Result<
         }
         Ok::<_, Reply>(())
     };
-    tokio::time::timeout(BODY_TIME, collect)
-        .await
-        .map_err(|_| HttpRefusal::BodyTooSlow { most: BODY_TIME.as_secs() })??;
+    let collected = tokio::time::timeout(BODY_TIME, collect);
+    let collected = match state::traffic(request) {
+        Some(traffic) => traffic.body(collected).await?,
+        None => collected.await,
+    };
+    collected.map_err(|_| HttpRefusal::BodyTooSlow { most: BODY_TIME.as_secs() })??;
     Ok(body)
 }
 

@@ -52,7 +52,7 @@ where
     F: Future<Output = Result<T, E>> + Send + 'static,
     Reply: From<E>,
 {
-    let under_way = state.traffic.flow();
+    let under_way = state.traffic.flow(deadline >= KAKAO_DEADLINE).map_err(Reply::Http)?;
     let flow = flow(Arc::clone(&state.deps), state.db());
     let flow = async move {
         let _under_way = under_way;

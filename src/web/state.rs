@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use super::address::{self, unlisted_proxy};
 use super::cookie::Cookies;
 use super::documents::Documents;
-use super::traffic::Traffic;
+use super::traffic::{Bounds, Traffic};
 use crate::domain::rotation::KeyPolicy;
 use crate::domain::{Initiator, Issuer};
 use crate::flow::Deps;
@@ -84,7 +84,13 @@ impl FromRequest for State {
 
 impl AppState {
     /// What of the settings the endpoints need beside their flows. They stand on the runtime that this is called on.
-    pub(crate) fn new(deps: Arc<Deps>, pool: Pool, trusted_proxies: Vec<IpNet>, keys: &KeyPolicy) -> Self {
+    pub(crate) fn new(
+        deps: Arc<Deps>,
+        pool: Pool,
+        trusted_proxies: Vec<IpNet>,
+        keys: &KeyPolicy,
+        bounds: Bounds,
+    ) -> Self {
         let issuer = &deps.policy.issuer;
         let public = deps.clients.iter().filter(|client| client.is_public());
         Self {
@@ -92,7 +98,7 @@ impl AppState {
             base_path: issuer.path().to_owned(),
             allowed_origins: public.flat_map(|client| client.allowed_origins.clone()).collect(),
             documents: Documents::new(issuer, &deps.clients, keys),
-            traffic: Traffic::new(),
+            traffic: Traffic::new(bounds),
             trusted_proxies,
             pool,
             deps,
@@ -108,6 +114,11 @@ impl AppState {
 pub(super) fn address(request: &HttpRequest) -> IpAddr {
     let trusted = request.app_data::<web::Data<AppState>>().map(|state| state.trusted_proxies.as_slice());
     address::address(request, trusted.unwrap_or_default())
+}
+
+/// The connections and requests of the process, where only the request is at hand.
+pub(super) fn traffic(request: &HttpRequest) -> Option<&Traffic> {
+    request.app_data::<web::Data<AppState>>().map(|state| &state.traffic)
 }
 
 /// The URL of a path of ours, where only the request is at hand.

@@ -9,6 +9,7 @@ mod account_deletion;
 mod audit;
 mod authorization_request;
 mod backchannel_logout;
+mod bounds;
 mod callback;
 mod client_credentials;
 mod conformance;

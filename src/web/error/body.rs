@@ -46,7 +46,7 @@ impl ErrorBody {
     }
 
     /// Asks to try again in a moment.
-    pub(super) fn retry_soon(self) -> Self {
+    pub(in crate::web) fn retry_soon(self) -> Self {
         Self { retry_after: Some(2), ..self }
     }
 }

@@ -266,7 +266,7 @@ fn document() -> String {
          What failed too often or proves nothing is 429, with `Retry-After` and the fields `RateLimit-Policy: \"NAME\";q=QUOTA;w=SECONDS` \
          and `RateLimit: \"NAME\";r=0;t=SECONDS` of draft-ietf-httpapi-ratelimit-headers-10; `config/default.toml` (`[limits]`) has the quotas. \
          A valid code, refresh token, session or client secret always passes.\n\n\
-         Whatever cannot be done for now is 503 `store_unavailable`, with `Retry-After`; a mistake of ours is 500 `internal`.\n\n\
+         Whatever cannot be done for now is 503 `store_unavailable`, or `busy` when a bound of `server.max_connections` or `server.max_requests` is reached, with `Retry-After`; a mistake of ours is 500 `internal`.\n\n\
          This file is made from `src/web/error`: `UPDATE_DOCS=1 cargo test -p kakao-auth --lib the_document` writes it.\n",
     );
     for (door, refusals) in all() {
