@@ -1,7 +1,7 @@
 //! Whether a balancer should send requests here.
 
 use super::{Deps, Health, health};
-use crate::store::Db;
+use crate::store::Pool;
 
 /// What a balancer is told.
 pub(crate) enum Readiness {
@@ -17,10 +17,10 @@ pub(crate) enum Readiness {
 }
 
 /// Asks the stores, unless the process drains: then the answer does not wait for them.
-pub(crate) async fn readiness(deps: &Deps, db: &mut Db) -> Readiness {
+pub(crate) async fn readiness(deps: &Deps, pool: &Pool) -> Readiness {
     if deps.signals.draining.has_begun() {
         return Readiness::Draining;
     }
-    let health = health(deps, db).await;
+    let health = health(deps, pool).await;
     Readiness::Serving { health, feed: deps.signals.revocations.current().is_some() }
 }

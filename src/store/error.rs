@@ -57,6 +57,15 @@ impl Error {
         }
     }
 
+    /// Whether it is that somebody else held a lock for too long: `lock_not_available`; BUSY, LOCKED.
+    pub(super) fn is_of_a_lock(&self) -> bool {
+        let Some(error) = self.of_sqlx().and_then(sqlx::Error::as_database_error) else { return false };
+        match sqlite_code(error) {
+            Some(code) => matches!(code, 5 | 6),
+            None => error.code().as_deref() == Some("55P03"),
+        }
+    }
+
     /// What the database calls it: a SQLSTATE, or SQLite's number.
     pub(super) fn code(&self) -> Option<Cow<'_, str>> {
         self.of_sqlx()?.as_database_error()?.code()
@@ -76,8 +85,9 @@ const ENDED: [&str; 5] = ["08", "25006", "57P01", "57P02", "57P03"];
 
 /// SQLSTATE classes and codes (PostgreSQL, Appendix A) after which the same statement may succeed later: connection
 /// trouble, insufficient resources (disk full, too many connections), operator intervention (shutdown, start-up, a
-/// statement that was cancelled), a standby that only reads, a lost race for a row.
-const LATER: [&str; 7] = ["08", "53", "57", "25006", "40001", "40P01", "55P03"];
+/// statement that was cancelled), a standby that only reads, a lost race for a row; and a password that was changed and is
+/// not here yet.
+const LATER: [&str; 8] = ["08", "28", "53", "57", "25006", "40001", "40P01", "55P03"];
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
@@ -101,12 +111,17 @@ impl From<sqlx::Error> for Error {
 }
 
 fn passes(error: &dyn DatabaseError) -> bool {
-    let Some(code) = error.code() else { return false };
-    if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
-        // The primary result code is the low byte: BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN.
-        return code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14));
+    if let Some(code) = sqlite_code(error) {
+        // BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN.
+        return matches!(code, 5 | 6 | 8 | 10 | 13 | 14);
     }
-    LATER.iter().any(|prefix| code.starts_with(prefix))
+    error.code().is_some_and(|code| LATER.iter().any(|prefix| code.starts_with(prefix)))
+}
+
+/// The primary result code of SQLite, which is the low byte; none if it is Postgres that speaks.
+fn sqlite_code(error: &dyn DatabaseError) -> Option<i32> {
+    error.try_downcast_ref::<sqlx::sqlite::SqliteError>()?;
+    error.code()?.parse::<i32>().ok().map(|code| code & 0xff)
 }
 
 impl From<sqlx::migrate::MigrateError> for Error {

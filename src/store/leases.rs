@@ -68,6 +68,20 @@ pub async fn acquire(
     Ok(done == 1)
 }
 
+/// Writes one small row that only this process writes: proof that the database can be written, its disk included. What
+/// waits for somebody else's lock has proved as much.
+pub(crate) async fn prove_writable(conn: &mut Conn, process: Uuid, until: Timestamp) -> Result<()> {
+    const SQL: &str = "INSERT INTO job_leases (name, holder, until) VALUES ($1, $2, $3)
+                       ON CONFLICT (name) DO UPDATE SET until = excluded.until";
+    let name = format!("health:{process}");
+    let written =
+        on!(conn, c => sqlx::query(SQL).bind(&*name).bind(process).bind(until).execute(c).await.map(drop));
+    match written {
+        Err(error) if error.is_of_a_lock() => Ok(()),
+        other => other,
+    }
+}
+
 /// Gives a lease back.
 pub(crate) async fn release(conn: &mut Conn, lease: Lease, holder: Uuid) -> Result<()> {
     const SQL: &str = "DELETE FROM job_leases WHERE name = $1 AND holder = $2";

@@ -12,10 +12,10 @@ pub(super) async fn live() -> Result<HttpResponse, Reply> {
     Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(json!({ "status": "alive" })))
 }
 
-/// Logins can work: the database answers, the feed is there, and the process is not about to end. The cache may be down:
+/// Logins can work: the database can be written, the feed is there, and the process is not about to end. The cache may be down:
 /// everything goes on without it.
 pub(super) async fn ready(state: State) -> Result<HttpResponse, Reply> {
-    let (ready, body) = match readiness(&state.deps, &mut state.db()).await {
+    let (ready, body) = match readiness(&state.deps, &state.pool).await {
         Readiness::Draining => (false, json!({ "status": "draining" })),
         Readiness::Serving { health: Health { database, cache }, feed } => {
             let word = |up: bool| if up { "up" } else { "down" };

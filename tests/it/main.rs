@@ -41,6 +41,7 @@ mod outbox;
 mod own_api;
 mod private_key_jwt;
 mod program;
+mod readiness;
 mod refresh;
 mod resource;
 mod revocation;

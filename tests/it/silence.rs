@@ -9,8 +9,8 @@ use reqwest::{Response, StatusCode};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::rig::{
-    Browser, Rig, Setup, TcpProxy, access_token, authorization_request, claims, host_of, location, parameter,
-    refresh_token, through,
+    Browser, Rig, Setup, TcpProxy, access_token, authorization_request, claims, host_of, http, location,
+    parameter, refresh_token, through,
 };
 
 const CONNECTIONS: usize = 8;
@@ -147,6 +147,7 @@ async fn a_row_that_somebody_locks_stops_no_other_user() {
         let mut answers = Vec::new();
         for _ in 0..10 {
             answers.extend(join_all(others.iter().map(|token| refreshed(&rig, token))).await);
+            answers.push(http().get(rig.url(0, "/health/ready")).send().await.unwrap().status());
             tokio::time::sleep(Duration::from_millis(150)).await;
         }
         answers

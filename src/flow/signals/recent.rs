@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 /// Which stores answer. Without the database nobody can log in; without the cache everything goes on.
 #[derive(Clone, Copy)]
 pub(crate) struct Health {
-    /// The database answers.
+    /// The database can be written.
     pub(crate) database: bool,
     /// The cache answers.
     pub(crate) cache: bool,

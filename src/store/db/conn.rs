@@ -73,6 +73,12 @@ impl Pool {
         let patience = Patience::of(&initiator);
         Db(Conn { pool: self.clone(), initiator, patience, open: None })
     }
+
+    /// The way to the database on a connection that no other caller can take, with a request's patience: for readiness.
+    pub(crate) fn probe(&self) -> Db {
+        let patience = Patience::of_request();
+        Db(Conn { pool: self.beside(), initiator: Initiator::Service, patience, open: None })
+    }
 }
 
 /// A transaction; dropped without [`Tx::commit`], it is rolled back. On Postgres READ COMMITTED; on SQLite BEGIN IMMEDIATE,
@@ -117,8 +123,8 @@ impl<'db> Tx<'db> {
     pub async fn begin(db: &'db mut Db) -> Result<Self> {
         let (conn, began) = (&mut db.0, Instant::now());
         conn.open = Some(match &conn.pool {
-            Pool::Postgres(pool, watch) => {
-                Open::Postgres(Pooled::begin(pool, watch, &mut conn.patience).await?)
+            Pool::Postgres(pool, server) => {
+                Open::Postgres(Pooled::begin(pool, server, &mut conn.patience).await?)
             }
             Pool::Sqlite(pool) => Open::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
         });
@@ -186,8 +192,8 @@ impl Conn {
             Some(Open::Postgres(tx)) => Ok(Lent::Postgres(OnPostgres::new(Held::Open(tx), patience))),
             Some(Open::Sqlite(tx)) => Ok(Lent::Sqlite(OnSqlite::Open(tx))),
             None => match pool {
-                Pool::Postgres(pool, watch) => {
-                    let pooled = Pooled::acquire(pool, watch, patience).await?;
+                Pool::Postgres(pool, server) => {
+                    let pooled = Pooled::acquire(pool, server, patience).await?;
                     Ok(Lent::Postgres(OnPostgres::new(Held::Own(pooled), patience)))
                 }
                 Pool::Sqlite(pool) => Ok(Lent::Sqlite(OnSqlite::Pooled(pool.acquire().await?))),

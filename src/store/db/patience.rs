@@ -39,11 +39,7 @@ impl Patience {
     /// have time, but not without end.
     pub(super) const fn of(initiator: &Initiator) -> Self {
         match initiator {
-            Initiator::Request(_) => Self {
-                each: REQUEST,
-                left: Some(REQUEST),
-                begin: "BEGIN; SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '250ms'",
-            },
+            Initiator::Request(_) => Self::of_request(),
             Initiator::Service => Self {
                 each: SERVICE,
                 left: None,
@@ -54,6 +50,14 @@ impl Patience {
                 left: None,
                 begin: "BEGIN; SET LOCAL statement_timeout = '60s'; SET LOCAL lock_timeout = '10s'",
             },
+        }
+    }
+
+    pub(super) const fn of_request() -> Self {
+        Self {
+            each: REQUEST,
+            left: Some(REQUEST),
+            begin: "BEGIN; SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '250ms'",
         }
     }
 

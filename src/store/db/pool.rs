@@ -9,7 +9,7 @@ use sqlx::{PgPool, SqlitePool};
 use tracing::warn;
 
 use super::migrations;
-use super::postgres::{self, Watch};
+use super::postgres::{self, Server};
 use crate::store::error::{Error, Result};
 
 /// SQLite writes one after the other: more connections than these would only wait for each other.
@@ -18,12 +18,15 @@ const MOST_SQLITE_CONNECTIONS: u32 = 4;
 /// How long connections may take to close. A server that has fallen silent would have us wait for ever.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long readiness waits for another writer of SQLite.
+const PROBE_WAITS: Duration = Duration::from_millis(200);
+
 /// A pool of connections to one of the two databases. Whoever serves callers holds it and gives each a
 /// [`Db`](super::conn::Db).
 #[derive(Clone, Debug)]
 pub enum Pool {
     /// For production, any number of replicas.
-    Postgres(PgPool, Arc<Watch>),
+    Postgres(PgPool, Arc<Server>),
     /// For one machine.
     Sqlite(SqlitePool),
 }
@@ -38,8 +41,8 @@ impl Pool {
         if url.starts_with("sqlite:") {
             return sqlite(url, max_connections);
         }
-        let (pool, watch) = postgres::pool(url, max_connections).map_err(unreadable)?;
-        Ok(Self::Postgres(pool, watch))
+        let (pool, server) = postgres::open(url, max_connections).map_err(unreadable)?;
+        Ok(Self::Postgres(pool, server))
     }
 
     /// Brings the schema up to date, one process at a time.
@@ -47,6 +50,18 @@ impl Pool {
         match self {
             Self::Postgres(pool, _) => migrations::postgres(&pool.connect_options()).await,
             Self::Sqlite(pool) => migrations::sqlite(pool).await,
+        }
+    }
+
+    /// One connection to the same database that no caller of this pool can take. A memory database has only the one.
+    pub(super) fn beside(&self) -> Self {
+        match self {
+            Self::Postgres(_, server) => Self::Postgres(server.probe().clone(), Arc::clone(server)),
+            Self::Sqlite(pool) if pool.options().get_min_connections() > 0 => self.clone(),
+            Self::Sqlite(pool) => {
+                let options = pool.connect_options().as_ref().clone().busy_timeout(PROBE_WAITS);
+                Self::Sqlite(SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options))
+            }
         }
     }
 
@@ -61,10 +76,13 @@ impl Pool {
     /// Closes the pool, letting running statements end, but not waiting long for them.
     pub async fn close(&self) {
         let closed = match self {
-            Self::Postgres(pool, _) => tokio::time::timeout(CLOSE_WITHIN, pool.close()).await,
-            Self::Sqlite(pool) => tokio::time::timeout(CLOSE_WITHIN, pool.close()).await,
+            Self::Postgres(pool, server) => {
+                let both = async { tokio::join!(pool.close(), server.probe().close()) };
+                tokio::time::timeout(CLOSE_WITHIN, both).await.is_ok()
+            }
+            Self::Sqlite(pool) => tokio::time::timeout(CLOSE_WITHIN, pool.close()).await.is_ok(),
         };
-        if closed.is_err() {
+        if !closed {
             warn!("connections to the database did not close in time");
         }
     }

@@ -42,7 +42,7 @@ const SESSION: &str = "SET statement_timeout = '5s'; SET lock_timeout = '250ms';
 
 /// What is known of all connections of a pool.
 #[derive(Debug, Default)]
-pub struct Watch {
+struct Watch {
     trouble: Mutex<Trouble>,
     demand: Demand,
 }
@@ -85,23 +85,44 @@ impl Watch {
     }
 }
 
-pub(super) fn options(url: &str) -> sqlx::Result<PgConnectOptions> {
+/// What belongs to the one server of a pool, beside its connections.
+#[derive(Debug)]
+pub struct Server {
+    watch: Arc<Watch>,
+    /// For readiness: one connection that no caller can take.
+    probe: PgPool,
+}
+
+impl Server {
+    /// The connection beside those of the pool.
+    pub(super) const fn probe(&self) -> &PgPool {
+        &self.probe
+    }
+}
+
+fn options(url: &str) -> sqlx::Result<PgConnectOptions> {
     // Our numbers are whole, and a pooler refuses this start-up parameter.
     Ok(PgConnectOptions::from_str(url)?.application_name("kakao-auth").extra_float_digits(None))
 }
 
-pub(super) fn pool(url: &str, max_connections: u32) -> sqlx::Result<(PgPool, Arc<Watch>)> {
-    let watch = Arc::new(Watch::default());
-    let asked = Arc::clone(&watch);
-    let pool = PgPoolOptions::new()
+/// A pool, and what belongs to its server.
+pub(super) fn open(url: &str, max_connections: u32) -> sqlx::Result<(PgPool, Arc<Server>)> {
+    let (options, watch) = (options(url)?, Arc::new(Watch::default()));
+    let pool = pool(options.clone(), max_connections, &watch);
+    let probe = self::pool(options, 1, &watch);
+    Ok((pool, Arc::new(Server { watch, probe })))
+}
+
+fn pool(options: PgConnectOptions, max_connections: u32, watch: &Arc<Watch>) -> PgPool {
+    let watch = Arc::clone(watch);
+    PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE)
         .idle_timeout(IDLE)
         .test_before_acquire(false)
         .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }))
-        .before_acquire(move |connection, meta| Box::pin(is_usable(connection, meta, Arc::clone(&asked))))
-        .connect_lazy_with(options(url)?);
-    Ok((pool, watch))
+        .before_acquire(move |connection, meta| Box::pin(is_usable(connection, meta, Arc::clone(&watch))))
+        .connect_lazy_with(options)
 }
 
 /// Whether an idle connection can be used.
@@ -129,7 +150,7 @@ pub(super) struct Pooled {
     connection: PoolConnection<Postgres>,
     state: State,
     pool: PgPool,
-    watch: Arc<Watch>,
+    server: Arc<Server>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,20 +164,24 @@ enum State {
 }
 
 impl Pooled {
-    pub(super) async fn acquire(pool: &PgPool, watch: &Arc<Watch>, patience: &mut Patience) -> Result<Self> {
+    pub(super) async fn acquire(
+        pool: &PgPool,
+        server: &Arc<Server>,
+        patience: &mut Patience,
+    ) -> Result<Self> {
         let connection = patience.within(pool.acquire()).await?;
-        watch.demand.took(Instant::now());
-        Ok(Self { connection, state: State::Usable, pool: pool.clone(), watch: Arc::clone(watch) })
+        server.watch.demand.took(Instant::now());
+        Ok(Self { connection, state: State::Usable, pool: pool.clone(), server: Arc::clone(server) })
     }
 
     /// Opens a transaction. A connection that turns out to be dead is no reason to fail: nothing was done on it yet.
-    pub(super) async fn begin(pool: &PgPool, watch: &Arc<Watch>, patience: &mut Patience) -> Result<Self> {
-        let mut first = Self::acquire(pool, watch, patience).await?;
+    pub(super) async fn begin(pool: &PgPool, server: &Arc<Server>, patience: &mut Patience) -> Result<Self> {
+        let mut first = Self::acquire(pool, server, patience).await?;
         match first.open_transaction(patience).await {
             Ok(()) => Ok(first),
             Err(error) if error.is_of_connection() => {
                 drop(first);
-                let mut second = Self::acquire(pool, watch, patience).await?;
+                let mut second = Self::acquire(pool, server, patience).await?;
                 second.open_transaction(patience).await?;
                 Ok(second)
             }
@@ -206,7 +231,7 @@ impl Pooled {
             && error.is_of_connection()
         {
             self.state = State::Lost;
-            self.watch.note(error);
+            self.server.watch.note(error);
         }
         outcome
     }
@@ -214,7 +239,7 @@ impl Pooled {
 
 impl Drop for Pooled {
     fn drop(&mut self) {
-        let needed = self.watch.demand.gave_back(Instant::now());
+        let needed = self.server.watch.demand.gave_back(Instant::now());
         // Takes the connection out. If what is given back here is dropped, so is the connection, and the pool may open another.
         let returning = self.connection.return_to_pool();
         if self.state == State::Usable
