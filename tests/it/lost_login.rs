@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kakao_simulator::{Autopilot, Effect, Endpoint, Fault};
 use reqwest::{Response, StatusCode};
 
@@ -102,6 +104,12 @@ async fn a_callback_without_its_cookie_offers_one_tap_back_to_the_client_and_sho
     let request = authorization_request(&[("state", "s+&=% #한"), ("nonce", "a-nonce-of-the-client")]);
     let challenge = request.iter().find(|(name, _)| name == "code_challenge").unwrap().1.clone();
     let callback = begun_in.until_callback(&request).await;
+    let at_kakao = parameter(&callback, "state").unwrap();
+    let resume = at_kakao.split_once('.').expect("where the login began travels along").1;
+    let resume = String::from_utf8_lossy(&URL_SAFE_NO_PAD.decode(resume).unwrap()).into_owned();
+    for secret in ["app.example", "s+&=% #한", "a-nonce-of-the-client", &challenge] {
+        assert!(!resume.contains(secret) && !at_kakao.contains(secret), "Kakao's state tells {secret}");
+    }
     for (expired, code) in [(false, "attempt_unknown"), (true, "attempt_expired")] {
         let other = if expired { &begun_in } else { &Browser::new(&rig) };
         if expired {
