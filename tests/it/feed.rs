@@ -1,6 +1,7 @@
 //! The revocation feed: resource servers that verify offline learn of an ended login within seconds, and no stranger, reader or
 //! user can make it large or busy.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -108,6 +109,9 @@ async fn it_is_a_signed_list_that_any_resource_server_can_check_and_no_stranger_
     assert_eq!((&said["sids"], &said["subs"]), (&json!([sid(&tokens)]), &json!({})));
     assert_eq!((&said["window"], &said["complete"]), (&json!(720), &json!(true)));
     assert_eq!(said.get("refuse_before"), None);
+    let members: BTreeSet<&str> = said.as_object().unwrap().keys().map(String::as_str).collect();
+    let known = ["iss", "iat", "window", "cursor", "complete", "sids", "subs"];
+    assert_eq!(members, known.into(), "nothing else, such as when each login ended");
     let token = claims(access_token(&tokens));
     for claim in ["sid", "sub"] {
         assert!(!said.to_string().contains(token[claim].as_str().unwrap()), "{claim}");
