@@ -78,7 +78,10 @@ impl<'a> People<'a> {
 
     /// Where a login leads.
     async fn log_in(&self) -> Response {
-        let browser = Browser::new(self.rig);
+        self.log_in_with(&Browser::new(self.rig)).await
+    }
+
+    async fn log_in_with(&self, browser: &Browser<'_>) -> Response {
         let url = self.rig.url(0, "/oauth/authorize");
         let begun = browser.send(self.at(http().get(url)).query(&authorization_request(&[]))).await;
         let callback = location(&browser.get(&location(&begun)).await);
@@ -214,9 +217,10 @@ async fn codes_that_kakao_does_not_know_are_limited_by_address() {
 async fn what_fails_or_proves_nothing_is_limited_at_every_endpoint_and_valid_requests_pass() {
     let more = [("LIMITS__ANONYMOUS", "3"), ("LIMITS__FAILURES", "3")];
     let rig = Rig::with(limited(1, &more)).await;
-    let (tokens, code) = (rig.tokens().await, rig.code().await);
-    let browser = Browser::new(&rig);
-    browser.log_in(&authorization_request(&[])).await;
+    let (people, browser) = (People::of(&rig), Browser::new(&rig));
+    let code_of = |landed: &Response| parameter(&location(landed), "code").unwrap();
+    let tokens = json(rig.redeem(0, &code_of(&people.log_in().await)).await).await;
+    let code = code_of(&people.log_in_with(&browser).await);
     let stranger = People::of(&rig);
     let begin = || stranger.at(http().get(rig.url(0, "/oauth/authorize")).query(&authorization_request(&[])));
     let garbage_code = [
