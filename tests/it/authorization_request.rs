@@ -267,7 +267,10 @@ async fn a_confidential_client_goes_without_pkce_by_default_if_it_sends_a_nonce(
         let changes = [("client_id", id), ("code_challenge", ""), ("code_challenge_method", "")];
         authorization_request(&[&changes, more].concat())
     };
-    let landed = Browser::new(&rig).log_in(&without_pkce("stock", &[])).await;
+    let browser = Browser::new(&rig);
+    let begun = location(&browser.authorize(&without_pkce("stock", &[])).await);
+    assert!(begun.starts_with(rig.kakao.base_url()), "{begun}");
+    let landed = browser.log_in(&without_pkce("stock", &[])).await;
     let code = parameter(&landed, "code").unwrap();
     let form = [("grant_type", "authorization_code"), ("code", &*code), ("redirect_uri", WEB)];
     let tokens = json(rig.form_as(0, "stock", "/oauth/token", &form).await).await;

@@ -150,7 +150,9 @@ async fn all_logins_of_a_user_end_at_once_on_every_replica_without_a_change_of_a
         let mut locker = PgConnection::connect(&rig.database_url).await.unwrap();
         sqlx::raw_sql("BEGIN; SELECT id FROM grants FOR UPDATE").execute(&mut locker).await.unwrap();
         let began = Instant::now();
-        end_all(&rig, how, &held.tokens, &held.account_token).await;
+        let ending = end_all(&rig, how, &held.tokens, &held.account_token);
+        let ended = tokio::time::timeout(Duration::from_secs(20), ending).await;
+        ended.unwrap_or_else(|_| panic!("{how} waits for the rows of grants"));
         println!("{how} of {} grants: {:?}", many(), began.elapsed());
         held.assert_over(&rig, how).await;
         locker.close().await.unwrap();

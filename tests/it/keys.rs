@@ -336,6 +336,8 @@ async fn a_next_key_that_cannot_be_opened_is_found_out_at_the_start() {
         "UPDATE signing_keys SET private_key_encrypted = decode('abababababababababababababababab', 'hex')
                WHERE activated_at IS NULL";
     assert!(sqlx::query(sql).execute(pool).await.unwrap().rows_affected() > 0);
-    let (code, said) = crate::rig::Program::on(&rig).run(&["serve"]).await;
+    let program = crate::rig::Program::on(&rig);
+    let ended = tokio::time::timeout(Duration::from_secs(30), program.run(&["serve"])).await;
+    let (code, said) = ended.expect("it serves, with a next key that it cannot use");
     assert!(code.is_some_and(|code| code != 0) && said.contains("a signing key"), "{code:?} {said}");
 }
