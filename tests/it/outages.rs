@@ -84,6 +84,33 @@ async fn without_postgres_answers_are_503_documents_go_on_and_service_comes_back
     assert!(parameter(&browser.log_in(&authorization_request(&[])).await, "code").is_some());
 }
 
+/// Strangers may ask as often as they like: within a second the answer is the last one, and costs the stores nothing.
+#[tokio::test]
+async fn readiness_is_asked_of_the_stores_once_a_second() {
+    let mut rig = Rig::with(Setup { instances: 0, ..Setup::default() }).await;
+    let proxy = TcpProxy::to(host_of(&rig.database_url, 5432)).await;
+    let settings = vec![("DATABASE__URL", through(&rig.database_url, &proxy))];
+    rig.add_instance(&Setup { settings, ..Setup::default() }).await;
+    let ready = async || http().get(rig.url(0, "/health/ready")).send().await.unwrap().status();
+    for _ in 0..20 {
+        proxy.open();
+        // By the machine's own clock: what it answered before is too old now.
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        let asked_at = Instant::now();
+        let first = ready().await;
+        proxy.shut();
+        let again = [ready().await, ready().await, ready().await];
+        // Where this took a second, it proves nothing.
+        if first == StatusCode::OK && asked_at.elapsed() < Duration::from_secs(1) {
+            assert_eq!(again, [StatusCode::OK; 3], "the database was asked again");
+            tokio::time::sleep(Duration::from_millis(1_100)).await;
+            assert_eq!(ready().await, StatusCode::SERVICE_UNAVAILABLE, "later it is asked again");
+            return;
+        }
+    }
+    panic!("no three answers within a second");
+}
+
 #[tokio::test]
 async fn without_redis_logins_and_refreshes_go_on() {
     let mut rig = Rig::with(Setup { instances: 0, ..Setup::default() }).await;
