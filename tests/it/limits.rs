@@ -96,12 +96,17 @@ impl<'a> People<'a> {
 
     /// Comes back from Kakao, as it says, with a code that Kakao does not know.
     async fn garbage_callback(&self) -> Response {
+        self.callback(self, ("code", "garbage")).await
+    }
+
+    /// Comes back from Kakao with this, of a login that was begun at the address of `beginner`.
+    async fn callback(&self, beginner: &Self, said: (&str, &str)) -> Response {
         let browser = Browser::new(self.rig);
         let url = self.rig.url(0, "/oauth/authorize");
-        let begun = browser.send(self.at(http().get(url)).query(&authorization_request(&[]))).await;
+        let begun = browser.send(beginner.at(http().get(url)).query(&authorization_request(&[]))).await;
         let state = parameter(&location(&begun), "state").unwrap();
         let callback = self.rig.url(0, "/kakao/callback");
-        let query = [("code", "garbage"), ("state", state.as_str())];
+        let query = [said, ("state", state.as_str())];
         browser.send(self.at(http().get(callback)).query(&query)).await
     }
 }
@@ -211,6 +216,26 @@ async fn codes_that_kakao_does_not_know_are_limited_by_address() {
     assert_eq!(rig.kakao.calls_to(Endpoint::Token), 5);
     assert_eq!(rig.count("SELECT count(*) FROM login_attempts").await, rows, "no row either");
     People::of(&rig).logs_in().await;
+}
+
+#[tokio::test]
+async fn callbacks_that_tell_of_an_error_are_limited_by_address() {
+    let rig = Rig::with(limited(1, &[("LIMITS__ANONYMOUS", "3")])).await;
+    let cancel = async |people: &People<'_>| {
+        // Begun elsewhere: that counts as well.
+        people.callback(&People::of(&rig), ("error", "access_denied")).await
+    };
+    let error_of = |landed: &Response| parameter(&location(landed), "error");
+    let stranger = People::of(&rig);
+    for _ in 0..3 {
+        assert_eq!(error_of(&cancel(&stranger).await).as_deref(), Some("access_denied"));
+    }
+    let rows = rig.count("SELECT count(*) FROM login_attempts").await;
+    for _ in 0..3 {
+        asks_to_wait(&cancel(&stranger).await, "callback_error", 3);
+    }
+    assert_eq!(rig.count("SELECT count(*) FROM login_attempts").await, rows, "no row either");
+    assert_eq!(error_of(&cancel(&People::of(&rig)).await).as_deref(), Some("access_denied"));
 }
 
 #[tokio::test]
