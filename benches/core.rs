@@ -77,6 +77,7 @@ fn refreshing(c: &mut Criterion) {
         stage: Stage::Live {
             generation: 4,
             refreshed_at: now,
+            unanswered_at: None,
             idle_expires_at: now + Duration::from_mins(1),
         },
     };

@@ -101,6 +101,8 @@ CREATE TABLE grants (
     auth_time       timestamptz,
     generation      bigint      NOT NULL DEFAULT 0 CHECK (generation >= 0),
     refreshed_at    timestamptz NOT NULL,
+    -- When it was noted that the answer with this generation was a 503: from then on the one before it is good for a moment.
+    unanswered_at   timestamptz,
     idle_expires_at timestamptz NOT NULL,
     expires_at      timestamptz NOT NULL,
     ended_at        timestamptz,

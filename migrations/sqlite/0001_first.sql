@@ -101,6 +101,7 @@ CREATE TABLE grants (
     auth_time       INTEGER,
     generation      INTEGER NOT NULL DEFAULT 0 CHECK (generation >= 0),
     refreshed_at    INTEGER NOT NULL,
+    unanswered_at   INTEGER,
     idle_expires_at INTEGER NOT NULL,
     expires_at      INTEGER NOT NULL,
     ended_at        INTEGER,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::pkce::{CodeChallenge, CodeVerifier};
+use super::unanswered::is_given_again;
 use super::{ClientId, StoredCode, Timestamp};
 
 /// A code that was spent a moment ago is refused without harm for at most so long, whatever the reuse window of refresh
@@ -14,6 +15,8 @@ pub(crate) const LONGEST_REUSE_WINDOW: Duration = Duration::from_secs(20);
 pub(crate) enum Verdict {
     /// It is unspent and proven. What else the request asks for is to be judged, then the code may be spent.
     Spend,
+    /// It was spent, and the exchange was answered 503: its tokens are given now, as long as nobody has used any.
+    GiveAgain,
     /// The same client spent it a moment ago, as a page does whose effects run twice: refused, and nothing ends.
     SpentJustNow,
     /// It was spent long ago: somebody holds a copy. End the grant (RFC 6749 §4.1.2).
@@ -50,12 +53,18 @@ pub(crate) fn judge(
     let window = reuse_window.min(LONGEST_REUSE_WINDOW);
     match (code.spent_at, proven) {
         (Some(_), Err(_)) => Verdict::Invalid,
+        (Some(_), Ok(())) if is_unused_and_unheard(code, now, reuse_window) => Verdict::GiveAgain,
         (Some(at), Ok(())) if !window.is_zero() && now.since(at) <= window => Verdict::SpentJustNow,
         (Some(_), Ok(())) => Verdict::Replayed,
         (None, _) if !code.is_good(now) => Verdict::Invalid,
         (None, Err(verdict)) => verdict,
         (None, Ok(())) => Verdict::Spend,
     }
+}
+
+/// Whether its exchange is known to have been answered 503, and none of its tokens was used since.
+fn is_unused_and_unheard(code: &StoredCode, now: Timestamp, reuse_window: Duration) -> bool {
+    code.grant.life(now).is_some_and(|life| life.generation == 1 && is_given_again(&life, now, reuse_window))
 }
 
 /// RFC 7636 §4.6, RFC 9700 §2.1.1.
@@ -86,9 +95,12 @@ mod tests {
     fn code(spent_after: Option<u64>) -> StoredCode {
         let stage = match spent_after {
             None => Stage::Issued { code_expires_at: after(60) },
-            Some(seconds) => {
-                Stage::Live { generation: 1, refreshed_at: after(seconds), idle_expires_at: after(1_000) }
-            }
+            Some(seconds) => Stage::Live {
+                generation: 1,
+                refreshed_at: after(seconds),
+                unanswered_at: None,
+                idle_expires_at: after(1_000),
+            },
         };
         StoredCode {
             grant: Grant {
@@ -146,6 +158,25 @@ mod tests {
             let window = Duration::from_secs(window);
             assert_eq!(verdict(&spent, Some(VERIFIER), now, window), verdict_then, "{now} {window:?}");
         }
+    }
+
+    #[test]
+    fn after_a_503_a_proven_code_gets_its_tokens_until_one_was_used() {
+        let noted = |generation| {
+            let mut noted = code(Some(5));
+            noted.grant.stage = Stage::Live {
+                generation,
+                refreshed_at: after(5),
+                unanswered_at: Some(after(60)),
+                idle_expires_at: after(1_000),
+            };
+            noted
+        };
+        assert_eq!(verdict(&noted(1), Some(VERIFIER), 70, WINDOW), Verdict::GiveAgain);
+        assert_eq!(verdict(&noted(1), Some(VERIFIER), 71, WINDOW), Verdict::Replayed);
+        assert_eq!(verdict(&noted(1), Some(VERIFIER), 70, Duration::ZERO), Verdict::GiveAgain);
+        assert_eq!(verdict(&noted(2), Some(VERIFIER), 70, WINDOW), Verdict::Replayed);
+        assert_eq!(verdict(&noted(1), Some(&"w".repeat(43)), 70, WINDOW), Verdict::Invalid);
     }
 
     #[test]

@@ -184,6 +184,7 @@ impl NewGrant {
                 Beginning::Live { idle_expires_at } => Stage::Live {
                     generation: 1,
                     refreshed_at: self.created_at,
+                    unanswered_at: None,
                     idle_expires_at: *idle_expires_at,
                 },
             },
@@ -228,6 +229,8 @@ pub enum Stage {
         generation: i64,
         /// When that generation began.
         refreshed_at: Timestamp,
+        /// When it was noted that the answer with that generation was a 503; see [`super::unanswered`].
+        unanswered_at: Option<Timestamp>,
         /// Until when it lives if nobody refreshes it.
         idle_expires_at: Timestamp,
     },
@@ -247,6 +250,8 @@ pub struct Life {
     pub generation: i64,
     /// When that generation began.
     pub(crate) refreshed_at: Timestamp,
+    /// When it was noted that the answer with that generation was a 503.
+    pub(crate) unanswered_at: Option<Timestamp>,
     /// Until when it lives if nobody refreshes it, and at most.
     pub(crate) until: Timestamp,
 }
@@ -257,9 +262,9 @@ impl Grant {
     /// The store's conditional statements say the same in SQL (`live!` in `store::grants`); a test holds both together.
     pub fn life(&self, now: Timestamp) -> Option<Life> {
         match self.stage {
-            Stage::Live { generation, refreshed_at, idle_expires_at } => {
+            Stage::Live { generation, refreshed_at, unanswered_at, idle_expires_at } => {
                 let until = idle_expires_at.min(self.expires_at);
-                (until > now).then_some(Life { generation, refreshed_at, until })
+                (until > now).then_some(Life { generation, refreshed_at, unanswered_at, until })
             }
             Stage::Issued { .. } | Stage::Ended { .. } => None,
         }
@@ -329,7 +334,12 @@ mod tests {
     fn a_grant_lives_from_its_first_tokens_until_it_ends_idles_out_or_is_too_old() {
         let start = Timestamp::from_secs(1_000);
         let after = |seconds| start + Duration::from_secs(seconds);
-        let live = Stage::Live { generation: 1, refreshed_at: start, idle_expires_at: after(100) };
+        let live = Stage::Live {
+            generation: 1,
+            refreshed_at: start,
+            unanswered_at: None,
+            idle_expires_at: after(100),
+        };
         let ended = Stage::Ended { at: after(1), reason: EndReason::LoggedOut };
         for (stage, expires_at, now, lives) in [
             (live, after(1_000), after(99), true),

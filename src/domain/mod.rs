@@ -33,6 +33,7 @@ pub(crate) mod secret;
 pub mod session;
 pub(crate) mod signing_alg;
 pub(crate) mod time;
+pub mod unanswered;
 pub(crate) mod user;
 
 pub use account::{AccountPolicy, KakaoUnlink, OnUnlink, Returning};

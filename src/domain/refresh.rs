@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use super::grant::Life;
+use super::unanswered::is_given_again;
 use super::{ClientId, Grant, Stage, Timestamp};
 
 /// What a refresh token that could not be rotated means.
@@ -58,14 +60,19 @@ pub fn judge(
         (Stage::Live { .. }, None) => Verdict::Expired,
         (Stage::Live { .. }, Some(life)) if generation >= life.generation => Verdict::Unknown,
         (Stage::Live { .. }, Some(life))
-            if generation + 1 == life.generation
-                && !reuse_window.is_zero()
-                && now.since(life.refreshed_at) <= reuse_window =>
+            if generation + 1 == life.generation && gives_again(&life, now, reuse_window) =>
         {
             Verdict::GiveCurrentAgain
         }
         (Stage::Live { .. }, Some(_)) => Verdict::Replayed,
     }
+}
+
+/// Whether the tokens of the current generation may be given to who shows the one before: for a moment after the rotation, and
+/// for a moment after it was noted that its answer was a 503.
+fn gives_again(life: &Life, now: Timestamp, reuse_window: Duration) -> bool {
+    let is_reuse = !reuse_window.is_zero() && now.since(life.refreshed_at) <= reuse_window;
+    is_reuse || is_given_again(life, now, reuse_window)
 }
 
 #[cfg(test)]
@@ -91,6 +98,7 @@ mod tests {
             stage: Stage::Live {
                 generation,
                 refreshed_at: start,
+                unanswered_at: None,
                 idle_expires_at: start + Duration::from_secs(100),
             },
         }
@@ -114,9 +122,30 @@ mod tests {
 
     #[test]
     fn a_clock_behind_another_replica_s_is_within_the_window() {
-        let stage = Stage::Live { generation: 5, refreshed_at: after(30), idle_expires_at: after(100) };
+        let stage = Stage::Live {
+            generation: 5,
+            refreshed_at: after(30),
+            unanswered_at: None,
+            idle_expires_at: after(100),
+        };
         let grant = Grant { stage, ..grant(5) };
         assert_eq!(judge(&grant, &web(), 4, after(0), WINDOW), Verdict::GiveCurrentAgain);
+    }
+
+    #[test]
+    fn after_a_503_the_window_begins_when_that_was_noted_even_where_it_is_zero() {
+        let stage = Stage::Live {
+            generation: 5,
+            refreshed_at: after(0),
+            unanswered_at: Some(after(60)),
+            idle_expires_at: after(100),
+        };
+        let grant = Grant { stage, ..grant(5) };
+        for window in [WINDOW, Duration::ZERO] {
+            assert_eq!(judge(&grant, &web(), 4, after(70), window), Verdict::GiveCurrentAgain);
+            assert_eq!(judge(&grant, &web(), 4, after(71), window), Verdict::Replayed);
+            assert_eq!(judge(&grant, &web(), 3, after(61), window), Verdict::Replayed);
+        }
     }
 
     #[test]

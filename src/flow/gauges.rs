@@ -18,6 +18,9 @@ pub(super) const LOGINS: &str = "kakao_auth_logins_total";
 /// What became of refresh tokens that clients presented: `rotated`, `reused`, or why there was no new token.
 pub(super) const REFRESHES: &str = "kakao_auth_refreshes_total";
 
+/// Refreshes and code exchanges that were answered 503 or 500, and may be repeated.
+pub(super) const UNANSWERED: &str = "kakao_auth_unanswered_requests_total";
+
 /// Requests that a limit refused, by limit and client.
 pub(super) const LIMITED: &str = "kakao_auth_limited_total";
 
@@ -31,6 +34,10 @@ const DATABASE_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) fn describe() {
     describe_counter!(LOGINS, "logins that ended, by how");
     describe_counter!(REFRESHES, "refresh tokens that clients presented, by what became of them");
+    describe_counter!(
+        UNANSWERED,
+        "refreshes and code exchanges that were answered 503 or 500, and may be repeated"
+    );
     describe_counter!(LIMITED, "requests that a limit refused (429), by limit and client");
     describe_counter!(
         UNLISTED_PROXY,

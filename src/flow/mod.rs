@@ -49,6 +49,7 @@ pub(crate) use token::exchange::{KakaoTokenExchange, exchange_kakao_token};
 pub(crate) use token::introspect::introspect;
 pub(crate) use token::refresh::{Refresh, refresh};
 pub(crate) use token::revoke::revoke;
+pub(crate) use token::unanswered::write_notes as write_unanswered_notes;
 pub(crate) use userinfo::userinfo;
 
 use crate::cache::Cache;

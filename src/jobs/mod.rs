@@ -13,6 +13,7 @@ pub mod renewal;
 mod revocation_feed;
 pub mod signing_keys;
 pub(crate) mod sweep;
+mod unanswered;
 mod user_endings;
 mod webhook_events;
 
@@ -34,6 +35,7 @@ pub(crate) fn all(context: &Arc<Context>) -> Vec<Job> {
         webhook_events::job(context),
         kakao_unlinks::job(context),
         profiles::job(context),
+        unanswered::job(context),
     ];
     let if_wanted = [backchannel_logout::job(context), renewal::job(context)];
     always.into_iter().chain(if_wanted.into_iter().flatten()).collect()

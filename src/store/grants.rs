@@ -10,6 +10,7 @@ use super::standing::login_stands;
 use super::statement::{Row, Statement};
 use super::{Conn, Error, Result, Tx, on, outbox, row};
 use crate::domain::pkce::CodeChallenge;
+use crate::domain::unanswered::Unanswered;
 use crate::domain::{
     AttemptId, Beginning, BrowserSessionId, ClientId, CodeBinding, EndReason, Ending, Fingerprint, Grant,
     GrantId, GrantSummary, MOST_UNSPENT_CODES, NewGrant, Scope, Stage, StoredCode, Timestamp, UserId,
@@ -52,7 +53,7 @@ macro_rules! columns {
     () => {
         concat!(
             "id, user_id, client_id, scope, resource, auth_time, code_expires_at, code_spent_at, redirect_uri,
-             challenge, nonce, generation, refreshed_at, idle_expires_at, expires_at, ended_at, end_reason,
+             challenge, nonce, generation, refreshed_at, unanswered_at, idle_expires_at, expires_at, ended_at, end_reason,
              (SELECT roles FROM users WHERE users.id = grants.user_id) AS roles,
              (SELECT COALESCE(logins_valid_from, disabled_at, deleted_at) FROM users
               WHERE users.id = grants.user_id AND NOT ",
@@ -76,6 +77,7 @@ row!(GrantRow {
     nonce: Option<String>,
     generation: i64,
     refreshed_at: Timestamp,
+    unanswered_at: Option<Timestamp>,
     idle_expires_at: Timestamp,
     expires_at: Timestamp,
     ended_at: Option<Timestamp>,
@@ -100,6 +102,7 @@ impl GrantRow {
             (None, None, generation) => Stage::Live {
                 generation,
                 refreshed_at: self.refreshed_at,
+                unanswered_at: self.unanswered_at,
                 idle_expires_at: self.idle_expires_at,
             },
         })
@@ -251,7 +254,7 @@ pub struct Rotation<'a> {
 /// Rotates: the one caller that presents the current generation of a living grant of its own moves it on.
 pub async fn rotate(conn: &mut Conn, asked: &Rotation<'_>, now: Timestamp) -> Result<Option<Grant>> {
     const SQL: &str = concat!(
-        "UPDATE grants SET generation = generation + 1, refreshed_at = $4, idle_expires_at = $5
+        "UPDATE grants SET generation = generation + 1, refreshed_at = $4, unanswered_at = NULL, idle_expires_at = $5
          WHERE id = $1 AND client_id = $2 AND generation = $3 AND ",
         live!("$4"),
         " RETURNING ",
@@ -262,6 +265,19 @@ pub async fn rotate(conn: &mut Conn, asked: &Rotation<'_>, now: Timestamp) -> Re
         .bind(asked.idle_expires_at)
         .fetch_optional(c).await)?;
     row.map(Grant::try_from).transpose()
+}
+
+/// Writes into the row that the answer with its current generation was a 503, if that is so: the note fits, or the row says so
+/// already and the client was answered 503 once more. True if it was written.
+pub async fn note_unanswered(conn: &mut Conn, note: &Unanswered, now: Timestamp) -> Result<bool> {
+    const SQL: &str = concat!(
+        "UPDATE grants SET unanswered_at = $5
+         WHERE id = $1 AND generation = $2 AND (refreshed_at BETWEEN $3 AND $4 OR unanswered_at IS NOT NULL) AND ",
+        live!("$5")
+    );
+    let done = on!(conn, c => sqlx::query(SQL).bind(note.grant.0).bind(note.generation).bind(note.from).bind(note.to)
+        .bind(now).execute(c).await.map(|done| done.rows_affected()))?;
+    Ok(done == 1)
 }
 
 /// The grant of this id.

@@ -20,7 +20,7 @@ pub(crate) struct EndedGrant {
     pub(crate) user: UserId,
     /// When it ended.
     pub(crate) ended_at: Timestamp,
-    /// When tokens of it were last issued.
+    /// When tokens of it were last issued: for the first time, or, after a 503, once more.
     pub(crate) refreshed_at: Timestamp,
 }
 
@@ -56,12 +56,13 @@ impl<T> Rows<T> {
 pub(crate) async fn grants(conn: &mut Conn, since: Since) -> Result<Rows<EndedGrant>> {
     const SQL: &str = "
         SELECT id, user_id, ended_at, refreshed_at FROM (
-            SELECT grants.id, grants.user_id, grants.ended_at, grants.refreshed_at,
+            SELECT grants.id, grants.user_id, grants.ended_at,
+                   COALESCE(grants.unanswered_at, grants.refreshed_at) AS refreshed_at,
                    row_number() OVER (PARTITION BY grants.user_id ORDER BY grants.ended_at DESC, grants.id) AS place
             FROM grants JOIN users ON users.id = grants.user_id
-            WHERE grants.ended_at >= $1 AND grants.refreshed_at >= $2 AND grants.generation > 0
+            WHERE grants.ended_at >= $1 AND COALESCE(grants.unanswered_at, grants.refreshed_at) >= $2 AND grants.generation > 0
               AND (users.tokens_valid_from IS NULL OR users.tokens_valid_from < $2
-                   OR grants.refreshed_at >= users.tokens_valid_from - $3)
+                   OR COALESCE(grants.unanswered_at, grants.refreshed_at) >= users.tokens_valid_from - $3)
         ) AS ended WHERE place <= $4 ORDER BY ended_at DESC, id LIMIT $5";
     let (of_user, most) = (bound(MOST_GRANTS_OF_A_USER + 1), bound(MOST_ROWS + 1));
     let rows: Vec<GrantRow> = on!(conn, c => sqlx::query_as(SQL)

@@ -54,4 +54,5 @@ mod step_up;
 mod stopping;
 mod stores;
 mod token_endpoint;
+mod unanswered;
 mod userinfo;

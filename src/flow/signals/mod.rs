@@ -7,6 +7,7 @@ pub(crate) mod inbox;
 pub(crate) mod limiter;
 pub(crate) mod locks;
 pub(crate) mod recent;
+pub(crate) mod unanswered_requests;
 
 use std::sync::atomic::AtomicBool;
 
@@ -17,8 +18,9 @@ use inbox::Inbox;
 use limiter::Limiter;
 use locks::UserLocks;
 use recent::{Health, Recent};
+use unanswered_requests::UnansweredRequests;
 
-use crate::domain::{Clock, Policy};
+use crate::domain::{Clock, Policy, unanswered};
 
 /// All of it.
 pub(crate) struct Signals {
@@ -28,6 +30,8 @@ pub(crate) struct Signals {
     pub(crate) user_endings: Bell,
     /// What Kakao's webhooks brought and the database could not take yet.
     pub(crate) inbox: Inbox,
+    /// The refreshes and code exchanges that were answered 503, until their rows say so.
+    pub(crate) unanswered: UnansweredRequests,
     /// Whoever needs a new Kakao access token of a user holds the user's, so that one of them asks the other replicas.
     pub(crate) token_locks: UserLocks,
     /// Who waits because of a limit.
@@ -44,9 +48,13 @@ impl Signals {
     /// Empty, for a process of an installation that starts.
     pub(crate) fn new(policy: &Policy, installation: &str, clock: Clock) -> Self {
         Self {
-            revocations: Revocations::new(policy.longest_access_token, policy.refresh.reuse_window),
+            revocations: Revocations::new(
+                policy.longest_access_token,
+                unanswered::window(policy.refresh.reuse_window),
+            ),
             user_endings: Bell::default(),
             inbox: Inbox::new(installation),
+            unanswered: UnansweredRequests::default(),
             token_locks: UserLocks::default(),
             limiter: Limiter::new(clock),
             draining: Draining::default(),

@@ -4,14 +4,17 @@
 //! spends the code is one conditional statement. This flow finishes even when the caller hangs up: run it detached.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::end::end;
 use super::issue::{IdToken, Issue, TokenResponse, issue};
 use super::live_grants::end_oldest;
+use super::unanswered::{note_if_unanswered, write_note_of};
 use crate::domain::access::{self, Access, Asked};
 use crate::domain::code::{Presented, Verdict, judge};
 use crate::domain::pkce::CodeVerifier;
-use crate::domain::{AuthorizationCode, Client, CodeBinding, EndReason, StoredCode};
+use crate::domain::unanswered::Unanswered;
+use crate::domain::{AuthorizationCode, Client, CodeBinding, EndReason, Grant, StoredCode, Timestamp};
 use crate::flow::refusal::TokenRefusal;
 use crate::flow::{Deps, Error};
 use crate::store::Db;
@@ -35,39 +38,70 @@ pub(crate) async fn exchange_code(
     db: &mut Db,
     request: CodeExchange,
 ) -> Result<TokenResponse, Error<TokenRefusal>> {
-    let (hash, client) = (request.code.fingerprint(), &request.client);
+    let (began, now) = (Instant::now(), deps.clock.now());
     let code = find(deps, db, &request).await?;
-    verify_redirect_uri(&request, &code.binding)?;
+    let outcome = give(deps, db, &request, &code, now).await;
+    note_if_unanswered(deps, Unanswered::one(code.grant.id, 1, now), began, &outcome).await;
+    outcome
+}
+
+async fn give(
+    deps: &Deps,
+    db: &mut Db,
+    request: &CodeExchange,
+    code: &StoredCode,
+    now: Timestamp,
+) -> Result<TokenResponse, Error<TokenRefusal>> {
+    let client = &request.client;
+    verify_redirect_uri(request, &code.binding)?;
     let asked = Asked { scope: None, resource: &request.resource };
     // What a grant is for does not change, so this holds for the spent one too.
     let Access { scope, audience } =
         access::of_grant(deps.policy.issuer.as_str(), client, &code.grant, asked)?;
-    let now = deps.clock.now();
+    let spent = match code.spent_at {
+        // Its exchange was answered 503: the grant is what it was then.
+        Some(_) => code.grant.clone(),
+        None => spend(deps, db, request, now).await?,
+    };
+    let id_token = IdToken::of_scope(&scope, code.binding.nonce.as_deref());
+    let what = Issue { grant: &spent, scope: &scope, audience: &audience, id_token };
+    let tokens = issue(deps, db, client, what).await?;
+    end_oldest(deps, db, &spent).await;
+    Ok(tokens)
+}
+
+async fn spend(
+    deps: &Deps,
+    db: &mut Db,
+    request: &CodeExchange,
+    now: Timestamp,
+) -> Result<Grant, Error<TokenRefusal>> {
+    let client = &request.client;
     let spending = Spending {
-        code: &hash,
+        code: &request.code.fingerprint(),
         client: &client.id,
         idle_expires_at: now + client.lifetimes.refresh_idle,
         expires_at: now + client.lifetimes.refresh_absolute,
     };
-    let Some(grant) = grants::spend_code(db, &spending, now).await? else {
-        // Somebody spent it in between, or its grant has ended: that is what it is judged by now.
-        find(deps, db, &request).await?;
-        return Err(TokenRefusal::CodeInvalid.into());
-    };
-    let id_token = IdToken::of_scope(&scope, code.binding.nonce.as_deref());
-    let what = Issue { grant: &grant, scope: &scope, audience: &audience, id_token };
-    let tokens = issue(deps, db, client, what).await?;
-    end_oldest(deps, db, &grant).await;
-    Ok(tokens)
+    if let Some(grant) = grants::spend_code(db, &spending, now).await? {
+        return Ok(grant);
+    }
+    // Somebody spent it in between, or its grant has ended: that is what it is judged by now.
+    find(deps, db, request).await?;
+    Err(TokenRefusal::CodeInvalid.into())
 }
 
-/// The code, if it may be spent. One that was spent long ago ends its grant.
+/// The code, if its tokens may be given. One that was spent long ago ends its grant.
 async fn find(deps: &Deps, db: &mut Db, request: &CodeExchange) -> Result<StoredCode, Error<TokenRefusal>> {
-    let code = grants::find_code(db, &request.code.fingerprint()).await?;
-    let code = code.ok_or(TokenRefusal::CodeInvalid)?;
-    let shown = Presented { client: &request.client.id, verifier: request.verifier.as_ref() };
-    let refusal = match judge(&code, shown, deps.clock.now(), deps.policy.refresh.reuse_window) {
-        Verdict::Spend => return Ok(code),
+    let (mut code, mut verdict) = look(deps, db, request).await?;
+    if matches!(verdict, Verdict::SpentJustNow | Verdict::Replayed)
+        && write_note_of(deps, db, &code.grant).await?
+    {
+        // The row says now that the exchange was answered 503.
+        (code, verdict) = look(deps, db, request).await?;
+    }
+    let refusal = match verdict {
+        Verdict::Spend | Verdict::GiveAgain => return Ok(code),
         Verdict::SpentJustNow => TokenRefusal::CodeSpentJustNow,
         Verdict::Replayed => {
             end(deps, db, &code.grant, EndReason::CodeReplayed).await?;
@@ -78,6 +112,19 @@ async fn find(deps: &Deps, db: &mut Db, request: &CodeExchange) -> Result<Stored
         Verdict::Invalid => TokenRefusal::CodeInvalid,
     };
     Err(refusal.into())
+}
+
+/// The code, and what it means that it is shown.
+async fn look(
+    deps: &Deps,
+    db: &mut Db,
+    request: &CodeExchange,
+) -> Result<(StoredCode, Verdict), Error<TokenRefusal>> {
+    let code = grants::find_code(db, &request.code.fingerprint()).await?;
+    let code = code.ok_or(TokenRefusal::CodeInvalid)?;
+    let shown = Presented { client: &request.client.id, verifier: request.verifier.as_ref() };
+    let verdict = judge(&code, shown, deps.clock.now(), deps.policy.refresh.reuse_window);
+    Ok((code, verdict))
 }
 
 /// RFC 6749 §4.1.3.

@@ -13,3 +13,4 @@ pub(crate) mod issue;
 mod live_grants;
 pub(crate) mod refresh;
 pub(crate) mod revoke;
+pub(crate) mod unanswered;

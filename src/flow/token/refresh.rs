@@ -5,20 +5,23 @@
 //! when the caller hangs up: run it detached.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use metrics::counter;
 
 use super::end::end;
 use super::issue::{IdToken, Issue, TokenResponse, issue};
+use super::unanswered::{note_if_unanswered, write_note_of};
 use crate::domain::access::{self, Access, Asked};
 use crate::domain::refresh::{Verdict, judge};
-use crate::domain::{Client, EndReason, Grant, RefreshToken, Scope};
+use crate::domain::unanswered::Unanswered;
+use crate::domain::{Client, EndReason, Grant, RefreshToken, Scope, Timestamp};
 use crate::flow::gauges::REFRESHES;
 use crate::flow::refusal::TokenRefusal;
 use crate::flow::{Deps, Error};
 use crate::keys::refresh_token::{self, Presented};
-use crate::store::Db;
 use crate::store::grants::{self, Rotation};
+use crate::store::{self, Db};
 
 /// A refresh token and what is asked of it.
 pub(crate) struct Refresh {
@@ -49,8 +52,21 @@ pub(crate) async fn refresh(
         count("forged");
         return Err(TokenRefusal::RefreshTokenInvalid.into());
     };
-    refuse_wider(deps, db, &request, presented).await?;
-    let now = deps.clock.now();
+    let (began, now) = (Instant::now(), deps.clock.now());
+    let outcome = rotate(deps, db, &request, presented, now).await;
+    let note = Unanswered::one(presented.grant, presented.generation.saturating_add(1), now);
+    note_if_unanswered(deps, note, began, &outcome).await;
+    outcome
+}
+
+async fn rotate(
+    deps: &Deps,
+    db: &mut Db,
+    request: &Refresh,
+    presented: Presented,
+    now: Timestamp,
+) -> Result<TokenResponse, Error<TokenRefusal>> {
+    refuse_wider(deps, db, request, presented).await?;
     let client = &request.client;
     let rotation = Rotation {
         grant: presented.grant,
@@ -63,7 +79,7 @@ pub(crate) async fn refresh(
             count("rotated");
             (rotated, false)
         }
-        None => (current_again(deps, db, &request, presented).await?, true),
+        None => (current_again(deps, db, request, presented).await?, true),
     };
     let grant = left(deps, client, grant)?;
     let Access { scope, audience } =
@@ -109,18 +125,16 @@ async fn current_again(
     request: &Refresh,
     presented: Presented,
 ) -> Result<Grant, Error<TokenRefusal>> {
-    let Some(grant) = grants::find(db, presented.grant).await? else {
-        count(Verdict::Unknown.name());
-        return Err(TokenRefusal::RefreshTokenInvalid.into());
-    };
-    let verdict = judge(
-        &grant,
-        &request.client.id,
-        presented.generation,
-        deps.clock.now(),
-        deps.policy.refresh.reuse_window,
-    );
+    let (mut found, mut verdict) = look(deps, db, request, presented).await?;
+    if verdict == Verdict::Replayed
+        && let Some(grant) = &found
+        && write_note_of(deps, db, grant).await?
+    {
+        // The row says now that its last answer was a 503.
+        (found, verdict) = look(deps, db, request, presented).await?;
+    }
     count(verdict.name());
+    let grant = found.ok_or(TokenRefusal::RefreshTokenInvalid)?;
     match verdict {
         Verdict::GiveCurrentAgain => Ok(grant),
         Verdict::Replayed => {
@@ -131,4 +145,17 @@ async fn current_again(
             Err(TokenRefusal::RefreshTokenInvalid.into())
         }
     }
+}
+
+/// The grant, if there is one, and what the token means for it.
+async fn look(
+    deps: &Deps,
+    db: &mut Db,
+    request: &Refresh,
+    presented: Presented,
+) -> Result<(Option<Grant>, Verdict), store::Error> {
+    let Some(grant) = grants::find(db, presented.grant).await? else { return Ok((None, Verdict::Unknown)) };
+    let (now, window) = (deps.clock.now(), deps.policy.refresh.reuse_window);
+    let verdict = judge(&grant, &request.client.id, presented.generation, now, window);
+    Ok((Some(grant), verdict))
 }

@@ -1,7 +1,7 @@
 //! What stands between a service and one of its servers, so that a test can take the server away.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use url::Url;
 
 /// A proxy in front of a server. It can be shut (connections break and new ones are refused, as when the server is stopped),
-/// and it can fall silent (nothing comes through, and nobody is told).
+/// it can fall silent (nothing comes through, and nobody is told), and it can lose replies (what is asked reaches the server, and
+/// what the server says is swallowed).
 pub(crate) struct TcpProxy {
     address: String,
     ways: Arc<Ways>,
@@ -20,6 +21,7 @@ struct Ways {
     open: watch::Sender<bool>,
     /// Connections up to this number are silent.
     silent: watch::Sender<u64>,
+    loses_replies: AtomicBool,
     made: AtomicU64,
 }
 
@@ -31,6 +33,7 @@ impl TcpProxy {
             server,
             open: watch::Sender::new(true),
             silent: watch::Sender::new(0),
+            loses_replies: AtomicBool::new(false),
             made: AtomicU64::new(0),
         });
         let to = Arc::clone(&ways);
@@ -58,6 +61,11 @@ impl TcpProxy {
         self.ways.silent.send_replace(self.ways.made.load(Ordering::SeqCst));
     }
 
+    /// Whether replies are lost from now on, of all connections.
+    pub(crate) fn lose_replies(&self, lose: bool) {
+        self.ways.loses_replies.store(lose, Ordering::SeqCst);
+    }
+
     /// All connections fall silent, new ones too, as when the server is stopped by SIGSTOP. [`Self::open`] has what was
     /// held up come through.
     pub(crate) fn silence(&self) {
@@ -75,14 +83,19 @@ async fn lead(client: TcpStream, number: u64, ways: Arc<Ways>) {
     let (upstream_reads, upstream_writes) = upstream.into_split();
     let mut opened = ways.open.subscribe();
     tokio::select! {
-        () = carry(client_reads, upstream_writes, number, &ways) => {}
-        () = carry(upstream_reads, client_writes, number, &ways) => {}
+        () = carry(client_reads, upstream_writes, number, (&ways, None)) => {}
+        () = carry(upstream_reads, client_writes, number, (&ways, Some(&ways.loses_replies))) => {}
         _ = opened.wait_for(|open| !open) => {}
     }
 }
 
-/// Carries bytes one way, and holds them, and the end, while it is silent.
-async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, number: u64, ways: &Ways) {
+/// Carries bytes one way, and holds them, and the end, while it is silent; or loses them.
+async fn carry(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    number: u64,
+    (ways, loses): (&Ways, Option<&AtomicBool>),
+) {
     let mut heard = ways.silent.subscribe();
     let mut buffer = vec![0; 16_384];
     loop {
@@ -92,6 +105,7 @@ async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin
         }
         match read {
             Ok(0) | Err(_) => return,
+            Ok(_) if loses.is_some_and(|loses| loses.load(Ordering::SeqCst)) => {}
             Ok(read) if to.write_all(&buffer[..read]).await.is_err() => return,
             Ok(_) => {}
         }
