@@ -26,6 +26,8 @@ pub(crate) mod policy;
 pub(crate) mod profile;
 pub(crate) mod redirect;
 pub mod refresh;
+#[cfg(test)]
+mod refresh_model;
 pub(crate) mod revocation;
 pub mod rotation;
 pub(crate) mod scope;
