@@ -26,7 +26,7 @@ use crate::settings::{Secrets, Server as ServerSettings, Settings};
 use crate::store::{self, Pool};
 use crate::telemetry::identify;
 use crate::web::traffic::{self, Bounds};
-use crate::web::{AppState, management_routes, routes, transport_security};
+use crate::web::{AppState, admission, management_routes, routes, transport_security};
 use crate::{jobs, telemetry};
 
 /// How long the step that a job is at may take at the end, beside a call to Kakao.
@@ -245,7 +245,7 @@ fn serve(
         let site = Arc::clone(&site);
         let https = site.deps.policy.issuer.is_https();
         let routes = move |config: &mut actix::ServiceConfig| routes(config, &site);
-        let app = Actix::new().configure(routes).wrap(from_fn(traffic::serve));
+        let app = Actix::new().configure(routes).wrap(from_fn(admission::serve));
         app.wrap(from_fn(identify)).wrap(transport_security(https))
     });
     let server = server
@@ -265,7 +265,7 @@ fn serve_management(listener: TcpListener, site: Arc<AppState>) -> std::io::Resu
     let server = HttpServer::new(move || {
         let site = Arc::clone(&site);
         let routes = move |config: &mut actix::ServiceConfig| management_routes(config, &site);
-        Actix::new().configure(routes).wrap(from_fn(traffic::serve)).wrap(from_fn(identify))
+        Actix::new().configure(routes).wrap(from_fn(admission::serve)).wrap(from_fn(identify))
     });
     Ok(server.workers(1).shutdown_timeout(1).disable_signals().listen(listener)?.run())
 }

@@ -5,10 +5,10 @@ use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Route, web};
 
+use super::admission::within_bounds;
 use super::cors;
 use super::http_refusal::HttpRefusal;
 use super::reply::{Family, Reply, Shown};
-use super::traffic::within_bounds;
 
 /// One path, its methods, and how its errors are shown.
 pub(super) struct Endpoint {

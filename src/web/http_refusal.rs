@@ -1,6 +1,7 @@
 //! What HTTP itself refuses, before or beside any flow: paths, methods and bodies (RFC 9110).
 
 use super::error::{ErrorBody, ErrorStatus, OAuthError};
+use super::traffic::Busy;
 
 /// A refusal that no flow knows of.
 #[derive(Debug)]
@@ -26,6 +27,12 @@ pub(super) enum HttpRefusal {
         /// The longest that a body may take, seconds.
         most: u64,
     },
+}
+
+impl From<Busy> for HttpRefusal {
+    fn from(_: Busy) -> Self {
+        Self::Busy
+    }
 }
 
 impl HttpRefusal {

@@ -5,6 +5,7 @@
 
 mod address;
 mod admin;
+pub(crate) mod admission;
 mod asked;
 mod authorize;
 mod begun;

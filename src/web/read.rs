@@ -112,7 +112,7 @@ pub(super) async fn body(request: &HttpRequest, mut payload: Payload) -> Result<
     };
     let collected = tokio::time::timeout(BODY_TIME, collect);
     let collected = match state::traffic(request) {
-        Some(traffic) => traffic.body(collected).await?,
+        Some(traffic) => traffic.body(collected).await.map_err(HttpRefusal::from)?,
         None => collected.await,
     };
     collected.map_err(|_| HttpRefusal::BodyTooSlow { most: BODY_TIME.as_secs() })??;

@@ -3,7 +3,7 @@
 //!
 //! actix drops a handler whose connection was reset at its next await. A flow that only reads may be dropped with it
 //! ([`attached`]); one that spends something must not be cut in half, so it has a task of its own and ends even when
-//! nobody waits for it any more ([`detached`]): on the runtime of the service (`traffic::serve`), which does not end before
+//! nobody waits for it any more ([`detached`]): on the runtime of the service (`admission::serve`), which does not end before
 //! such a flow has.
 
 use std::any::Any;
@@ -14,6 +14,7 @@ use std::time::Duration;
 use futures_util::{FutureExt, TryFutureExt};
 use tracing::Instrument;
 
+use super::http_refusal::HttpRefusal;
 use super::reply::Reply;
 use super::state::State;
 use crate::flow::{Deps, Error};
@@ -52,7 +53,7 @@ where
     F: Future<Output = Result<T, E>> + Send + 'static,
     Reply: From<E>,
 {
-    let under_way = state.traffic.flow(deadline >= KAKAO_DEADLINE).map_err(Reply::Http)?;
+    let under_way = state.traffic.flow(deadline >= KAKAO_DEADLINE).map_err(HttpRefusal::from)?;
     let flow = flow(Arc::clone(&state.deps), state.db());
     let flow = async move {
         let _under_way = under_way;

@@ -1,26 +1,15 @@
-//! What all requests of a process have in common: the runtime that they stand on, how many there may be, and how they end
-//! with the process.
+//! The connections and requests of a process: the runtime that they stand on, how many there may be, and how they end with
+//! the process. `admission` has each request pass here.
 
 use std::collections::BTreeMap;
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::ConnectionType;
-use actix_web::middleware::Next;
-use actix_web::{Error, web};
 use metrics::{counter, describe_counter};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tracing::warn;
-
-use super::http_refusal::HttpRefusal;
-use super::reply::Family;
-use super::state::AppState;
 
 /// How often the end of connections or flows is looked for when the process ends.
 const LOOK: Duration = Duration::from_millis(20);
@@ -57,6 +46,10 @@ pub(crate) struct Traffic {
 /// A connection that is open.
 pub(crate) struct Connection(Arc<AtomicUsize>);
 
+/// A bound is reached.
+#[derive(Debug)]
+pub(super) struct Busy;
+
 /// A flow that is to end even when its caller is gone.
 pub(super) struct UnderWay {
     _counted: Arc<()>,
@@ -89,7 +82,7 @@ impl Traffic {
     ///
     /// # Errors
     /// When it would ask Kakao and too many do: a Kakao that hangs must leave room for what does not need it.
-    pub(super) fn flow(&self, asks_kakao: bool) -> Result<UnderWay, HttpRefusal> {
+    pub(super) fn flow(&self, asks_kakao: bool) -> Result<UnderWay, Busy> {
         let at_kakao = if asks_kakao {
             Some(Arc::clone(&self.at_kakao).try_acquire_owned().map_err(|_| shed("kakao"))?)
         } else {
@@ -102,7 +95,7 @@ impl Traffic {
     ///
     /// # Errors
     /// When so many are that it has to give way: the oldest does, since those of honest callers take no time.
-    pub(super) async fn body<T>(&self, collect: impl Future<Output = T>) -> Result<T, HttpRefusal> {
+    pub(super) async fn body<T>(&self, collect: impl Future<Output = T>) -> Result<T, Busy> {
         let (number, displaced) = self.bodies.begin();
         let _ends = BodyEnds { bodies: &self.bodies, number };
         tokio::select! {
@@ -110,6 +103,11 @@ impl Traffic {
             collected = collect => Ok(collected),
             Ok(()) = displaced => Err(shed("bodies")),
         }
+    }
+
+    /// The runtime of the service.
+    pub(super) const fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// From now on each answer is the last of its connection.
@@ -132,12 +130,16 @@ impl Traffic {
     }
 
     /// Whether answers close their connections: the process ends, or so many are open that none is kept for later.
-    fn closes(&self) -> bool {
+    pub(super) fn closes(&self) -> bool {
         let crowded = self.connections.load(Ordering::Relaxed) > self.bounds.connections / 2;
         crowded || self.closing.load(Ordering::Relaxed)
     }
 
-    fn admit(&self) -> Result<OwnedSemaphorePermit, HttpRefusal> {
+    /// Lets a request in until the permit is dropped.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub(super) fn admit(&self) -> Result<OwnedSemaphorePermit, Busy> {
         if self.connections.load(Ordering::Relaxed) > self.bounds.connections {
             return Err(shed("connections"));
         }
@@ -151,10 +153,10 @@ impl Drop for Connection {
     }
 }
 
-fn shed(bound: &'static str) -> HttpRefusal {
+fn shed(bound: &'static str) -> Busy {
     counter!(SHED, "bound" => bound).increment(1);
     warn!(target: "kakao_auth::sampled", code = bound, "a request was refused: a bound of server.max_* is reached");
-    HttpRefusal::Busy
+    Busy
 }
 
 /// Bodies that are on their way. An attacker's stay for as long as they may; so at the bound the oldest gives way to the newest.
@@ -195,48 +197,6 @@ impl Drop for BodyEnds<'_> {
     }
 }
 
-/// Polls a request on the runtime of the service: what it opens, spawns or waits for belongs to that one.
-///
-/// Each worker of actix has a runtime of its own, which ends with the worker: an idle one ends first. A connection to the
-/// database, Redis or Kakao that a request opened there would die under the requests of other workers that use it later.
-pub(crate) async fn serve<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
-    let Some(state) = request.app_data::<web::Data<AppState>>().cloned() else {
-        return next.call(request).await;
-    };
-    let traffic = &state.traffic;
-    let mut answer = pin!(next.call(request));
-    let mut answer = poll_fn(|context| {
-        let _entered = traffic.runtime.enter();
-        answer.as_mut().poll(context)
-    })
-    .await?;
-    if traffic.closes() {
-        answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
-    }
-    Ok(answer)
-}
-
-/// Refuses a request beyond what the process takes on at a time.
-pub(super) async fn within_bounds(
-    family: Family,
-    request: ServiceRequest,
-    next: Next<BoxBody>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    let state = request.app_data::<web::Data<AppState>>().cloned();
-    let admitted = state.map(|state| state.traffic.admit()).transpose();
-    match admitted {
-        Ok(_permit) => next.call(request).await,
-        Err(refusal) => {
-            let (request, _) = request.into_parts();
-            let response = family.show(&request, refusal.into());
-            Ok(ServiceResponse::new(request, response))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::pending;
@@ -252,10 +212,7 @@ mod tests {
         let (mut first, mut second) = (slow(), slow());
         assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
         assert_eq!(traffic.body(async { 7 }).await.unwrap(), 7, "one that is there at once");
-        assert!(
-            matches!((&mut first).now_or_never(), Some(Err(HttpRefusal::Busy))),
-            "two may be on their way"
-        );
+        assert!(matches!((&mut first).now_or_never(), Some(Err(Busy))), "two may be on their way");
         assert!((&mut second).now_or_never().is_none(), "the other one may stay");
         drop((first, second));
         assert!(traffic.bodies.lock().is_empty(), "nothing stays behind");
