@@ -1,5 +1,7 @@
 //! A process that is told to stop sends its callers elsewhere first, and finishes what it has begun.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -104,6 +106,90 @@ async fn a_reader_who_waits_for_the_feed_is_answered_at_once() {
     stopped.unwrap();
     assert!(first < Duration::from_millis(800), "{first:?}");
     assert!(later < Duration::from_millis(1_500), "one who comes while it drains waits a second: {later:?}");
+}
+
+/// Where a balancer sends requests: what said that it is ready when it was last looked at.
+#[derive(Clone, Default)]
+struct Balancer(Arc<Mutex<Vec<(String, bool)>>>);
+
+impl Balancer {
+    fn add(&self, server: String) {
+        self.0.lock().unwrap().push((server, false));
+    }
+
+    async fn look(&self) {
+        let servers = self.0.lock().unwrap().clone();
+        for (place, (server, _)) in servers.iter().enumerate() {
+            let reply = http().get(format!("{server}/health/ready")).send().await;
+            self.0.lock().unwrap()[place].1 = reply.is_ok_and(|reply| reply.status() == StatusCode::OK);
+        }
+    }
+
+    fn pick(&self, turn: usize) -> String {
+        let servers = self.0.lock().unwrap();
+        let ready: Vec<&String> = servers.iter().filter(|(_, ready)| *ready).map(|(server, _)| server).collect();
+        ready[turn % ready.len()].clone()
+    }
+}
+
+/// One login that is refreshed again and again by kept connections; how often, until it is told to end.
+async fn refresh_on(balancer: Balancer, mut token: String, end: Arc<AtomicBool>) -> usize {
+    let client = reqwest::Client::new();
+    for turn in 0.. {
+        if end.load(Ordering::Relaxed) {
+            return turn;
+        }
+        let form = [("grant_type", "refresh_token"), ("client_id", "web"), ("refresh_token", &token)];
+        let server = balancer.pick(turn);
+        let reply = client.post(format!("{server}/oauth/token")).form(&form).send().await.unwrap();
+        assert_eq!(reply.status(), StatusCode::OK, "of {server}");
+        token = json(reply).await["refresh_token"].as_str().unwrap().to_owned();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    unreachable!("the loop has no end of its own")
+}
+
+#[tokio::test]
+async fn replicas_that_are_restarted_one_after_the_other_fail_no_request() {
+    let settings = vec![
+        ("SERVER__DRAIN_DELAY", "2s".to_owned()),
+        ("SERVER__SHUTDOWN_GRACE", "6s".to_owned()),
+        ("DATABASE__MAX_CONNECTIONS", "4".to_owned()),
+    ];
+    let setup = Setup { instances: 2, settings, ..Setup::default() };
+    let mut rig = Rig::with(setup).await;
+    let settings = vec![("SERVER__DRAIN_DELAY", "2s".to_owned()), ("DATABASE__MAX_CONNECTIONS", "4".to_owned())];
+    let again = Setup { settings, ..Setup::default() };
+    let (balancer, end) = (Balancer::default(), Arc::new(AtomicBool::new(false)));
+    balancer.add(rig.url(0, ""));
+    balancer.add(rig.url(1, ""));
+    let mut tokens = Vec::new();
+    for _ in 0..4 {
+        tokens.push(rig.tokens().await["refresh_token"].as_str().unwrap().to_owned());
+    }
+    balancer.look().await;
+    let callers = tokens.into_iter().map(|token| tokio::spawn(refresh_on(balancer.clone(), token, Arc::clone(&end))));
+    let callers: Vec<_> = callers.collect();
+    let looking = tokio::spawn({
+        let balancer = balancer.clone();
+        async move {
+            loop {
+                // As seldom as the drain is long.
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                balancer.look().await;
+            }
+        }
+    });
+    for old in 0..2 {
+        rig.stop(old).await.unwrap();
+        rig.add_instance(&again).await;
+        balancer.add(rig.url(old + 2, ""));
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+    }
+    end.store(true, Ordering::Relaxed);
+    looking.abort();
+    let served: usize = join_all(callers).await.into_iter().map(Result::unwrap).sum();
+    assert!(served > 100, "{served}");
 }
 
 /// A backend service asks for a Kakao token, Kakao takes its time to answer with a new refresh token, and the process is told
