@@ -111,9 +111,10 @@ impl Remote {
 
     pub(super) async fn some_fields(&self, key: &str, most: u32) -> Result<Vec<(String, Vec<u8>)>, Error> {
         let mut connection = self.0.connection.clone();
-        let mut call = redis::cmd("HRANDFIELD");
-        call.arg(key).arg(most).arg("WITHVALUES");
-        self.within(async move { call.query_async(&mut connection).await }).await
+        let mut call = redis::cmd("HSCAN");
+        call.arg(key).arg(0).arg("COUNT").arg(most);
+        let scanned = self.within(async move { call.query_async(&mut connection).await }).await;
+        scanned.map(|(_, fields): (u64, Vec<(String, Vec<u8>)>)| fields)
     }
 
     pub(super) async fn delete_field(&self, key: &str, field: &str) -> Result<(), Error> {

@@ -20,8 +20,8 @@ use crate::store::{self, Conn, Db, Pool};
 /// How long Redis keeps them after the last one came.
 const SHELVED_FOR: Duration = Duration::from_hours(7 * 24);
 
-/// How many Redis keeps at most: about 50 MB.
-const MOST_SHELVED: u32 = 100_000;
+/// How many Redis keeps at most: about 10 MB.
+const MOST_SHELVED: u32 = 20_000;
 
 /// How many are moved between Redis and here at a time.
 const BATCH: u32 = 100;
