@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use url::Url;
 
-use crate::rig::{Rig, Setup, Stores, http, refresh_token};
+use crate::rig::{Rig, Setup, Stores, http, json, refresh_token};
 
 async fn ready(rig: &Rig) -> StatusCode {
     http().get(rig.url(0, "/health/ready")).send().await.unwrap().status()
@@ -82,4 +82,25 @@ async fn a_writer_of_sqlite_leaves_a_service_ready() {
     let mut writer = SqliteConnection::connect(&rig.database_url).await.unwrap();
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut writer).await.unwrap();
     stays_ready(&rig).await;
+}
+
+#[tokio::test]
+async fn a_replica_that_has_not_read_the_revocation_feed_yet_is_not_ready() {
+    let mut rig = Rig::start().await;
+    until(&rig, StatusCode::OK).await;
+    rig.stop(0).await.unwrap();
+    let mut locker = PgConnection::connect(&rig.database_url).await.unwrap();
+    run(&mut locker, "BEGIN; LOCK TABLE grants IN ACCESS EXCLUSIVE MODE".to_owned()).await;
+    rig.add_instance(&Setup::default()).await;
+    let reply = http().get(rig.url(1, "/health/ready")).send().await.unwrap();
+    assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let said = json(reply).await;
+    assert_eq!((said["database"].as_str(), said["feed"].as_str()), (Some("up"), Some("down")), "{said}");
+    run(&mut locker, "ROLLBACK".to_owned()).await;
+    let began = Instant::now();
+    while http().get(rig.url(1, "/health/ready")).send().await.unwrap().status() != StatusCode::OK {
+        assert!(began.elapsed() < Duration::from_secs(10), "never ready");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(http().get(rig.url(1, "/v1/revocations")).send().await.unwrap().status(), StatusCode::OK);
 }
