@@ -127,7 +127,8 @@ impl Balancer {
 
     fn pick(&self, turn: usize) -> String {
         let servers = self.0.lock().unwrap();
-        let ready: Vec<&String> = servers.iter().filter(|(_, ready)| *ready).map(|(server, _)| server).collect();
+        let ready: Vec<&String> =
+            servers.iter().filter(|(_, ready)| *ready).map(|(server, _)| server).collect();
         ready[turn % ready.len()].clone()
     }
 }
@@ -158,7 +159,8 @@ async fn replicas_that_are_restarted_one_after_the_other_fail_no_request() {
     ];
     let setup = Setup { instances: 2, settings, ..Setup::default() };
     let mut rig = Rig::with(setup).await;
-    let settings = vec![("SERVER__DRAIN_DELAY", "2s".to_owned()), ("DATABASE__MAX_CONNECTIONS", "4".to_owned())];
+    let settings =
+        vec![("SERVER__DRAIN_DELAY", "2s".to_owned()), ("DATABASE__MAX_CONNECTIONS", "4".to_owned())];
     let again = Setup { settings, ..Setup::default() };
     let (balancer, end) = (Balancer::default(), Arc::new(AtomicBool::new(false)));
     balancer.add(rig.url(0, ""));
@@ -168,7 +170,8 @@ async fn replicas_that_are_restarted_one_after_the_other_fail_no_request() {
         tokens.push(rig.tokens().await["refresh_token"].as_str().unwrap().to_owned());
     }
     balancer.look().await;
-    let callers = tokens.into_iter().map(|token| tokio::spawn(refresh_on(balancer.clone(), token, Arc::clone(&end))));
+    let callers =
+        tokens.into_iter().map(|token| tokio::spawn(refresh_on(balancer.clone(), token, Arc::clone(&end))));
     let callers: Vec<_> = callers.collect();
     let looking = tokio::spawn({
         let balancer = balancer.clone();
