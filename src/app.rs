@@ -68,7 +68,7 @@ impl Stopping {
     /// Closing connections is part of the grace: all of it takes no longer than both together.
     fn new(drain_delay: Duration, shutdown_grace: Duration) -> Self {
         let closing = drain_delay.min(KEEP_ALIVE).min(shutdown_grace / 2);
-        Self { drain_delay, closing, grace: shutdown_grace - closing }
+        Self { drain_delay, closing, grace: shutdown_grace.saturating_sub(closing) }
     }
 }
 

@@ -16,13 +16,13 @@ pub(super) struct Endpoint {
     family: Family,
     methods: Vec<Method>,
     origins: Option<Vec<String>>,
-    from_memory: bool,
+    unbounded: bool,
 }
 
 /// An endpoint that answers no method yet.
 pub(super) fn endpoint(family: Family, path: &str) -> Endpoint {
     let resource = web::resource(path);
-    Endpoint { resource, family, methods: Vec::new(), origins: None, from_memory: false }
+    Endpoint { resource, family, methods: Vec::new(), origins: None, unbounded: false }
 }
 
 impl Endpoint {
@@ -70,8 +70,8 @@ impl Endpoint {
     }
 
     /// Stands on nothing but memory: it is answered however much there is to do.
-    pub(super) fn from_memory(mut self) -> Self {
-        self.from_memory = true;
+    pub(super) fn unbounded(mut self) -> Self {
+        self.unbounded = true;
         self
     }
 
@@ -89,10 +89,10 @@ impl Endpoint {
 
 impl HttpServiceFactory for Endpoint {
     fn register(self, config: &mut AppService) {
-        let Self { resource, family, methods, origins, from_memory } = self;
+        let Self { resource, family, methods, origins, unbounded } = self;
         let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         let resource = resource.default_service(not_allowed(family, allow));
-        if from_memory {
+        if unbounded {
             return resource.register(config);
         }
         let resource = resource.wrap(from_fn(move |request, next| within_bounds(family, request, next)));

@@ -63,13 +63,13 @@ pub(crate) fn routes(config: &mut ServiceConfig, state: &Arc<AppState>) {
     let at = |path: &str| format!("{base}{path}");
     config.app_data(Data::from(Arc::clone(state)));
     for path in documents::discovery_paths(base) {
-        config.service(endpoint(OAuth, &path).get(discovery::get).from_memory());
+        config.service(endpoint(OAuth, &path).get(discovery::get).unbounded());
     }
     config
-        .service(endpoint(OAuth, &at(paths::JWKS)).get(jwks::get).from_memory())
-        .service(endpoint(Problem, &at(paths::REVOCATIONS)).get(revocations::get).from_memory())
-        .service(endpoint(OAuth, &at(paths::LIVE)).get(health::live).from_memory())
-        .service(endpoint(OAuth, &at(paths::READY)).get(health::ready).from_memory())
+        .service(endpoint(OAuth, &at(paths::JWKS)).get(jwks::get).unbounded())
+        .service(endpoint(Problem, &at(paths::REVOCATIONS)).get(revocations::get).unbounded())
+        .service(endpoint(OAuth, &at(paths::LIVE)).get(health::live).unbounded())
+        .service(endpoint(OAuth, &at(paths::READY)).get(health::ready).unbounded())
         .service(
             scope(base)
                 .configure(|config| login(config, &state.allowed_origins))
@@ -127,9 +127,9 @@ fn api(config: &mut ServiceConfig, origins: &[String]) {
 pub(crate) fn management_routes(config: &mut ServiceConfig, state: &Arc<AppState>) {
     config
         .app_data(Data::from(Arc::clone(state)))
-        .service(endpoint(OAuth, paths::METRICS).get(metrics::get).from_memory())
-        .service(endpoint(OAuth, paths::LIVE).get(health::live).from_memory())
-        .service(endpoint(OAuth, paths::READY).get(health::ready).from_memory());
+        .service(endpoint(OAuth, paths::METRICS).get(metrics::get).unbounded())
+        .service(endpoint(OAuth, paths::LIVE).get(health::live).unbounded())
+        .service(endpoint(OAuth, paths::READY).get(health::ready).unbounded());
 }
 
 /// What every answer of the login carries, unless it says otherwise.

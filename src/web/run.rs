@@ -36,8 +36,10 @@ where
     Reply: From<E>,
 {
     let mut db = state.db();
+    // On the heap: a handler that still waits for its body would hold room for the flow, tens of kilobytes a connection.
+    let flow = Box::pin(flow(&state.deps, &mut db));
     // Nothing of what the panic left is looked at again.
-    let flow = AssertUnwindSafe(flow(&state.deps, &mut db)).catch_unwind();
+    let flow = AssertUnwindSafe(flow).catch_unwind();
     within(DEADLINE, flow.map_err(|payload| message_of(&*payload).to_owned())).await
 }
 

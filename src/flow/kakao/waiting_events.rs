@@ -117,7 +117,7 @@ async fn store_shelved(deps: &Deps, db: &mut Db) -> store::Result<()> {
                     Err(error) => report_lost(&deps.keys.master, &received, &chain(&error)),
                 },
                 None => {
-                    log_lost("?", &sealed, "it was encrypted with a master key that is not in the settings")
+                    log_lost("?", &sealed, "it was encrypted with a master key that is not in the settings");
                 }
             }
             if !unshelve(deps, &field).await {
@@ -160,7 +160,7 @@ fn report_lost(master: &MasterKeys, received: &Received, cause: &str) {
     match seal(master, received) {
         Ok(sealed) => log_lost(&received.event.kind, &sealed, cause),
         Err(error) => {
-            error!(kind = received.event.kind, cause = chain(&error), "a Kakao webhook event is lost")
+            error!(kind = received.event.kind, cause = chain(&error), "a Kakao webhook event is lost");
         }
     }
 }
