@@ -1,6 +1,6 @@
 //! Ends a grant, and keeps a record of why.
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::domain::{AuditEvent, EndReason, Grant};
 use crate::flow::Deps;
@@ -24,6 +24,12 @@ pub(crate) async fn end(
     tx.commit().await?;
     deps.signals.revocations.ring();
     let client = &grant.client;
-    warn!(grant = %grant.id, %user, %client, reason = reason.name(), "a grant was ended");
+    let (grant, reason) = (grant.id, ending.reason);
+    if reason == EndReason::Revoked {
+        // A client that logs its user out.
+        info!(%grant, %user, %client, reason = reason.name(), "a grant was ended");
+    } else {
+        warn!(%grant, %user, %client, reason = reason.name(), "a grant was ended");
+    }
     Ok(())
 }
