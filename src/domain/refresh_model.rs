@@ -29,6 +29,7 @@ fn at(ticks: u8) -> Timestamp {
 }
 
 /// What the world may do, and what the service does about it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that may happen, or not")]
 #[derive(Clone, Copy, Debug)]
 struct World {
     /// Whether a 503 is noted. Without notes it is the rule of before.
@@ -67,6 +68,7 @@ struct Statement {
     sent_at: u8,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "the checker enumerates them")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct State {
     now: u8,
@@ -347,7 +349,7 @@ impl Model for World {
 }
 
 impl World {
-    fn refresh(&self, state: &mut State, by_thief: bool, replica: usize, fate: Fate) -> Option<()> {
+    fn refresh(self, state: &mut State, by_thief: bool, replica: usize, fate: Fate) -> Option<()> {
         let shown = if by_thief { state.thief? } else { state.client };
         if matches!(state.row, Row::Ended) || state.client_is_out {
             return None;
@@ -358,7 +360,7 @@ impl World {
         }
         match fate {
             Fate::Answered => {
-                let given = state.answer(*self, replica, shown);
+                let given = state.answer(self, replica, shown);
                 match (by_thief, given) {
                     (true, given) => state.thief = given.or(state.thief),
                     (false, Some(token)) => state.client = token,

@@ -25,7 +25,8 @@ static PROCESS: LazyLock<Uuid> = LazyLock::new(Uuid::now_v7);
 
 /// Asks both, at most once a second.
 pub(crate) async fn health(deps: &Deps, pool: &Pool) -> Health {
-    deps.signals.health.get(OLDEST, ask(deps, pool)).await
+    // On the heap: most looks do not ask, and the way to the database is long.
+    deps.signals.health.get(OLDEST, Box::pin(ask(deps, pool))).await
 }
 
 /// The database by a write, since a standby, a primary that no longer is one and a full disk all answer a question; and on a

@@ -33,7 +33,7 @@ pub(super) async fn get(request: HttpRequest, state: State) -> Result<HttpRespon
         run::detached(&state, run::KAKAO_DEADLINE, |deps, mut db| async move {
             if let KakaoResponse::Error(_) = callback.response {
                 limits::count(&deps, Limit::CallbackError, &caller).await?;
-                return Ok::<_, Error>(finish_login(&deps, &mut db, callback).await);
+                return Ok::<_, Error>(Box::pin(finish_login(&deps, &mut db, callback)).await);
             }
             let finishing = finish_login(&deps, &mut db, callback);
             let unknown = Finished::code_was_unknown;

@@ -192,8 +192,8 @@ impl Pooled {
     async fn open_transaction(&mut self, patience: &mut Patience) -> Result<()> {
         // From before: of a BEGIN that was sent and not answered, nobody knows what became of it.
         self.state = State::InTransaction;
-        let begin = patience.begin();
-        let begun = patience.within(self.connection.execute(begin)).await;
+        let sql = patience.begin();
+        let begun = patience.within(self.connection.execute(sql)).await;
         self.judged(begun).map(drop)
     }
 
