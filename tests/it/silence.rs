@@ -134,10 +134,10 @@ async fn a_row_that_somebody_locks_stops_no_other_user() {
     let (rig, _proxy) = behind_a_proxy().await;
     let locked = rig.tokens().await;
     let others = grants(&rig, 4).await;
-    let mut locker = PgConnection::connect(&rig.database_url).await.unwrap();
+    let mut other = PgConnection::connect(&rig.database_url).await.unwrap();
     let grant = claims(access_token(&locked))["sid"].as_str().unwrap().to_owned();
     let lock = format!("BEGIN; SELECT id FROM grants WHERE id = '{grant}' FOR UPDATE");
-    sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut locker).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut other).await.unwrap();
     // Thirty a second, each of which waits for the lock.
     let many = join_all((0..60_u32).map(async |number| {
         tokio::time::sleep(Duration::from_millis(33) * number).await;
@@ -155,7 +155,7 @@ async fn a_row_that_somebody_locks_stops_no_other_user() {
     let (many, rest) = tokio::join!(many, rest);
     assert!(many.iter().all(|status| *status == StatusCode::SERVICE_UNAVAILABLE), "{many:?}");
     assert!(rest.iter().all(|status| *status == StatusCode::OK), "{rest:?}");
-    locker.close().await.unwrap();
+    other.close().await.unwrap();
     assert_eq!(refreshed(&rig, refresh_token(&locked)).await, StatusCode::OK);
 }
 
