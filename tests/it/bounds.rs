@@ -108,7 +108,7 @@ async fn beyond_the_bound_requests_are_refused_and_what_stands_on_memory_is_answ
 #[tokio::test]
 async fn beyond_the_bound_of_connections_requests_are_refused_and_none_is_kept() {
     let rig = bounded("4", "100").await;
-    let client = Client::new();
+    let client = Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
     let kept = client.get(rig.url(0, "/health/live")).send().await.unwrap();
     assert!(!kept.headers().contains_key("connection"), "one of four is kept");
     let mut silent = Vec::new();

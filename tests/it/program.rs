@@ -97,6 +97,7 @@ async fn check_warns_of_a_pattern_in_a_redirect_uri() {
 
 #[tokio::test]
 async fn strangers_neither_fill_the_log_nor_ring_the_alarm() {
+    const EACH: u64 = 2_000;
     let kakao = simulator(ISSUER).await;
     let mut program = Program::new(&kakao);
     program.set("TELEMETRY__LOG_LEVEL", "info");
@@ -107,8 +108,7 @@ async fn strangers_neither_fill_the_log_nor_ring_the_alarm() {
         stream.write_all(nonsense.as_bytes()).await.unwrap();
         drop(stream.read_to_end(&mut Vec::new()).await);
     }
-    let client = reqwest::Client::new();
-    const EACH: u64 = 2_000;
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
     let urls = [
         "/v1/me",
         "/oauth/authorize?client_id=nobody",

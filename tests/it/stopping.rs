@@ -135,7 +135,7 @@ impl Balancer {
 
 /// One login that is refreshed again and again by kept connections; how often, until it is told to end.
 async fn refresh_on(balancer: Balancer, mut token: String, end: Arc<AtomicBool>) -> usize {
-    let client = reqwest::Client::new();
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
     for turn in 0.. {
         if end.load(Ordering::Relaxed) {
             return turn;
@@ -144,7 +144,7 @@ async fn refresh_on(balancer: Balancer, mut token: String, end: Arc<AtomicBool>)
         let server = balancer.pick(turn);
         let reply = client.post(format!("{server}/oauth/token")).form(&form).send().await.unwrap();
         assert_eq!(reply.status(), StatusCode::OK, "of {server}");
-        token = json(reply).await["refresh_token"].as_str().unwrap().to_owned();
+        json(reply).await["refresh_token"].as_str().unwrap().clone_into(&mut token);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     unreachable!("the loop has no end of its own")
