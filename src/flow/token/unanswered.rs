@@ -20,7 +20,7 @@ use crate::store::{self, Db, grants};
 const HEARD_WITHIN: Duration = Duration::from_millis(4_900);
 
 fn key(grant: GrantId) -> String {
-    format!("unanswered:{grant}")
+    format!("kakao-auth:unanswered:{grant}")
 }
 
 /// Notes a request if its answer is, or was, a 503 or 500: it may be repeated.
