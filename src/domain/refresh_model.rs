@@ -282,9 +282,10 @@ impl Model for World {
         for replica in 0..2 {
             for fate in [Fate::Answered, Fate::UnderWay503, Fate::NotSent503] {
                 actions.push(Action::Refresh { by_thief: false, replica, fate });
+                if state.thief.is_some() {
+                    actions.push(Action::Refresh { by_thief: true, replica, fate });
+                }
             }
-            // A thief gains nothing by a 503, and waits.
-            actions.push(Action::Refresh { by_thief: true, replica, fate: Fate::Answered });
             actions.push(Action::WritesNote(replica));
             if self.replicas_may_be_killed && !state.one_was_killed {
                 actions.push(Action::IsKilled(replica));

@@ -31,7 +31,7 @@ pub(crate) fn window(reuse_window: Duration) -> Duration {
     reuse_window.max(SHORTEST_WINDOW)
 }
 
-/// Requests that were answered 503 and asked for the tokens of one generation of one grant.
+/// Requests that were answered 503 and asked for the tokens of one generation of one grant, from the first to the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unanswered {
     /// The grant.
