@@ -276,7 +276,8 @@ async fn wait_for_database<T, F: Future<Output = store::Result<T>>>(
 ) -> anyhow::Result<T> {
     let mut failures = 0_u32;
     loop {
-        match step().await {
+        // On the heap: it would stand in the future of whoever builds the service.
+        match Box::pin(step()).await {
             Ok(value) => return Ok(value),
             Err(error @ store::Error::Unavailable(_)) => {
                 if failures.is_multiple_of(10) {

@@ -21,6 +21,6 @@ pub(crate) async fn readiness(deps: &Deps, pool: &Pool) -> Readiness {
     if deps.signals.draining.has_begun() {
         return Readiness::Draining;
     }
-    let health = Box::pin(health(deps, pool)).await;
+    let health = health(deps, pool).await;
     Readiness::Serving { health, feed: deps.signals.revocations.current().is_some() }
 }

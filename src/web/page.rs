@@ -103,9 +103,12 @@ pub(super) fn refused_by_http(
     body: &ErrorBody,
     refusal: &HttpRefusal,
 ) -> HttpResponse {
-    let busy = words(&Error::unavailable("busy"), is_logout(request));
+    let busy;
     let words = match refusal {
-        HttpRefusal::Busy => &busy,
+        HttpRefusal::Busy => {
+            busy = words(&Error::unavailable("busy"), is_logout(request));
+            &busy
+        }
         HttpRefusal::PathUnknown => &PATH_UNKNOWN,
         _ if is_logout(request) => &LOGOUT_INVALID,
         _ => &REQUEST_INVALID,

@@ -17,11 +17,15 @@ use tracing::Instrument;
 use super::http_refusal::HttpRefusal;
 use super::reply::Reply;
 use super::state::State;
+use crate::flow::token::unanswered::HEARD_WITHIN;
 use crate::flow::{Deps, Error};
 use crate::store::Db;
 
 /// How long a caller waits for a flow that needs our own stores alone.
 pub(super) const DEADLINE: Duration = Duration::from_secs(5);
+
+// A refresh or exchange that its caller no longer waits for has to notice that.
+const _: () = assert!(HEARD_WITHIN.as_nanos() < DEADLINE.as_nanos());
 
 /// How long a caller waits for a flow that asks Kakao, or waits for another request that does. Each call to Kakao has its
 /// own deadline (`kakao.timeout`); the rest is for the stores around it.

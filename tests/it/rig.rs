@@ -161,7 +161,7 @@ impl Rig {
         }
         let settings = Settings::load(Some(&file), variables).unwrap_or_else(|problems| panic!("{problems}"));
         let key_policy = settings.keys.clone();
-        let mut app = Box::pin(App::build(settings, self.clock.clone(), Migrate::First)).await.unwrap();
+        let mut app = App::build(settings, self.clock.clone(), Migrate::First).await.unwrap();
         if let Some(job) = job {
             app = app.with_job(job);
         }

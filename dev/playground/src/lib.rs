@@ -74,7 +74,7 @@ impl Playground {
         })
         .await?;
         let settings = settings(&options.folder, service_at, &issuer, &frontend, &kakao)?;
-        let app = Box::pin(App::build(settings, Clock::System, Migrate::First)).await?;
+        let app = App::build(settings, Clock::System, Migrate::First).await?;
         let tasks = vec![
             tokio::spawn(app.run(std::future::pending())),
             spawn(frontend::serve(page, &frontend, &issuer, backend.clone())?),

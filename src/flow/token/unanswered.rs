@@ -17,7 +17,7 @@ use crate::store::{self, Db, grants};
 
 /// A flow that took longer ends unheard: its caller was answered 503 meanwhile. Somewhat less than callers wait; a note of a
 /// request that was answered after all does no harm.
-const HEARD_WITHIN: Duration = Duration::from_millis(4_900);
+pub(crate) const HEARD_WITHIN: Duration = Duration::from_millis(4_900);
 
 fn key(grant: GrantId) -> String {
     format!("kakao-auth:unanswered:{grant}")
@@ -78,16 +78,14 @@ pub(super) async fn write_note_of(deps: &Deps, db: &mut Db, grant: &Grant) -> Re
 
 /// Writes notes into their rows. One that fits no row is tried again for some seconds: a statement whose answer was lost may
 /// still be carried out.
-pub(crate) async fn write_notes(deps: &Deps, db: &mut Db) -> store::Result<usize> {
+pub(crate) async fn write_notes(deps: &Deps, db: &mut Db) -> store::Result<()> {
     let now = deps.clock.now();
-    let mut written = 0;
     for note in deps.signals.unanswered.next(now) {
         if grants::note_unanswered(db, &note, now).await? {
             deps.signals.unanswered.forget(&note);
-            written += 1;
         } else {
             deps.signals.unanswered.missed(&note);
         }
     }
-    Ok(written)
+    Ok(())
 }
