@@ -79,10 +79,8 @@ fn verify(challenge: Option<&CodeChallenge>, verifier: Option<&CodeVerifier>) ->
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
-    use crate::domain::{CodeBinding, EndReason, Grant, GrantId, Scope, Stage, UserId};
+    use crate::domain::{CodeBinding, EndReason, Grant, Stage};
 
     const WINDOW: Duration = Duration::from_secs(10);
     const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -103,17 +101,7 @@ mod tests {
             },
         };
         StoredCode {
-            grant: Grant {
-                id: GrantId(Uuid::nil()),
-                user: UserId(Uuid::nil()),
-                client: ClientId("web".into()),
-                scope: Scope::default(),
-                resource: Vec::new(),
-                auth_time: Some(after(0)),
-                roles: Vec::new(),
-                expires_at: after(1_000),
-                stage,
-            },
+            grant: Grant::example(stage, after(1_000)),
             binding: CodeBinding {
                 redirect_uri: "https://app.example/cb".into(),
                 challenge: Some(CodeChallenge::of(VERIFIER)),

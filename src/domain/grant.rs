@@ -287,6 +287,24 @@ impl Grant {
     }
 }
 
+#[cfg(test)]
+impl Grant {
+    /// One of the client `web`, for tests of what is decided about it.
+    pub(super) fn example(stage: Stage, expires_at: Timestamp) -> Self {
+        Self {
+            id: GrantId(uuid::Uuid::nil()),
+            user: UserId(uuid::Uuid::nil()),
+            client: ClientId("web".into()),
+            scope: Scope::default(),
+            resource: Vec::new(),
+            auth_time: None,
+            roles: Vec::new(),
+            expires_at,
+            stage,
+        }
+    }
+}
+
 /// A code as the store keeps it, spent or not.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredCode {
@@ -326,8 +344,6 @@ pub struct GrantSummary {
 mod tests {
     use std::time::Duration;
 
-    use uuid::Uuid;
-
     use super::*;
 
     #[test]
@@ -349,17 +365,7 @@ mod tests {
             (Stage::Issued { code_expires_at: after(60) }, after(1_000), after(1), false),
             (ended, after(1_000), after(0), false),
         ] {
-            let grant = Grant {
-                id: GrantId(Uuid::nil()),
-                user: UserId(Uuid::nil()),
-                client: ClientId("web".into()),
-                scope: Scope::default(),
-                resource: Vec::new(),
-                auth_time: Some(start),
-                roles: Vec::new(),
-                expires_at,
-                stage,
-            };
+            let grant = Grant::example(stage, expires_at);
             assert_eq!(grant.is_live(now), lives, "{stage:?} until {expires_at:?} at {now:?}");
         }
     }

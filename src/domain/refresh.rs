@@ -77,31 +77,22 @@ fn gives_again(life: &Life, now: Timestamp, reuse_window: Duration) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
-    use crate::domain::{EndReason, GrantId, Scope, UserId};
+    use crate::domain::EndReason;
 
     const WINDOW: Duration = Duration::from_secs(10);
 
     fn grant(generation: i64) -> Grant {
         let start = Timestamp::from_secs(1_000);
-        Grant {
-            id: GrantId(Uuid::nil()),
-            user: UserId(Uuid::nil()),
-            client: ClientId("web".into()),
-            scope: Scope::default(),
-            resource: Vec::new(),
-            auth_time: Some(start),
-            roles: Vec::new(),
-            expires_at: start + Duration::from_secs(1_000),
-            stage: Stage::Live {
+        Grant::example(
+            Stage::Live {
                 generation,
                 refreshed_at: start,
                 unanswered_at: None,
                 idle_expires_at: start + Duration::from_secs(100),
             },
-        }
+            start + Duration::from_secs(1_000),
+        )
     }
 
     fn after(seconds: u64) -> Timestamp {

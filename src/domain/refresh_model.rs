@@ -14,7 +14,7 @@ use super::code::{self, Presented};
 use super::pkce::{CodeChallenge, CodeVerifier};
 use super::refresh::{self, judge};
 use super::unanswered::Unanswered;
-use super::{ClientId, CodeBinding, EndReason, Grant, GrantId, Scope, Stage, StoredCode, Timestamp, UserId};
+use super::{ClientId, CodeBinding, EndReason, Grant, GrantId, Stage, StoredCode, Timestamp};
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const WINDOW: Duration = Duration::from_secs(10);
@@ -123,17 +123,7 @@ impl State {
             },
             Row::Ended => Stage::Ended { at: at(self.now), reason: EndReason::RefreshReplayed },
         };
-        Grant {
-            id: GrantId(Uuid::nil()),
-            user: UserId(Uuid::nil()),
-            client: ClientId("web".into()),
-            scope: Scope::default(),
-            resource: Vec::new(),
-            auth_time: None,
-            roles: Vec::new(),
-            expires_at: at(TICKS + 9),
-            stage,
-        }
+        Grant::example(stage, at(TICKS + 9))
     }
 
     /// The one conditional statement: rotates or spends. Whether it found what it asks for.

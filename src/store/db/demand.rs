@@ -55,15 +55,19 @@ impl Counts {
 mod tests {
     use super::*;
 
+    fn ten_at_once(demand: &Demand, now: Instant) {
+        for _ in 0..10 {
+            demand.took(now);
+        }
+        for _ in 0..10 {
+            assert_eq!(demand.gave_back(now), 10);
+        }
+    }
+
     #[test]
     fn after_a_busy_time_as_many_are_needed_as_are_in_use_at_once() {
         let (demand, start) = (Demand::default(), Instant::now());
-        for _ in 0..10 {
-            demand.took(start);
-        }
-        for _ in 0..10 {
-            assert_eq!(demand.gave_back(start), 10);
-        }
+        ten_at_once(&demand, start);
         let mut needed = Vec::new();
         for second in [10, 29, 31, 59, 61, 91] {
             let now = start + Duration::from_secs(second);
@@ -76,12 +80,7 @@ mod tests {
     #[test]
     fn what_was_needed_long_ago_is_forgotten_at_once() {
         let (demand, start) = (Demand::default(), Instant::now());
-        for _ in 0..10 {
-            demand.took(start);
-        }
-        for _ in 0..10 {
-            demand.gave_back(start);
-        }
+        ten_at_once(&demand, start);
         let later = start + Duration::from_mins(10);
         demand.took(later);
         assert_eq!(demand.gave_back(later), 1);
