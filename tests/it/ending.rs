@@ -10,7 +10,7 @@ use kakao_auth::store::{Pool, sweep, users};
 use kakao_simulator::{Effect, Endpoint, Fault};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{Connection, PgConnection};
 
 use crate::rig::{
     Browser, Rig, Setup, Stores, access_token, authorization_request, claims, location, parameter,
@@ -21,13 +21,6 @@ const BOTH: [Stores; 2] = [Stores::PostgresAndRedis, Stores::SqliteAndMemory];
 
 async fn on(stores: Stores, settings: Vec<(&'static str, String)>) -> Rig {
     Rig::with(Setup { stores, settings, ..Setup::default() }).await
-}
-
-async fn run(rig: &Rig, sql: String) {
-    match &rig.pool {
-        Pool::Postgres(pool, _) => drop(sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.unwrap()),
-        Pool::Sqlite(pool) => drop(sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.unwrap()),
-    }
 }
 
 /// So many living grants more of the one user, at the one client.
@@ -45,8 +38,7 @@ async fn seed(rig: &Rig, count: usize) {
     };
     let patience = if matches!(rig.pool, Pool::Postgres(..)) { "SET statement_timeout = 0; " } else { "" };
     let columns = "user_id, client_id, scope, auth_time, refreshed_at, idle_expires_at, expires_at, created_at, logged_in_at";
-    run(
-        rig,
+    rig.run(
         format!(
             "{patience}INSERT INTO grants (id, user_agent, generation, {columns})
              SELECT {id}, 'a browser', 1, {columns} FROM (SELECT * FROM grants LIMIT 1) AS one, ({series}) AS many"
@@ -61,15 +53,10 @@ fn many() -> usize {
     given.map_or(3_000, |(_, count)| count.parse().unwrap())
 }
 
-const NOT_ENDED: &str = "SELECT count(*) FROM grants WHERE ended_at IS NULL";
+/// At size, with a frozen clock, each look at the feed reads everything.
+const PATIENCE: Duration = Duration::from_mins(30);
 
-async fn until(rig: &Rig, what: &str, sql: &'static str, expected: i64) {
-    let began = Instant::now();
-    while rig.count(sql).await != expected {
-        assert!(began.elapsed() < Duration::from_mins(30), "{what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
+const NOT_ENDED: &str = "SELECT count(*) FROM grants WHERE ended_at IS NULL";
 
 /// What one person holds at the moment of the end.
 struct Held<'a> {
@@ -132,7 +119,7 @@ async fn end_all(rig: &Rig, how: &str, tokens: &Value, account_token: &str) {
                 StatusCode::ACCEPTED
             );
             let took_effect = "SELECT count(*) FROM users WHERE unlinked_at IS NOT NULL";
-            until(rig, "the event takes effect", took_effect, 1).await;
+            rig.until(took_effect, 1, PATIENCE).await;
         }
     }
 }
@@ -176,7 +163,7 @@ async fn elsewhere_ends_very_many_logins_and_keeps_this_browser_s() {
     assert_eq!(rig.redeem(1, &here.code).await.status(), StatusCode::OK);
     assert!(parameter(&here.browser.at_once(&[("prompt", "none")]).await, "code").is_some());
     // The kept ones, and the code of this moment.
-    until(&rig, "the rows follow", NOT_ENDED, 4).await;
+    rig.until(NOT_ENDED, 4, PATIENCE).await;
     assert_eq!(rig.count("SELECT count(*) FROM users WHERE tokens_valid_from IS NOT NULL").await, 0);
 }
 

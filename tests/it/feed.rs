@@ -63,21 +63,11 @@ async fn revoke(rig: &Rig, tokens: &Value) {
     assert_eq!(reply.status(), StatusCode::OK);
 }
 
-async fn run(rig: &Rig, sql: String) {
-    let sql = AssertSqlSafe(sql);
-    match &rig.pool {
-        Pool::Postgres(pool, _) => drop(sqlx::query(sql).execute(pool).await.unwrap()),
-        Pool::Sqlite(pool) => drop(sqlx::query(sql).execute(pool).await.unwrap()),
-    }
-}
-
 /// Ended grants of a user: `ended` is SQL of when each ended (`i` counts), and when tokens of it were last issued.
 async fn seed(rig: &Rig, user: UserId, count: u32, ended: &str) {
     for begin in (1..=count).step_by(10_000) {
         let end = count.min(begin + 9_999);
-        run(
-            rig,
-            format!(
+        rig.run(format!(
                 "INSERT INTO grants (id, user_id, client_id, scope, auth_time, generation, refreshed_at, idle_expires_at,
                                      expires_at, ended_at, end_reason, created_at, logged_in_at)
                  SELECT gen_random_uuid(), '{user}', 'web', 'openid', at, 1, at, at + interval '1 day', at + interval '1 day',
@@ -233,7 +223,7 @@ async fn what_can_have_no_living_access_token_is_not_listed() {
             Pool::Postgres(..) => moment(&rig),
             Pool::Sqlite(_) => rig.clock.now().micros().to_string(),
         };
-        run(&rig, end.replace("{now}", &now)).await;
+        rig.run(end.replace("{now}", &now)).await;
         let said = fresh(&rig, 0).await;
         assert_eq!(said["sids"], json!([sid(&recent)]), "{user} {code}");
     }
@@ -297,7 +287,7 @@ async fn the_rows_of_a_user_who_was_ended_do_not_appear_one_by_one() {
     seed(&rig, user, 5_000, &format!("{at} - interval '1 minute'")).await;
     rig.clock.advance(Duration::from_mins(1));
     rig.end_rows().await;
-    run(&rig, format!("UPDATE grants SET ended_at = {} WHERE user_id = '{user}'", moment(&rig))).await;
+    rig.run(format!("UPDATE grants SET ended_at = {} WHERE user_id = '{user}'", moment(&rig))).await;
     for instance in 0..2 {
         let said = fresh(&rig, instance).await;
         assert_eq!((&said["subs"], &said["sids"]), (&before.1["subs"], &before.1["sids"]));
@@ -377,7 +367,7 @@ async fn after_a_database_was_restored_the_whole_list_is_told() {
     revoke(&rig, &lost).await;
     let cursor = fresh(&rig, 0).await["cursor"].as_str().unwrap().to_owned();
     let lost_sid = claims(access_token(&lost))["sid"].as_str().unwrap().to_owned();
-    run(&rig, format!("UPDATE grants SET ended_at = NULL, end_reason = NULL WHERE id = '{lost_sid}'")).await;
+    rig.run(format!("UPDATE grants SET ended_at = NULL, end_reason = NULL WHERE id = '{lost_sid}'")).await;
     rig.add_instance(&Setup::default()).await;
     let said = fresh_with(&rig, 1, &format!("?after={cursor}")).await;
     assert_eq!((&said["complete"], said.get("after")), (&json!(true), None));
@@ -464,17 +454,12 @@ async fn more_than_is_listed_closes_the_door_and_never_opens_it() {
     rig.clock.advance(Duration::from_mins(2));
     // More users than entries, each with a grant that has just ended.
     let now = moment(&rig);
-    run(
-        &rig,
-        format!(
-            "INSERT INTO users (id, kakao_id, created_at, updated_at, last_login_at)
+    rig.run(format!(
+        "INSERT INTO users (id, kakao_id, created_at, updated_at, last_login_at)
              SELECT gen_random_uuid(), 1000000 + i, {now}, {now}, {now} FROM generate_series(1, 50100) AS i"
-        ),
-    )
+    ))
     .await;
-    run(
-        &rig,
-        format!(
+    rig.run(format!(
             "INSERT INTO grants (id, user_id, client_id, scope, auth_time, generation, refreshed_at, idle_expires_at,
                                  expires_at, ended_at, end_reason, created_at, logged_in_at)
              SELECT gen_random_uuid(), id, 'web', 'openid', {now}, 1, {now}, {now}, {now},

@@ -11,10 +11,7 @@ use crate::rig::{
 
 #[tokio::test]
 async fn without_postgres_answers_are_503_documents_go_on_and_service_comes_back() {
-    let mut rig = Rig::with(Setup { instances: 0, ..Setup::default() }).await;
-    let proxy = TcpProxy::to(host_of(&rig.database_url, 5432)).await;
-    let settings = vec![("DATABASE__URL", through(&rig.database_url, &proxy))];
-    rig.add_instance(&Setup { settings, ..Setup::default() }).await;
+    let (rig, proxy) = Rig::behind_a_proxy(vec![]).await;
     let account_token = rig.account_token(&rig.tokens().await).await;
     let tokens = rig.tokens().await;
     let refresh_token = tokens["refresh_token"].as_str().unwrap();
@@ -87,10 +84,7 @@ async fn without_postgres_answers_are_503_documents_go_on_and_service_comes_back
 /// Strangers may ask as often as they like: within a second the answer is the last one, and costs the stores nothing.
 #[tokio::test]
 async fn readiness_is_asked_of_the_stores_once_a_second() {
-    let mut rig = Rig::with(Setup { instances: 0, ..Setup::default() }).await;
-    let proxy = TcpProxy::to(host_of(&rig.database_url, 5432)).await;
-    let settings = vec![("DATABASE__URL", through(&rig.database_url, &proxy))];
-    rig.add_instance(&Setup { settings, ..Setup::default() }).await;
+    let (rig, proxy) = Rig::behind_a_proxy(vec![]).await;
     let ready = async || http().get(rig.url(0, "/health/ready")).send().await.unwrap().status();
     for _ in 0..20 {
         proxy.open();

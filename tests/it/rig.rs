@@ -94,6 +94,16 @@ impl Rig {
         Self::with(Setup { instances, ..Setup::default() }).await
     }
 
+    /// One instance, with a proxy before its database.
+    pub(crate) async fn behind_a_proxy(settings: Vec<(&'static str, String)>) -> (Self, TcpProxy) {
+        let mut rig = Self::with(Setup { instances: 0, ..Setup::default() }).await;
+        let proxy = TcpProxy::to(host_of(&rig.database_url, 5432)).await;
+        let mut all = vec![("DATABASE__URL", through(&rig.database_url, &proxy))];
+        all.extend(settings);
+        rig.add_instance(&Setup { settings: all, ..Setup::default() }).await;
+        (rig, proxy)
+    }
+
     pub(crate) async fn with(setup: Setup) -> Self {
         let kakao = simulator(ISSUER).await;
         let folder = tempfile::tempdir().unwrap();

@@ -9,8 +9,8 @@ use reqwest::{Response, StatusCode};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::rig::{
-    Browser, Rig, Setup, TcpProxy, access_token, authorization_request, claims, host_of, http, location,
-    parameter, refresh_token, through,
+    Browser, Rig, TcpProxy, access_token, authorization_request, claims, http, location, parameter,
+    refresh_token,
 };
 
 const CONNECTIONS: usize = 8;
@@ -20,14 +20,7 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
 /// A service with a proxy before its database.
 async fn behind_a_proxy() -> (Rig, TcpProxy) {
-    let mut rig = Rig::with(Setup { instances: 0, ..Setup::default() }).await;
-    let proxy = TcpProxy::to(host_of(&rig.database_url, 5432)).await;
-    let settings = vec![
-        ("DATABASE__URL", through(&rig.database_url, &proxy)),
-        ("DATABASE__MAX_CONNECTIONS", CONNECTIONS.to_string()),
-    ];
-    rig.add_instance(&Setup { settings, ..Setup::default() }).await;
-    (rig, proxy)
+    Rig::behind_a_proxy(vec![("DATABASE__MAX_CONNECTIONS", CONNECTIONS.to_string())]).await
 }
 
 /// The refresh tokens of so many grants.

@@ -1,59 +1,42 @@
 //! Nobody is logged out for obeying a 503: a refresh or a code exchange whose answer was lost can be repeated, however long the
 //! database was away.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use kakao_auth::store::Pool;
 use reqwest::{Response, StatusCode};
 
 use crate::rig::{Rig, Setup, TcpProxy, access_token, host_of, json, refresh_token, through, variable};
 
 /// Two replicas, of which the first reaches the database by a proxy.
 async fn replicas(settings: Vec<(&'static str, String)>) -> (Rig, TcpProxy) {
-    let mut rig = Rig::with(Setup { instances: 0, ..Setup::default() }).await;
-    let proxy = TcpProxy::to(host_of(&rig.database_url, 5432)).await;
-    let mut first = vec![("DATABASE__URL", through(&rig.database_url, &proxy))];
-    first.extend(settings);
-    rig.add_instance(&Setup { settings: first, ..Setup::default() }).await;
+    let (mut rig, proxy) = Rig::behind_a_proxy(settings).await;
     rig.add_instance(&Setup::default()).await;
     (rig, proxy)
 }
 
+const PATIENCE: Duration = Duration::from_secs(30);
+
 const GENERATION: &str = "SELECT generation FROM grants ORDER BY id DESC LIMIT 1";
-
-async fn until(rig: &Rig, sql: &'static str, expected: i64) {
-    let began = Instant::now();
-    while rig.count(sql).await != expected {
-        assert!(began.elapsed() < Duration::from_secs(30), "{sql}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-async fn run(rig: &Rig, sql: &'static str) {
-    let Pool::Postgres(pool, _) = &rig.pool else { panic!("a proxy stands before Postgres") };
-    sqlx::query(sql).execute(pool).await.unwrap();
-}
 
 /// Has the database carry out what a request asks of `grants`, and its reply lost: the statement takes a while, in which the way
 /// back breaks.
 async fn unheard(rig: &Rig, proxy: &TcpProxy, request: impl Future<Output = Response>) {
     const UNDER_WAY: &str = "SELECT count(*) FROM pg_stat_activity
                              WHERE datname = current_database() AND wait_event = 'PgSleep'";
-    run(
-        rig,
+    rig.run(
         "CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql
              AS 'BEGIN PERFORM pg_sleep(0.7); RETURN NEW; END'",
     )
     .await;
-    run(rig, "CREATE TRIGGER slow BEFORE UPDATE ON grants FOR EACH ROW EXECUTE FUNCTION slow()").await;
+    rig.run("CREATE TRIGGER slow BEFORE UPDATE ON grants FOR EACH ROW EXECUTE FUNCTION slow()").await;
     let (reply, ()) = tokio::join!(request, async {
-        until(rig, UNDER_WAY, 1).await;
+        rig.until(UNDER_WAY, 1, PATIENCE).await;
         proxy.lose_replies(true);
-        until(rig, UNDER_WAY, 0).await;
+        rig.until(UNDER_WAY, 0, PATIENCE).await;
     });
     assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(reply.headers().contains_key("retry-after"));
-    run(rig, "DROP TRIGGER slow ON grants").await;
+    rig.run("DROP TRIGGER slow ON grants").await;
     proxy.lose_replies(false);
 }
 
@@ -85,7 +68,7 @@ async fn the_window_of_a_refresh_that_was_answered_503_begins_when_its_row_says_
     rig.clock.advance(Duration::from_secs(1));
     unheard(&rig, &proxy, rig.refresh(0, refresh_token(&first))).await;
     rig.clock.advance(Duration::from_mins(1));
-    until(&rig, "SELECT count(*) FROM grants WHERE unanswered_at IS NOT NULL", 1).await;
+    rig.until("SELECT count(*) FROM grants WHERE unanswered_at IS NOT NULL", 1, PATIENCE).await;
     rig.clock.advance(Duration::from_secs(10));
     let again = rig.refresh(1, refresh_token(&first)).await;
     assert_eq!(again.status(), StatusCode::OK);

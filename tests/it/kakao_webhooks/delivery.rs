@@ -10,10 +10,7 @@ use crate::rig::{KAKAO_ID, Program, Rig, Setup, TcpProxy, host_of, http, termina
 
 #[tokio::test]
 async fn without_a_database_kakao_is_answered_in_time_and_the_event_takes_effect_when_it_is_back() {
-    let mut rig = Rig::with(Setup { instances: 0, ..Setup::default() }).await;
-    let proxy = TcpProxy::to(host_of(&rig.database_url, 5432)).await;
-    let settings = vec![("DATABASE__URL", through(&rig.database_url, &proxy))];
-    rig.add_instance(&Setup { settings, ..Setup::default() }).await;
+    let (rig, proxy) = Rig::behind_a_proxy(vec![]).await;
     let tokens = rig.tokens().await;
     rig.later();
     // The keys are known, as they are in a service that has run for a while.
@@ -41,10 +38,7 @@ async fn without_a_database_kakao_is_answered_in_time_and_the_event_takes_effect
 
 /// An instance that loses its database, and gets calls about users whom nobody knows.
 async fn without_a_database(calls: i64) -> (Rig, TcpProxy) {
-    let mut rig = Rig::with(Setup { instances: 0, ..Setup::default() }).await;
-    let proxy = TcpProxy::to(host_of(&rig.database_url, 5432)).await;
-    let settings = vec![("DATABASE__URL", through(&rig.database_url, &proxy))];
-    rig.add_instance(&Setup { settings, ..Setup::default() }).await;
+    let (rig, proxy) = Rig::behind_a_proxy(vec![]).await;
     proxy.shut();
     for user in 1..=calls {
         assert_eq!(unlink_with(&rig, user, "UNLINK_FROM_APPS").await.status(), StatusCode::OK);

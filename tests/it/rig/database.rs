@@ -1,6 +1,7 @@
 //! A database of each test's own, and what a test looks up in it.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use kakao_auth::store::Pool;
 use sqlx::{AssertSqlSafe, Connection, Executor, SqlSafeStr};
@@ -66,6 +67,24 @@ impl Rig {
             rows.insert(table, count);
         }
         rows
+    }
+
+    /// Runs statements of the test's own.
+    pub(crate) async fn run(&self, sql: impl Into<String>) {
+        let sql = AssertSqlSafe(sql.into());
+        match &self.pool {
+            Pool::Postgres(pool, _) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
+            Pool::Sqlite(pool) => drop(sqlx::raw_sql(sql).execute(pool).await.unwrap()),
+        }
+    }
+
+    /// Waits until the database counts so many.
+    pub(crate) async fn until(&self, sql: &'static str, expected: i64, within: Duration) {
+        let began = Instant::now();
+        while self.count(sql).await != expected {
+            assert!(began.elapsed() < within, "never {expected}: {sql}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// One number out of the database.
