@@ -1,4 +1,4 @@
-//! How many connections are needed: as many as were in use at once lately. sqlx lends them in turn, so that of a pool that
+//! How many connections are needed: as many as were wanted at once lately. sqlx lends them in turn, so that of a pool that
 //! once was busy none ever rests long enough to be closed, however little there is to do.
 
 use std::sync::{Mutex, PoisonError};
@@ -12,29 +12,36 @@ pub(super) struct Demand(Mutex<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
-    in_use: u32,
+    /// By whoever has one, or waits for it.
+    wanted: u32,
     /// Since when `most` is counted.
     since: Option<Instant>,
-    /// The most that were in use at once in this window.
+    /// The most that were wanted at once in this window.
     most: u32,
     /// And in the window before.
     most_before: u32,
 }
 
 impl Demand {
-    /// One more is in use.
-    pub(super) fn took(&self, now: Instant) {
+    /// One more is wanted.
+    pub(super) fn rise(&self, now: Instant) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.turn(now);
-        counts.in_use += 1;
-        counts.most = counts.most.max(counts.in_use);
+        counts.wanted += 1;
+        counts.most = counts.most.max(counts.wanted);
     }
 
-    /// One less is. Answers how many are needed.
-    pub(super) fn gave_back(&self, now: Instant) -> u32 {
+    /// One less is.
+    pub(super) fn fall(&self, now: Instant) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.turn(now);
-        counts.in_use = counts.in_use.saturating_sub(1);
+        counts.wanted = counts.wanted.saturating_sub(1);
+    }
+
+    /// How many are needed.
+    pub(super) fn needed(&self, now: Instant) -> u32 {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.turn(now);
         counts.most.max(counts.most_before)
     }
 }
@@ -44,8 +51,8 @@ impl Counts {
         let since = *self.since.get_or_insert(now);
         let passed = now.saturating_duration_since(since);
         if passed >= WINDOW {
-            self.most_before = if passed < WINDOW * 2 { self.most } else { self.in_use };
-            self.most = self.in_use;
+            self.most_before = if passed < WINDOW * 2 { self.most } else { self.wanted };
+            self.most = self.wanted;
             self.since = Some(now);
         }
     }
@@ -55,34 +62,34 @@ impl Counts {
 mod tests {
     use super::*;
 
-    fn ten_at_once(demand: &Demand, now: Instant) {
+    fn busy(demand: &Demand, at: Instant) {
         for _ in 0..10 {
-            demand.took(now);
+            demand.rise(at);
         }
         for _ in 0..10 {
-            assert_eq!(demand.gave_back(now), 10);
+            demand.fall(at);
+            assert_eq!(demand.needed(at), 10);
         }
     }
 
+    fn needed_by_one(demand: &Demand, at: Instant) -> u32 {
+        demand.rise(at);
+        demand.fall(at);
+        demand.needed(at)
+    }
+
     #[test]
-    fn after_a_busy_time_as_many_are_needed_as_are_in_use_at_once() {
+    fn after_a_busy_time_as_many_are_needed_as_are_wanted_at_once() {
         let (demand, start) = (Demand::default(), Instant::now());
-        ten_at_once(&demand, start);
-        let mut needed = Vec::new();
-        for second in [10, 29, 31, 59, 61, 91] {
-            let now = start + Duration::from_secs(second);
-            demand.took(now);
-            needed.push(demand.gave_back(now));
-        }
-        assert_eq!(needed, [10, 10, 10, 10, 1, 1]);
+        busy(&demand, start);
+        let after = |second| needed_by_one(&demand, start + Duration::from_secs(second));
+        assert_eq!([10, 29, 31, 59, 61, 91].map(after), [10, 10, 10, 10, 1, 1]);
     }
 
     #[test]
     fn what_was_needed_long_ago_is_forgotten_at_once() {
         let (demand, start) = (Demand::default(), Instant::now());
-        ten_at_once(&demand, start);
-        let later = start + Duration::from_mins(10);
-        demand.took(later);
-        assert_eq!(demand.gave_back(later), 1);
+        busy(&demand, start);
+        assert_eq!(needed_by_one(&demand, start + Duration::from_mins(10)), 1);
     }
 }

@@ -144,13 +144,30 @@ async fn is_usable(
     }
 }
 
+/// Somebody wants a connection, from asking for it to giving it back.
+#[derive(Debug)]
+struct Wanted(Arc<Server>);
+
+impl Wanted {
+    fn of(server: &Arc<Server>) -> Self {
+        server.watch.demand.rise(Instant::now());
+        Self(Arc::clone(server))
+    }
+}
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.watch.demand.fall(Instant::now());
+    }
+}
+
 /// A connection of the pool, which gets it back when this is dropped, or opens another.
 #[derive(Debug)]
 pub(super) struct Pooled {
     connection: PoolConnection<Postgres>,
     state: State,
     pool: PgPool,
-    server: Arc<Server>,
+    wanted: Wanted,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,9 +186,9 @@ impl Pooled {
         server: &Arc<Server>,
         patience: &mut Patience,
     ) -> Result<Self> {
+        let wanted = Wanted::of(server);
         let connection = patience.within(pool.acquire()).await?;
-        server.watch.demand.took(Instant::now());
-        Ok(Self { connection, state: State::Usable, pool: pool.clone(), server: Arc::clone(server) })
+        Ok(Self { connection, state: State::Usable, pool: pool.clone(), wanted })
     }
 
     /// Opens a transaction. A connection that turns out to be dead is no reason to fail: nothing was done on it yet.
@@ -231,7 +248,7 @@ impl Pooled {
             && error.is_of_connection()
         {
             self.state = State::Lost;
-            self.server.watch.note(error);
+            self.wanted.0.watch.note(error);
         }
         outcome
     }
@@ -239,7 +256,7 @@ impl Pooled {
 
 impl Drop for Pooled {
     fn drop(&mut self) {
-        let needed = self.server.watch.demand.gave_back(Instant::now());
+        let needed = self.wanted.0.watch.demand.needed(Instant::now());
         // Takes the connection out. If what is given back here is dropped, so is the connection, and the pool may open another.
         let returning = self.connection.return_to_pool();
         if self.state == State::Usable
