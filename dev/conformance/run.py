@@ -49,7 +49,12 @@ class Run:
 
     def rotate(self):
         before = self.signing_keys()
-        subprocess.run(shlex.split(self.asked.rotate), check=True, stdout=subprocess.DEVNULL)
+        # A key signs only once it was published for longer than a JWKS may be cached: refused before that, with how long to wait.
+        until = time.monotonic() + 240
+        while subprocess.run(shlex.split(self.asked.rotate), stdout=subprocess.DEVNULL).returncode != 0:
+            if time.monotonic() > until:
+                raise SystemExit("conformance: the keys could not be rotated")
+            time.sleep(5)
         for _ in range(120):
             if self.signing_keys() - before:
                 return
